@@ -1,0 +1,1 @@
+"""The nest IR: nodes, types, affine forms, printer and verifier."""
