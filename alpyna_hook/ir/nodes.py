@@ -255,7 +255,8 @@ class LiveOut:
 
 @dataclass(frozen=True, slots=True)
 class Nest:
-    """One site. `body` is the outermost Loop or While (a tuple, as distribution may split it)."""
+    """One site. `body` is the outermost Loop or While; inference may put Assigns (initial tags) before
+    it and distribution may split it into several."""
 
     name: str
     body: tuple[Stmt, ...]
