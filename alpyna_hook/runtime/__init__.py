@@ -1,0 +1,1 @@
+"""What runs when a site is reached: guard, dispatch, journal, disk cache, and the records of it all."""

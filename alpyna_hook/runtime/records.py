@@ -1,0 +1,194 @@
+"""What happened at each site: plain objects that the dispatcher fills and the report reads.
+
+In: one `SiteRecord` per site, added when a marked module is imported and mutated by
+`runtime/dispatch.py` as the site runs.  Out: `all_sites()`, for `report.emit`.
+
+The fields in `to_json`'s output are schema 1 of the JSON report, name for name; what only people and the
+HTML page need (the `Rejection`, the `Source`, the generated code) is kept beside them and left out there.
+Nothing heavy is imported: a process that never asks for a report pays one small object per site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from alpyna_hook.errors import Rejection
+from alpyna_hook.source import Source
+
+Status: TypeAlias = Literal["accelerated", "interpreted", "rejected", "not_reached"]
+
+INTERPRETER = "interp"  # the one variant that is not compiled
+
+
+@dataclass(eq=False, slots=True)
+class DecisionRecord:
+    """One choice of the oracle: these shapes run as this variant.
+
+    shapes       live-in name -> shape (arrays) or value (ints): the call that the choice was made for
+    variant      "interp", "seq", "omp", "cuda" or "opencl"
+    predicted_s  variant -> predicted seconds of *one* call; a variant that the model cannot judge is absent
+    calls        calls that ran under this choice, those that faulted included
+    total_s      measured seconds of all these calls
+    faults       calls that met a fault, were rolled back and run again by the interpreter
+    """
+
+    shapes: dict[str, Any]
+    variant: str
+    predicted_s: dict[str, float] = field(default_factory=dict)
+    calls: int = 0
+    total_s: float = 0.0
+    faults: int = 0
+
+    @property
+    def completed(self) -> int:
+        """Calls that this variant carried through."""
+        return self.calls - self.faults
+
+
+@dataclass(eq=False, slots=True)
+class SpecialisationRecord:
+    """One signature met at a site.
+
+    signature  live-in name -> type, as printed by ir.types ("f64[2C]", "i64{int}")
+    compile_s  variant -> seconds spent in code generation and the compiler in this process
+    cache      variant -> "hit" (kernel came from the disk cache) or "miss" (it was compiled)
+    code       variant -> generated source text, for people; empty if it was never rendered
+    rejection  why this signature cannot be compiled
+    """
+
+    signature: dict[str, str]
+    compile_s: dict[str, float] = field(default_factory=dict)
+    cache: dict[str, str] = field(default_factory=dict)
+    decisions: list[DecisionRecord] = field(default_factory=list)
+    code: dict[str, str] = field(default_factory=dict)
+    rejection: Rejection | None = None
+
+
+@dataclass(eq=False, slots=True)
+class LoopRecord:
+    """One loop of a nest. `why`: what makes it parallel or sequential; `depth`: 0 for the outermost loop."""
+
+    line: int
+    var: str
+    parallel: bool
+    why: str = ""
+    depth: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class SiteRecord:
+    """One site. The dispatcher holds it and mutates it; `refresh`, if set, is called once before a
+    report is written, to pull in the counters that the guard keeps for itself.
+
+    reached     the site was called at least once (rejected loops are not guarded: False there)
+    rejection   the static rejection, or that of the last signature that could not be compiled
+    note        why the site stayed in the interpreter without a rejection (the oracle's words, "no C compiler")
+    """
+
+    module: str
+    file: str
+    line: int
+    end_line: int
+    function: str
+    loops: list[LoopRecord] = field(default_factory=list)
+    specialisations: list[SpecialisationRecord] = field(default_factory=list)
+    reached: bool = False
+    rejection: Rejection | None = None
+    note: str = ""
+    source: Source | None = None
+    refresh: Callable[[], None] | None = None
+
+    @property
+    def id(self) -> str:
+        """"module:line"."""
+        return f"{self.module}:{self.line}"
+
+    @property
+    def decisions(self) -> list[DecisionRecord]:
+        """The decisions of all signatures."""
+        return [d for spec in self.specialisations for d in spec.decisions]
+
+    @property
+    def status(self) -> Status:
+        """`accelerated` if a compiled variant ever carried a call through; else why not."""
+        if any(d.variant != INTERPRETER and d.completed > 0 for d in self.decisions):
+            return "accelerated"
+        if self.rejection is not None:
+            return "rejected"
+        return "interpreted" if self.reached else "not_reached"
+
+    @property
+    def reason(self) -> str:
+        """One sentence behind the status; empty for an accelerated site that was never refused."""
+        if self.rejection is not None:
+            return f"{self.rejection.title} [{self.rejection.code}]"
+        if self.status != "interpreted":
+            return self.note
+        compiled = [d for d in self.decisions if d.variant != INTERPRETER and d.calls]
+        if compiled and not self.note:
+            return "every compiled call met a fault and was run again by the interpreter"
+        return self.note or "the interpreter was predicted to be fastest"
+
+
+_sites: dict[tuple[str, str, int], SiteRecord] = {}  # keyed on file, id, generation
+
+
+def add_site(record: SiteRecord) -> SiteRecord:
+    """Register `record` and return it. A module that is reloaded adds its sites again: an older record
+    of the same place that never ran is replaced, one that ran is kept beside the new one."""
+    generation = 0
+    while (old := _sites.get((record.file, record.id, generation))) is not None and old.reached:
+        generation += 1
+    _sites[record.file, record.id, generation] = record
+    return record
+
+
+def all_sites() -> tuple[SiteRecord, ...]:
+    """Every site of the process, in order of registration, with the guards' counters pulled in."""
+    for record in tuple(_sites.values()):
+        if record.refresh is not None:
+            try:
+                record.refresh()
+            except Exception as bug:  # a report with old counters is better than none
+                record.note = f"its counters could not be read: {bug!r}"
+    return tuple(_sites.values())
+
+
+def clear() -> None:
+    """Forget all sites (a forked child starts its own report; tests)."""
+    _sites.clear()
+
+
+def to_json(record: SiteRecord) -> dict[str, Any]:
+    """The site as one object of the JSON report, schema 1. Values are those `json.dumps` accepts, but for
+    the shapes, which are as the dispatcher gave them."""
+    return {
+        "id": record.id,
+        "module": record.module,
+        "file": record.file,
+        "line": record.line,
+        "end_line": record.end_line,
+        "function": record.function,
+        "status": record.status,
+        "reason": record.reason,
+        "loops": [{"line": p.line, "var": p.var, "parallel": p.parallel, "why": p.why} for p in record.loops],
+        "specialisations": [_specialisation(spec) for spec in record.specialisations],
+    }
+
+
+def _specialisation(spec: SpecialisationRecord) -> dict[str, Any]:
+    decisions = [
+        {
+            "shapes": d.shapes, "variant": d.variant, "predicted_s": d.predicted_s,
+            "calls": d.calls, "total_s": d.total_s, "faults": d.faults,
+        }
+        for d in spec.decisions
+    ]  # fmt: skip
+    return {
+        "signature": spec.signature,
+        "compile_s": spec.compile_s,
+        "cache": spec.cache,
+        "decisions": decisions,
+    }
