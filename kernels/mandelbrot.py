@@ -5,11 +5,11 @@ import sys
 
 import numpy as np
 
-SIZES = {"test": 16, "default": 250, "medium": 200, "large": 1500}
+SIZES = {"test": 16, "default": 180, "medium": 200, "large": 1500}
 
 
 def setup(n):
-    return n, 50, np.zeros((n, n), dtype=np.int32)
+    return n, 200, np.zeros((n, n), dtype=np.int32)
 
 
 def kernel(n, max_iter, counts):
