@@ -1,0 +1,1 @@
+"""Transformations of nests: one pass per file."""
