@@ -11,33 +11,35 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from alpyna_hook.settings import REPORT_ON_STDERR, complain
+
 if TYPE_CHECKING:
-    from alpyna_hook.report.facts import ReportSettings
     from alpyna_hook.runtime.records import SiteRecord
+    from alpyna_hook.settings import Settings
 
 
 def emit(
     records: Sequence[SiteRecord],
     target: str | os.PathLike[str] | None,
-    settings: ReportSettings,
+    settings: Settings,
     devices: Sequence[Mapping[str, str]] = (),
 ) -> None:
-    """Write the report: to stderr if `target` is None, else to that file, as `.json`, `.html` or text.
+    """Write the report: to stderr if `target` is None or "-", else to that file, as `.json`, `.html` or text.
 
     `devices`: name, compiler and such of each device the run opened.
     Never raises: the program is over, and its exit status is its own. What went wrong is one line on stderr.
     """
     try:
-        if target is None:
+        if target is None or target == REPORT_ON_STDERR:
             _to_stderr(records, settings, devices)
         else:
             _to_file(records, os.fspath(target), settings, devices)
     except Exception as bug:
-        _complain(f"alpyna: the report could not be made: {type(bug).__name__}: {bug}")
+        complain(f"the report could not be made: {type(bug).__name__}: {bug}")
 
 
 def _to_stderr(
-    records: Sequence[SiteRecord], settings: ReportSettings, devices: Sequence[Mapping[str, str]]
+    records: Sequence[SiteRecord], settings: Settings, devices: Sequence[Mapping[str, str]]
 ) -> None:
     from alpyna_hook.report import facts, text
 
@@ -53,7 +55,7 @@ def _to_stderr(
 
 
 def _to_file(
-    records: Sequence[SiteRecord], path: str, settings: ReportSettings, devices: Sequence[Mapping[str, str]]
+    records: Sequence[SiteRecord], path: str, settings: Settings, devices: Sequence[Mapping[str, str]]
 ) -> None:
     from alpyna_hook.report import facts, html, json_report, text
 
@@ -70,9 +72,4 @@ def _to_file(
             file.write(content)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        _complain(f"alpyna: cannot write the report to {path!r}: {reason}")
-
-
-def _complain(message: str) -> None:
-    with contextlib.suppress(Exception):  # stderr closed: nobody to tell
-        print(message, file=sys.stderr)
+        complain(f"cannot write the report to {path!r}: {reason}")

@@ -10,22 +10,15 @@ import platform
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import alpyna_hook
 from alpyna_hook.runtime.records import INTERPRETER, DecisionRecord, LoopRecord, SiteRecord
 
+if TYPE_CHECKING:
+    from alpyna_hook.settings import Settings
+
 SCHEMA = 1
-
-
-class ReportSettings(Protocol):
-    """The two settings that a report names; `threads` is None if it was left to the machine."""
-
-    @property
-    def fp(self) -> str: ...
-
-    @property
-    def threads(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,7 @@ class Totals:
     cached: int
 
 
-def header(settings: ReportSettings, devices: Sequence[Mapping[str, str]] = ()) -> Header:
+def header(settings: Settings, devices: Sequence[Mapping[str, str]] = ()) -> Header:
     """Versions and settings of this process. NumPy's version is None if the program never imported it."""
     numpy = sys.modules.get("numpy")
     return Header(
@@ -80,14 +73,8 @@ def header(settings: ReportSettings, devices: Sequence[Mapping[str, str]] = ()) 
         numpy=getattr(numpy, "__version__", None),
         devices=tuple(dict(d) for d in devices),
         fp=settings.fp,
-        threads=settings.threads or usable_cpus(),
+        threads=settings.threads,
     )
-
-
-def usable_cpus() -> int:
-    """CPUs of the affinity mask, where the system has one."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def rows_of(record: SiteRecord) -> tuple[Row, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from alpyna_hook.errors import Rejection
 from alpyna_hook.report.facts import Header
 from alpyna_hook.runtime.records import DecisionRecord, LoopRecord, SiteRecord, SpecialisationRecord
@@ -91,11 +89,3 @@ def heat() -> list[SiteRecord]:
 
 
 HEADER = Header("0.1.0", "3.11.2", "2.4.0", ({"name": "host", "compiler": "gcc 12.2.0"},), "strict", 2)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The two settings that a report names."""
-
-    fp: str = "strict"
-    threads: int | None = 2

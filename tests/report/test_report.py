@@ -14,6 +14,7 @@ from alpyna_hook.errors import Rejection
 from alpyna_hook.report import facts, html, json_report, text
 from alpyna_hook.runtime import records
 from alpyna_hook.runtime.records import DecisionRecord, LoopRecord, SiteRecord, SpecialisationRecord
+from alpyna_hook.settings import Settings
 from alpyna_hook.source import Span
 
 from . import samples
@@ -195,12 +196,13 @@ def test_seconds_for_people(value: float | None, expected: str) -> None:
 
 def test_emit_writes_the_format_of_the_suffix(tmp_path: Path) -> None:
     for name, start in (("r.json", "{"), ("r.html", "<!DOCTYPE html>"), ("r.txt", "Alpyna "), ("r.log", "Alpyna ")):
-        report.emit(samples.heat(), tmp_path / name, samples.Settings())
+        report.emit(samples.heat(), tmp_path / name, Settings(threads=2))
         assert (tmp_path / name).read_text().startswith(start)
 
 
-def test_emit_without_a_target_writes_text_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    report.emit(samples.heat(), None, samples.Settings())
+@pytest.mark.parametrize("target", [None, "-"])
+def test_emit_without_a_target_writes_text_to_stderr(target: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    report.emit(samples.heat(), target, Settings(threads=2))
     out, err = capsys.readouterr()
     assert out == ""
     assert "5 loop nests: 1 accelerated" in err
@@ -208,7 +210,7 @@ def test_emit_without_a_target_writes_text_to_stderr(capsys: pytest.CaptureFixtu
 
 def test_emit_to_an_unwritable_path_is_one_line_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for bad in (tmp_path, tmp_path / "missing" / "r.json", "nul\0byte.txt"):
-        report.emit(samples.heat(), bad, samples.Settings())
+        report.emit(samples.heat(), bad, Settings(threads=2))
         out, err = capsys.readouterr()
         assert out == ""
         assert err.startswith("alpyna: cannot write the report to ")
@@ -217,13 +219,13 @@ def test_emit_to_an_unwritable_path_is_one_line_on_stderr(tmp_path: Path, capsys
 
 def test_emit_survives_records_it_cannot_print(capsys: pytest.CaptureFixture[str]) -> None:
     broken = SiteRecord("m", "m.py", 1, 2, "f", reached=True, loops=[object()])  # type: ignore[list-item]
-    report.emit([broken], None, samples.Settings())
+    report.emit([broken], None, Settings(threads=2))
     assert capsys.readouterr().err.startswith("alpyna: the report could not be made: AttributeError")
 
 
 def test_emit_without_stderr_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", None)
-    report.emit(samples.heat(), None, samples.Settings())
+    report.emit(samples.heat(), None, Settings(threads=2))
 
 
 def test_report_of_a_program_without_loops_is_two_lines() -> None:
