@@ -1,0 +1,43 @@
+"""The guard in front of every compiled loop: chooses the C extension or its pure-Python twin.
+
+In:  `Site(key, slow)` and `Entry(...)` from the dispatcher; calls `site(*roots)` from rewritten modules.
+Out: None (run the original loop), or the tuple of live-outs with `UNSET` for names never assigned.
+
+A call checks the entries in turn, the one matched last first; the first whose params, ranges, values and alias
+conditions all hold is taken.  An entry without kernel (decision "interp") counts the call and declines.  One with a
+kernel fills the input slots, saves the journaled arrays and runs it; rc 0 gives the live-outs, rc 1 (a precondition
+failed, nothing written) and rc >= 2 (a fault, arrays restored) ask `entry.failed(rc, out0, args)`.  If no entry
+matches, `slow(args)` decides.  While a tracer, profiler or sys.monitoring tool is active every call declines.
+
+A site does not raise: an Exception of `slow` or `failed` goes to the `set_on_error` callback and the call declines.
+KeyboardInterrupt, SystemExit and their like belong to the program and pass, as does MemoryError while live-outs are
+built (the kernel has then run, so the loop can no longer be left to the interpreter).
+
+`describe(value)` gives the check tuple a value meets or ("other", what it is); `follow(object, path)` reads attributes
+by the guard's rule (UNSET where that could run code of the program); `overlap(a, b)` compares two arrays' memory.
+
+`ALPYNA_PURE=1` selects the twin; it is also used where the extension was not built.  `IMPLEMENTATION` says which.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alpyna_hook.runtime.guard_py import UNSET, Entry, Site, describe, follow, overlap, set_on_error
+
+    IMPLEMENTATION: str
+else:
+    try:
+        if os.environ.get("ALPYNA_PURE") == "1":
+            raise ImportError
+        from alpyna_hook.runtime._guard import UNSET, Entry, Site, describe, follow, overlap, set_on_error
+
+        IMPLEMENTATION = "c"
+    except ImportError:
+        from alpyna_hook.runtime.guard_py import UNSET, Entry, Site, describe, follow, overlap, set_on_error
+
+        IMPLEMENTATION = "python"
+
+__all__ = ["IMPLEMENTATION", "UNSET", "Entry", "Site", "describe", "follow", "overlap", "set_on_error"]

@@ -1,0 +1,307 @@
+"""Pure-Python guard: Entry, one specialisation or decision of a site, checked and laid out once.
+
+In:  the plain tuples documented in guard.py and _guard_entry.h.
+Out: `Entry.match(args)` -> the packed input slots or None; `OutSpec.value(out)` -> a live-out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from alpyna_hook.runtime import guard_values as values
+from alpyna_hook.runtime.guard_values import DOUBLE, FLOAT, INT, UINT, UNSET, Call
+
+MAX_IN: Final = 512
+MAX_OUT: Final = 128
+MAX_PARAMS: Final = 96
+MAX_KINDS: Final = 8
+MAX_PATH: Final = 8
+
+_PLAIN_SLOTS: Final = {"int": 1, "float": 1, "bool": 1, "complex": 2}
+_OUT_SLOTS: Final = {**_PLAIN_SLOTS, "int_from_double": 1}
+
+
+@dataclass(frozen=True)
+class Param:
+    """One checked param: where its value comes from, what it must be, its first input slot."""
+
+    index: int
+    path: tuple[str, ...]
+    check: tuple[Any, ...]
+    slot: int
+
+    @property
+    def slots(self) -> int:
+        """How many input slots it takes."""
+        match self.check:
+            case ("is", _):
+                return 0
+            case ("array", _, int(ndim), _, _):
+                return 1 + 2 * ndim
+            case ("np", int(typenum)):
+                return _slots_of_type(typenum)
+            case (str(kind),) if kind in _PLAIN_SLOTS:
+                return _PLAIN_SLOTS[kind]
+            case _:
+                return 1
+
+    def load(self, args: tuple[Any, ...], call: Call) -> bool:
+        """Reads and checks the value, fills its slots; False if it does not match."""
+        if self.check[0] == "const":
+            constant = self.check[1]
+            (INT if values.fits_int64(constant) else UINT).pack_into(call.slots, 8 * self.slot, constant)
+            call.values.append(None)
+            return True
+        if self.index >= len(args):
+            return False
+        value = values.follow(args[self.index], self.path)
+        call.values.append(value)
+        return value is not UNSET and _load(self.check, value, call.slots, 8 * self.slot)
+
+
+def _load(check: tuple[Any, ...], value: Any, slots: bytearray, at: int) -> bool:
+    match check:
+        case ("is", expected):
+            return value is expected
+        case ("int",):
+            if type(value) is not int or not values.fits_int64(value):
+                return False
+            INT.pack_into(slots, at, value)
+        case ("float",):
+            if type(value) is not float:
+                return False
+            DOUBLE.pack_into(slots, at, value)
+        case ("bool",):
+            if type(value) is not bool:
+                return False
+            INT.pack_into(slots, at, value)
+        case ("complex",):
+            if type(value) is not complex:
+                return False
+            DOUBLE.pack_into(slots, at, value.real)
+            DOUBLE.pack_into(slots, at + 8, value.imag)
+        case ("np", int(typenum)):
+            return type(value) is values.scalar_types()[typenum] and _load_numpy(value, slots, at)
+        case ("array", int(typenum), int(ndim), str(layout), writeable):
+            return _load_array(typenum, ndim, layout, bool(writeable), value, slots, at)
+    return True
+
+
+def _load_numpy(value: Any, slots: bytearray, at: int) -> bool:
+    match value.dtype.kind:
+        case "b" | "i":
+            INT.pack_into(slots, at, int(value))
+        case "u":
+            UINT.pack_into(slots, at, int(value))
+        case "f":
+            (FLOAT if value.dtype.itemsize == 4 else DOUBLE).pack_into(slots, at, value)
+        case _:
+            pack = FLOAT if value.dtype.itemsize == 8 else DOUBLE
+            pack.pack_into(slots, at, value.real)
+            pack.pack_into(slots, at + 8, value.imag)
+    return True
+
+
+def _load_array(
+    typenum: int, ndim: int, layout: str, writeable: bool, value: Any, slots: bytearray, at: int
+) -> bool:
+    if not values.is_array(value) or value.dtype.num != typenum or value.ndim != ndim:
+        return False
+    if values.array_obstacle(value) or (writeable and not value.flags.writeable):
+        return False
+    if layout != "S" and values.layout_of(value) != layout:
+        return False
+    strides = [stride // value.itemsize for stride in value.strides]
+    # Strides of contiguous layouts are computed: NumPy leaves those of axes of one element undefined.
+    if layout != "S":
+        step = 1
+        for axis in range(ndim) if layout == "F" else reversed(range(ndim)):
+            strides[axis] = step
+            step *= value.shape[axis]
+    UINT.pack_into(slots, at, value.__array_interface__["data"][0])
+    for k, number in enumerate((*value.shape, *strides)):
+        INT.pack_into(slots, at + 8 + 8 * k, number)
+    return True
+
+
+def _slots_of_type(typenum: int) -> int:
+    return 2 if values.scalar_types()[typenum]().dtype.kind == "c" else 1
+
+
+@dataclass(frozen=True)
+class OutSpec:
+    """One live-out: the classes it may have, its slot, the slots of its class tag and of "was assigned" (or -1)."""
+
+    kinds: tuple[str, ...]
+    slot: int
+    tag_slot: int
+    set_slot: int
+
+    def value(self, out: bytearray) -> object:
+        """The Python object. Raises SystemError for a tag the kernel should not have given."""
+        if self.set_slot >= 0 and INT.unpack_from(out, 8 * self.set_slot)[0] == 0:
+            return UNSET
+        tag = INT.unpack_from(out, 8 * self.tag_slot)[0] if self.tag_slot >= 0 else 0
+        if not 0 <= tag < len(self.kinds):
+            raise SystemError(f"alpyna: a kernel returned class tag {tag} of {len(self.kinds)}")
+        return _out_value(self.kinds[tag], out, 8 * self.slot)
+
+
+def _out_value(kind: str, out: bytearray, at: int) -> object:
+    match kind:
+        case "int":
+            return INT.unpack_from(out, at)[0]
+        case "float":
+            return DOUBLE.unpack_from(out, at)[0]
+        case "bool":
+            return INT.unpack_from(out, at)[0] != 0
+        case "complex":
+            return complex(DOUBLE.unpack_from(out, at)[0], DOUBLE.unpack_from(out, at + 8)[0])
+        case "int_from_double":
+            return int(DOUBLE.unpack_from(out, at)[0])
+    import numpy as np
+
+    cls: Any = values.scalar_types()[int(kind[3:])]
+    dtype = np.dtype(cls)
+    match dtype.kind:
+        case "b":
+            return cls(INT.unpack_from(out, at)[0] != 0)
+        case "c":
+            pack = FLOAT if dtype.itemsize == 8 else DOUBLE
+            return cls(complex(pack.unpack_from(out, at)[0], pack.unpack_from(out, at + 8)[0]))
+    return np.frombuffer(out, dtype, 1, at)[0]  # little-endian, as every host Alpyna compiles for
+
+
+class Entry:
+    """One decision for one signature; the arguments are those of the C extension (see `_guard_entry.h`)."""
+
+    def __init__(
+        self,
+        params: Iterable[tuple[int, tuple[str, ...], tuple[Any, ...]]],
+        kernel: int = 0,
+        *,
+        threads: int = 1,
+        ranges: Iterable[tuple[int, int, int]] = (),
+        values: Iterable[tuple[int, int]] = (),
+        disjoint: Iterable[tuple[int, int]] = (),
+        same: Iterable[tuple[int, int]] = (),
+        journal: Iterable[int] = (),
+        outs: Iterable[tuple[tuple[str, ...], int, int, int]] = (),
+        failed: Callable[[int, int, tuple[Any, ...]], object] | None = None,
+        calls_left: int = -1,
+        time_always: bool = False,
+        release_gil: bool = False,
+        data: Any = None,
+    ) -> None:
+        self.params = tuple(params)
+        self.kernel = kernel
+        self.threads = threads
+        self.ranges = tuple(ranges)
+        self.values = tuple(values)
+        self.disjoint = tuple(disjoint)
+        self.same = tuple(same)
+        self.journal = tuple(journal)
+        self.outs = tuple(outs)
+        self.failed = failed
+        self.calls_left = calls_left
+        self.time_always = time_always
+        self.release_gil = release_gil
+        self.data = data
+        self.calls = self.faults = self.declines = self.total_ns = self.last_timed = 0
+        self._parse()
+
+    def _parse(self) -> None:
+        self.checked = _parse_params(self.params)
+        self.n_in = 1 + sum(param.slots for param in self.checked)
+        if self.n_in > MAX_IN:
+            raise ValueError("too many input slots")
+        for slot, *bounds in (*self.ranges, *self.values):
+            if not 0 <= slot < self.n_in:
+                raise ValueError("range on a slot out of bounds")
+        for pair in (*self.disjoint, *self.same):
+            if not all(self._is_array(param) for param in pair):
+                raise ValueError("an alias condition must name two array params")
+        for param in self.journal:
+            if not self._is_array(param) or not self.checked[param].check[4]:
+                raise ValueError("a journaled param must be a writeable array")
+        self.out_specs = tuple(OutSpec(tuple(kinds), *slots) for kinds, *slots in self.outs)
+        self.n_out = max((_check_out(spec) for spec in self.out_specs), default=1)
+
+    def _is_array(self, param: int) -> bool:
+        return 0 <= param < len(self.checked) and self.checked[param].check[0] == "array"
+
+    def match(self, args: tuple[Any, ...]) -> Call | None:
+        """Filled input slots and values if every param, range, value and alias condition holds."""
+        call = Call(bytearray(8 * self.n_in), [])
+        INT.pack_into(call.slots, 0, self.threads)
+        if not all(param.load(args, call) for param in self.checked):
+            return None
+        for slot, lo, hi in (*self.ranges, *((slot, value, value) for slot, value in self.values)):
+            if not lo <= INT.unpack_from(call.slots, 8 * slot)[0] <= hi:
+                return None
+        arrays = call.values
+        for a, b in self.disjoint:
+            if not values.views_disjoint(values.view(arrays[a]), values.view(arrays[b])):
+                return None
+        return call if all(values.is_same(arrays[a], arrays[b]) for a, b in self.same) else None
+
+
+def _parse_params(params: Sequence[tuple[int, tuple[str, ...], tuple[Any, ...]]]) -> tuple[Param, ...]:
+    if len(params) > MAX_PARAMS:
+        raise ValueError("too many params")
+    checked: list[Param] = []
+    slot = 1
+    for index, path, check in params:
+        _validate_check(check)
+        if index < 0 and check[0] != "const":
+            raise ValueError("argument index out of range")
+        if len(path) > MAX_PATH:
+            raise ValueError("attribute path too long")
+        if any(type(name) is not str for name in path):
+            raise ValueError("attribute path must hold strings")
+        checked.append(Param(index, path, check, slot))
+        slot += checked[-1].slots
+    return tuple(checked)
+
+
+def _validate_check(check: tuple[Any, ...]) -> None:
+    """Raises ValueError for what the C extension refuses."""
+    match check:
+        case ("is", _) | ("int" | "float" | "bool" | "complex",):
+            return
+        case ("const", int(value)):
+            if not -(2**63) <= value < 2**64:
+                raise ValueError("const check: beyond 64 bits")
+        case ("np", int(typenum)):
+            if typenum not in values.scalar_types():
+                raise ValueError("np check: unsupported type number")
+        case ("array", int(typenum), int(ndim), str(layout), _):
+            if typenum not in values.scalar_types():
+                raise ValueError("array check: unsupported type number")
+            if not 0 <= ndim <= values.MAX_NDIM:
+                raise ValueError("array check: bad ndim")
+            if layout not in ("C", "F", "S"):
+                raise ValueError("array check: layout must be 'C', 'F' or 'S'")
+        case _:
+            raise ValueError("unknown check")
+
+
+def _check_out(spec: OutSpec) -> int:
+    """The number of output slots needed, or ValueError."""
+    if not 1 <= len(spec.kinds) <= MAX_KINDS or (len(spec.kinds) > 1 and spec.tag_slot < 0):
+        raise ValueError("a live-out needs a kind, and a tag slot if there are several")
+    needed = [(spec.slot, _out_slots(kind)) for kind in spec.kinds]
+    needed += [(slot, 1) for slot in (spec.tag_slot, spec.set_slot) if slot >= 0]
+    if any(slot < 1 or slot + slots > MAX_OUT for slot, slots in needed):
+        raise ValueError("output slot out of bounds")
+    return max(slot + slots for slot, slots in needed)
+
+
+def _out_slots(kind: str) -> int:
+    if kind in _OUT_SLOTS:
+        return _OUT_SLOTS[kind]
+    if kind.startswith("np:") and kind[3:].isdecimal() and int(kind[3:]) in values.scalar_types():
+        return _slots_of_type(int(kind[3:]))
+    raise ValueError("unknown kind of live-out")

@@ -1,0 +1,152 @@
+"""The guard in pure Python: same behaviour as _guard.c, some ten times slower. The contract is in guard.py.
+
+In:  what `Site` and `Entry` of the C extension take.
+Out: the same results; kernels are called through ctypes, which is imported with the first kernel.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from alpyna_hook.runtime import guard_values, journal
+from alpyna_hook.runtime.guard_entry import MAX_OUT, Entry
+from alpyna_hook.runtime.guard_values import UNSET, describe, follow, overlap
+
+__all__ = ["UNSET", "Entry", "Site", "describe", "follow", "overlap", "set_on_error"]
+
+MAX_ENTRIES: Final = 32
+TIMING_PERIOD: Final = 16  # calls between two timed ones
+
+_on_error: Callable[[str, BaseException], object] | None = None
+
+
+def set_on_error(callback: Callable[[str, BaseException], object] | None) -> None:
+    """`callback(key, exception)` is told of every exception that a site swallows."""
+    global _on_error
+    _on_error = callback
+
+
+def _swallow(key: str, error: Exception) -> None:
+    if _on_error is not None:
+        try:
+            _on_error(key, error)
+        except Exception:
+            pass  # as in C: a site declines whatever the callback does
+
+
+def _is_traced() -> bool:
+    if sys.gettrace() is not None or sys.getprofile() is not None:
+        return True
+    monitoring = getattr(sys, "monitoring", None)  # CPython 3.12+
+    return monitoring is not None and any(monitoring.get_tool(tool) is not None for tool in range(6))
+
+
+class Site:
+    """The callable behind one rewritten loop: `site(*roots)` -> None or the tuple of live-outs."""
+
+    __slots__ = ("__weakref__", "_entries", "_key", "slow")
+
+    def __init__(self, key: str, slow: Callable[[tuple[Any, ...]], object]) -> None:
+        self._key = key
+        self.slow = slow
+        self._entries: list[Entry] = []
+
+    @property
+    def key(self) -> str:
+        return self._key
+
+    def __repr__(self) -> str:
+        return f"<Site {self._key}>"
+
+    def install(self, entry: Entry) -> None:
+        """Puts `entry` first; the least recently matched of 32 makes room."""
+        if type(entry) is not Entry:
+            raise TypeError("install() takes an Entry")
+        del self._entries[MAX_ENTRIES - 1 :]
+        self._entries.insert(0, entry)
+
+    def remove(self, entry: Entry) -> bool:
+        """Whether it was there."""
+        for at, other in enumerate(self._entries):
+            if other is entry:
+                del self._entries[at]
+                return True
+        return False
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Most recently matched first."""
+        return tuple(self._entries)
+
+    def __call__(self, *args: Any) -> object:
+        if _is_traced():
+            return None
+        at = 0
+        while at < len(self._entries):
+            entry = self._entries[at]
+            values = entry.match(args)
+            if values is None:
+                at += 1
+                continue
+            if 0 < at < len(self._entries) and self._entries[at] is entry:
+                self._entries.insert(0, self._entries.pop(at))
+            if entry.kernel != 0:
+                return self._run(entry, values, args)
+            entry.calls += 1
+            if entry.calls_left > 0:
+                entry.calls_left -= 1
+            return self._call_slow(args) if entry.calls_left == 0 else None
+        return self._call_slow(args)
+
+    def _call_slow(self, args: tuple[Any, ...]) -> object:
+        try:
+            return self.slow(args)
+        except Exception as error:
+            return _swallow(self._key, error)
+
+    def _run(self, entry: Entry, call: guard_values.Call, args: tuple[Any, ...]) -> object:
+        arrays = [call.values[param] for param in entry.journal]
+        try:
+            saved = journal.save(arrays)
+        except MemoryError:
+            return None
+        out = bytearray(8 * MAX_OUT)
+        rc = _call_kernel(entry, call.slots, out)
+        if rc > 1:
+            journal.restore(arrays, saved)
+        del saved
+        if rc == 0:
+            return tuple(spec.value(out) for spec in entry.out_specs)
+        if rc == 1:
+            entry.declines += 1
+        else:
+            entry.faults += 1
+        if entry.failed is None:
+            return None
+        try:
+            return entry.failed(rc, guard_values.INT.unpack_from(out, 0)[0], args)
+        except Exception as error:
+            return _swallow(self._key, error)
+
+
+def _call_kernel(entry: Entry, slots: bytearray, out: bytearray) -> int:
+    import ctypes
+
+    prototype = ctypes.CFUNCTYPE if entry.release_gil else ctypes.PYFUNCTYPE
+    kernel = prototype(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)(entry.kernel)
+    timed = entry.time_always or entry.calls % TIMING_PERIOD == 0
+    weight = entry.calls + 1 - entry.last_timed  # this call stands for those since the last timed one
+    entry.calls += 1
+    in_memory = (ctypes.c_char * len(slots)).from_buffer(slots)
+    out_memory = (ctypes.c_char * len(out)).from_buffer(out)
+    start = time.perf_counter_ns()
+    rc = int(kernel(ctypes.addressof(in_memory), ctypes.addressof(out_memory)))
+    if timed:
+        entry.total_ns += (time.perf_counter_ns() - start) * weight
+        entry.last_timed += weight
+    return rc
