@@ -247,10 +247,13 @@ class LiveIn:
 @dataclass(frozen=True, slots=True)
 class LiveOut:
     """A name the loop leaves behind. `definite`: assigned on every path once the outermost loop has
-    made one trip; if not, it may come back unset and the Python name then stays as it was."""
+    made one trip; if not, it may come back unset and the Python name then stays as it was.
+    `tag` (typed IR): the int variable that says which of the sorted classes of an ambiguous type the
+    value has; empty if the type has one class."""
 
     name: str
     definite: bool
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Plan -> kernel source. Three dialects as data; nothing here imports a device."""

@@ -1,0 +1,82 @@
+"""Dialects: what differs between C + OpenMP, OpenCL C and CUDA C, as data.
+
+The renderer asks a dialect for names and qualifiers; it never branches on which one it has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alpyna_hook.ir.types import Rep
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One target language.
+
+    prelude        text before everything else
+    kernel_head    the line that opens the kernel function
+    math_f32       suffix of the math functions on floats ("f" in C, "" where they are overloaded)
+    openmp         parallel loops are marked with OpenMP pragmas
+    ivdep          pragma that tells the compiler that a loop carries no dependence
+    """
+
+    name: str
+    prelude: str
+    kernel_head: str
+    math_f32: str
+    openmp: bool
+    ivdep: str
+
+    def math(self, fn: str, rep: Rep) -> str:
+        """Name of the math library function `fn` on values of `rep`."""
+        return fn + (self.math_f32 if rep in (Rep.F32, Rep.C64) else "")
+
+
+C = Dialect(
+    name="c",
+    prelude="""\
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+typedef union { int64_t i; uint64_t u; double d; float f; void *p; } alp_slot;""",
+    kernel_head="int32_t kernel(const alp_slot *in, alp_slot *out)",
+    math_f32="f",
+    openmp=True,
+    ivdep="#pragma GCC ivdep",
+)
+
+WIDE = "typedef __int128 alp_wide; /* entry conditions are evaluated without overflow */"
+
+UFUNC = """\
+/* NumPy's inner loop for one dtype: called where a loop calls np.exp and its like */
+typedef struct {
+    void (*loop)(char **args, const intptr_t *count, const intptr_t *steps, void *data);
+    void *data;
+} alp_ufunc;"""
+
+FP_STATUS = """\
+/* Floating-point status: NumPy scalars warn on what these flags record, so a raised flag is a fault */
+#if defined(__x86_64__)
+static inline void alp_fp_clear(void)
+{
+    __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() & ~0x3fu);
+    __asm__ volatile("" ::: "memory");
+}
+static inline int64_t alp_fp_raised(void) /* 1 invalid, 4 divide by zero, 8 overflow, 16 underflow */
+{
+    __asm__ volatile("" ::: "memory");
+    return __builtin_ia32_stmxcsr() & 0x1d;
+}
+#else
+#include <fenv.h>
+static inline void alp_fp_clear(void) { feclearexcept(FE_ALL_EXCEPT); }
+static inline int64_t alp_fp_raised(void)
+{
+    const int e = fetestexcept(FE_ALL_EXCEPT);
+    return (e & FE_INVALID ? 1 : 0) | (e & FE_DIVBYZERO ? 4 : 0) | (e & FE_OVERFLOW ? 8 : 0)
+        | (e & FE_UNDERFLOW ? 16 : 0);
+}
+#endif"""

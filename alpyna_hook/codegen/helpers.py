@@ -1,0 +1,377 @@
+"""Small C functions that kernels use, each emitted only where it is called.
+
+A helper's name is `alp_NAME` or `alp_NAME_REP`; `text_of` gives its definition with the C types of
+REP filled in.  A helper that can fault takes `int64_t *fault` last and ors 1 into it: faults are
+sticky, so loops stay branch-free and vectorisable.  Division algorithms follow CPython's
+Objects/floatobject.c (float_floor_div, float_rem), complexobject.c (_Py_c_quot) and NumPy's
+npy_math (npy_floor_divide, npy_remainder, complex division in scalarmath).
+"""
+
+from __future__ import annotations
+
+from alpyna_hook.ir.types import Rep
+
+CTYPE: dict[Rep, str] = {
+    Rep.BOOL: "bool", Rep.I8: "int8_t", Rep.I16: "int16_t", Rep.I32: "int32_t", Rep.I64: "int64_t",
+    Rep.U8: "uint8_t", Rep.U16: "uint16_t", Rep.U32: "uint32_t", Rep.U64: "uint64_t",
+    Rep.F32: "float", Rep.F64: "double", Rep.C64: "float _Complex", Rep.C128: "double _Complex",
+}  # fmt: skip
+
+# Templates. {T} type, {U} unsigned type of the same width, {MIN} {MAX} limits, {N} the representation's
+# name, {f} the math suffix ("f" for float), {R} real type of a complex.
+_TEMPLATES: dict[str, str] = {
+    "index": """\
+/* a[i]: wraps a negative subscript once; outside the array it notes a fault and reads element 0 */
+static inline int64_t alp_index(int64_t i, int64_t n, int64_t *fault)
+{
+    i += i < 0 ? n : 0;
+    const bool outside = (uint64_t)i >= (uint64_t)n;
+    *fault |= outside;
+    return outside ? 0 : i;
+}""",
+    "wrap": """\
+static inline int64_t alp_wrap(int64_t i, int64_t n) { return i < 0 ? i + n : i; }""",
+    "trips": """\
+/* len(range(start, stop, step)) */
+static inline int64_t alp_trips(int64_t start, int64_t stop, int64_t step, int64_t *fault)
+{
+    *fault |= step == 0;
+    if (step > 0 && start < stop)
+        return (int64_t)(((uint64_t)stop - (uint64_t)start - 1) / (uint64_t)step + 1);
+    if (step < 0 && start > stop)
+        return (int64_t)(((uint64_t)start - (uint64_t)stop - 1) / (0 - (uint64_t)step) + 1);
+    return 0;
+}""",
+    "add": """\
+static inline {T} alp_add_{N}({T} a, {T} b, int64_t *fault)
+{{
+    const {T} r = ({T})(({U})a + ({U})b);
+    *fault |= {ADD_OVERFLOWS};
+    return r;
+}}""",
+    "sub": """\
+static inline {T} alp_sub_{N}({T} a, {T} b, int64_t *fault)
+{{
+    const {T} r = ({T})(({U})a - ({U})b);
+    *fault |= {SUB_OVERFLOWS};
+    return r;
+}}""",
+    "mul": """\
+static inline {T} alp_mul_{N}({T} a, {T} b, int64_t *fault)
+{{
+    {T} r;
+    *fault |= __builtin_mul_overflow(a, b, &r);
+    return r;
+}}""",
+    "neg": """\
+static inline {T} alp_neg_{N}({T} a, int64_t *fault)
+{{
+    *fault |= {NEG_OVERFLOWS};
+    return ({T})(0 - ({U})a);
+}}""",
+    "abs": """\
+static inline {T} alp_abs_{N}({T} a) {{ return a < 0 ? ({T})(0 - ({U})a) : a; }}""",
+    "abs_checked": """\
+static inline {T} alp_abs_checked_{N}({T} a, int64_t *fault)
+{{
+    *fault |= {ABS_OVERFLOWS};
+    return a < 0 ? ({T})(0 - ({U})a) : a;
+}}""",
+    "floordiv_int": """\
+/* a // b rounds towards minus infinity */
+static inline {T} alp_floordiv_int_{N}({T} a, {T} b)
+{{
+    const {T} q = a / b;
+    return q * b != a && (a < 0) != (b < 0) ? q - 1 : q;
+}}""",
+    "floordiv_checked": """\
+static inline {T} alp_floordiv_checked_{N}({T} a, {T} b, int64_t *fault)
+{{
+    if (b == 0 || {DIV_OVERFLOWS}) {{
+        *fault |= 1;
+        return 0;
+    }}
+    const {T} q = a / b;
+    return q * b != a && (a < 0) != (b < 0) ? q - 1 : q;
+}}""",
+    "mod_int": """\
+/* a % b has the sign of b */
+static inline {T} alp_mod_int_{N}({T} a, {T} b)
+{{
+    const {T} r = a % b;
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}}""",
+    "mod_checked": """\
+static inline {T} alp_mod_checked_{N}({T} a, {T} b, int64_t *fault)
+{{
+    if (b == 0 || {MINUS_ONE}) {{
+        *fault |= b == 0;
+        return 0;
+    }}
+    const {T} r = a % b;
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}}""",
+    "div": """\
+static inline {T} alp_div_{N}({T} a, {T} b, int64_t *fault)
+{{
+    *fault |= b == 0;
+    return a / b;
+}}""",
+    "floordiv": """\
+/* CPython's float_floor_div; NumPy's npy_floor_divide agrees where b != 0 */
+static inline {T} alp_floordiv_{N}({T} a, {T} b)
+{{
+    if (b == 0)
+        return a / b;
+    {T} m = fmod{f}(a, b);
+    {T} q = (a - m) / b;
+    if (m != 0 && (b < 0) != (m < 0))
+        q -= 1;
+    if (q == 0)
+        return copysign{f}(0, a / b);
+    const {T} r = floor{f}(q);
+    return q - r > ({T})0.5 ? r + 1 : r;
+}}""",
+    "mod": """\
+/* CPython's float_rem; NumPy's npy_remainder agrees where b != 0 */
+static inline {T} alp_mod_{N}({T} a, {T} b)
+{{
+    {T} m = fmod{f}(a, b);
+    if (m != 0)
+        return (b < 0) != (m < 0) ? m + b : m;
+    return b == 0 ? m : copysign{f}(0, b);
+}}""",
+    "zero": """\
+static inline {T} alp_zero_{N}({T} b, int64_t *fault)
+{{
+    *fault |= b == 0;
+    return b;
+}}""",
+    "pow": """\
+/* Where CPython would raise or turn complex, pow gives an infinity or a NaN out of finite operands,
+   or has a zero base with a negative exponent */
+static inline {T} alp_pow_{N}({T} a, {T} b, int64_t *fault)
+{{
+    const {T} r = pow{f}(a, b);
+    *fault |= !isfinite(r) && isfinite(a) && isfinite(b);
+    return r;
+}}""",
+    "math1": """\
+/* CPython's math_1: a NaN from a number is ValueError, an infinity from a finite one OverflowError */
+static inline {T} alp_math1_{N}({T} r, {T} x, int64_t *fault)
+{{
+    *fault |= (isnan(r) && !isnan(x)) || (isinf(r) && isfinite(x));
+    return r;
+}}""",
+    "math2": """\
+static inline {T} alp_math2_{N}({T} r, {T} x, {T} y, int64_t *fault)
+{{
+    *fault |= (isnan(r) && !isnan(x) && !isnan(y)) || (isinf(r) && isfinite(x) && isfinite(y));
+    return r;
+}}""",
+    "sqrt": """\
+static inline {T} alp_sqrt_{N}({T} x, int64_t *fault)
+{{
+    *fault |= x < 0;
+    return sqrt{f}(x);
+}}""",
+    "min": """\
+/* Python's min(a, b): the first unless the second is smaller */
+static inline {T} alp_min_{N}({T} a, {T} b) {{ return b < a ? b : a; }}""",
+    "max": """\
+static inline {T} alp_max_{N}({T} a, {T} b) {{ return b > a ? b : a; }}""",
+    "npmin": """\
+/* np.minimum: a NaN wins */
+static inline {T} alp_npmin_{N}({T} a, {T} b) {{ return a <= b || a != a ? a : b; }}""",
+    "npmax": """\
+static inline {T} alp_npmax_{N}({T} a, {T} b) {{ return a >= b || a != a ? a : b; }}""",
+    "ipow": """\
+static inline {T} alp_ipow_{N}({T} base, int64_t exponent)
+{{
+    {U} r = 1, b = ({U})base;
+    for (; exponent > 0; exponent >>= 1, b *= b)
+        if (exponent & 1)
+            r *= b;
+    return ({T})r;
+}}""",
+    "ipow_checked": """\
+static inline {T} alp_ipow_checked_{N}({T} base, int64_t exponent, int64_t *fault)
+{{
+    {T} r = 1;
+    *fault |= exponent < 0;
+    while (exponent > 0) {{
+        if (exponent & 1)
+            *fault |= __builtin_mul_overflow(r, base, &r);
+        exponent >>= 1;
+        if (exponent > 0)
+            *fault |= __builtin_mul_overflow(base, base, &base);
+    }}
+    return r;
+}}""",
+    "shl": """\
+static inline {T} alp_shl_{N}({T} a, int64_t s, int64_t *fault)
+{{
+    const bool wide = s < 0 || s >= {BITS};
+    const {T} r = ({T})(({U})a << (wide ? 0 : s));
+    *fault |= wide || ({T})(r >> (wide ? 0 : s)) != a;
+    return r;
+}}""",
+    "shr": """\
+static inline {T} alp_shr_{N}({T} a, int64_t s, int64_t *fault)
+{{
+    *fault |= s < 0 || s >= {BITS};
+    return a >> (s < 0 || s >= {BITS} ? 0 : s);
+}}""",
+    "from_i64": """\
+static inline {T} alp_from_i64_{N}(int64_t x, int64_t *fault)
+{{
+    *fault |= {OUTSIDE_I64};
+    return ({T})x;
+}}""",
+    "from_u64": """\
+static inline {T} alp_from_u64_{N}(uint64_t x, int64_t *fault)
+{{
+    *fault |= x > (uint64_t){MAX};
+    return ({T})x;
+}}""",
+    "from_f64": """\
+/* float to int truncates; what does not fit (a NaN too) is a fault */
+static inline {T} alp_from_f64_{N}(double x, int64_t *fault)
+{{
+    const bool fits = x > {LOW} && x < {HIGH};
+    *fault |= !fits;
+    return fits ? ({T})x : 0;
+}}""",
+    "exact53": """\
+/* int to float where CPython rounds correctly on its own terms: only what a double holds exactly */
+static inline double alp_exact53(int64_t x, int64_t *fault)
+{
+    *fault |= x > INT64_C(9007199254740992) || x < -INT64_C(9007199254740992);
+    return (double)x;
+}""",
+    "exact53_u64": """\
+static inline double alp_exact53_u64(uint64_t x, int64_t *fault)
+{
+    *fault |= x > UINT64_C(9007199254740992);
+    return (double)x;
+}""",
+    "degrees": """\
+static inline double alp_degrees(double x) { return x * (180.0 / 3.141592653589793); }""",
+    "radians": """\
+static inline double alp_radians(double x) { return x * (3.141592653589793 / 180.0); }""",
+    "complex": """\
+static inline {T} alp_complex_{N}({R} re, {R} im)
+{{
+    {T} z;
+    __real__ z = re;
+    __imag__ z = im;
+    return z;
+}}""",
+    "cmul": """\
+/* the plain formula, as CPython and NumPy have it (C's own operator treats infinities specially) */
+static inline {T} alp_cmul_{N}({T} a, {T} b)
+{{
+    {T} z;
+    __real__ z = __real__ a * __real__ b - __imag__ a * __imag__ b;
+    __imag__ z = __real__ a * __imag__ b + __imag__ a * __real__ b;
+    return z;
+}}""",
+    "cdiv": """\
+/* Smith's algorithm as in CPython's _Py_c_quot; a zero divisor is a fault */
+static inline {T} alp_cdiv_{N}({T} a, {T} b, int64_t *fault)
+{{
+    const {R} ar = __real__ a, ai = __imag__ a, br = __real__ b, bi = __imag__ b;
+    {T} z;
+    *fault |= (br == 0 && bi == 0) || br != br || bi != bi;
+    if (fabs{f}(br) >= fabs{f}(bi)) {{
+        const {R} ratio = bi / br, denom = br + bi * ratio;
+        __real__ z = (ar + ai * ratio) / denom;
+        __imag__ z = (ai - ar * ratio) / denom;
+    }} else {{
+        const {R} ratio = br / bi, denom = br * ratio + bi;
+        __real__ z = (ar * ratio + ai) / denom;
+        __imag__ z = (ai * ratio - ar) / denom;
+    }}
+    return z;
+}}""",
+    "npcdiv": """\
+/* Smith's algorithm as in NumPy's loops, which multiply by the reciprocal */
+static inline {T} alp_npcdiv_{N}({T} a, {T} b, int64_t *fault)
+{{
+    const {R} ar = __real__ a, ai = __imag__ a, br = __real__ b, bi = __imag__ b;
+    {T} z;
+    *fault |= (br == 0 && bi == 0) || br != br || bi != bi;
+    if (fabs{f}(br) >= fabs{f}(bi)) {{
+        const {R} rat = bi / br, scl = 1 / (br + bi * rat);
+        __real__ z = (ar + ai * rat) * scl;
+        __imag__ z = (ai - ar * rat) * scl;
+    }} else {{
+        const {R} rat = br / bi, scl = 1 / (bi + br * rat);
+        __real__ z = (ar * rat + ai) * scl;
+        __imag__ z = (ai * rat - ar) * scl;
+    }}
+    return z;
+}}""",
+    "ufunc1": """\
+/* one element through NumPy's own inner loop, so that the bits are NumPy's */
+static inline {T} alp_ufunc1_{N}(const alp_ufunc *u, {T} x)
+{{
+    {T} y;
+    char *data[2] = {{(char *)&x, (char *)&y}};
+    const intptr_t one = 1, steps[2] = {{sizeof x, sizeof y}};
+    u->loop(data, &one, steps, u->data);
+    return y;
+}}""",
+    "ufunc2": """\
+static inline {T} alp_ufunc2_{N}(const alp_ufunc *u, {T} x1, {T} x2)
+{{
+    {T} y;
+    char *data[3] = {{(char *)&x1, (char *)&x2, (char *)&y}};
+    const intptr_t one = 1, steps[3] = {{sizeof x1, sizeof x2, sizeof y}};
+    u->loop(data, &one, steps, u->data);
+    return y;
+}}""",
+}
+
+
+def text_of(name: str) -> str:
+    """The C definition of helper `name`, e.g. "alp_add_i64". KeyError if there is no such helper."""
+    base = name.removeprefix("alp_")
+    if base in _TEMPLATES and "{T}" not in _TEMPLATES[base]:
+        return _TEMPLATES[base]
+    stem, _, rep_name = base.rpartition("_")
+    return _TEMPLATES[stem].format(**_fields(Rep(rep_name)))
+
+
+def _fields(rep: Rep) -> dict[str, str]:
+    fields = {"T": CTYPE[rep], "N": rep.value, "f": "f" if rep in (Rep.F32, Rep.C64) else "", "BITS": str(rep.bits)}
+    if rep.is_complex:
+        fields["R"] = "float" if rep is Rep.C64 else "double"
+    if rep.is_int:
+        fields |= _int_fields(rep)
+    return fields
+
+
+def _int_fields(rep: Rep) -> dict[str, str]:
+    bits = rep.bits
+    unsigned = f"uint{bits}_t"
+    if rep.is_signed:
+        low, high = f"INT{bits}_MIN", f"INT{bits}_MAX"
+        return {
+            "U": unsigned, "MIN": low, "MAX": high,
+            "ADD_OVERFLOWS": "((a ^ r) & (b ^ r)) < 0",
+            "SUB_OVERFLOWS": "((a ^ b) & (a ^ r)) < 0",
+            "NEG_OVERFLOWS": f"a == {low}", "ABS_OVERFLOWS": f"a == {low}",
+            "DIV_OVERFLOWS": f"(b == -1 && a == {low})", "MINUS_ONE": "b == -1",
+            "OUTSIDE_I64": f"x < {low} || x > {high}",
+            # the open interval of doubles whose truncation fits
+            "LOW": f"-{2**(bits - 1) + 1}.0" if bits < 64 else "-9223372036854777856.0",
+            "HIGH": f"{2**(bits - 1)}.0",
+        }  # fmt: skip
+    high = f"UINT{bits}_MAX"
+    return {
+        "U": unsigned, "MIN": "0", "MAX": high,
+        "ADD_OVERFLOWS": "r < a", "SUB_OVERFLOWS": "b > a",
+        "NEG_OVERFLOWS": "a != 0", "ABS_OVERFLOWS": "0", "DIV_OVERFLOWS": "0", "MINUS_ONE": "0",
+        "OUTSIDE_I64": f"x < 0 || (uint64_t)x > {high}", "LOW": "-1.0", "HIGH": f"{2**bits}.0",
+    }  # fmt: skip

@@ -1,0 +1,273 @@
+"""Plan -> the complete C text of one kernel, with the description of its `in` and `out` slots.
+
+ABI (runtime/guard calls it):
+
+    int32_t kernel(const alp_slot *in, alp_slot *out)
+
+in[0].i is the number of threads; then, for each `KernelParam` in order: an array gives its data
+pointer, its dimensions and its strides in elements; a scalar one slot (complex: two); `fp_mask` the
+FP flags that count as faults; `ufunc` the address of an `alp_ufunc`.
+Returns 0: done, live-outs in `out[1:]`.  1: precondition number out[0].i does not hold, nothing
+written.  2: a fault; out[0].i has bit 0 for a check that fired and the raised FP flags from bit 8 up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from alpyna_hook.codegen.dialect import FP_STATUS, UFUNC, WIDE, C, Dialect
+from alpyna_hook.codegen.expr import Scope
+from alpyna_hook.codegen.helpers import CTYPE, text_of
+from alpyna_hook.codegen.names import c_names
+from alpyna_hook.codegen.stmt import Body, block, own_names
+from alpyna_hook.codegen.writer import Writer
+from alpyna_hook.errors import InternalError
+from alpyna_hook.ir.affine import PAll, PAny, PCompare, PFinite, Predicate, QBinary, QConst, QDim, QParam, QStride, Quantity
+from alpyna_hook.ir.nodes import LiveIn, Loop, Nest, walk_stmts
+from alpyna_hook.ir.plan import KernelOut, KernelParam, KernelSource, Plan
+from alpyna_hook.ir.types import ArrayType, ObjectType, Rep, ScalarType, Type
+
+PRECONDITION_FAILED, FAULT = 1, 2
+FP_INVALID, FP_DIVIDE, FP_OVERFLOW, FP_UNDERFLOW = 1, 4, 8, 16
+NOT_REPRESENTABLE = -1  # out[0].i with return code 1: an int live-in does not fit the double that holds it
+
+
+def render_kernel(plan: Plan, entry_types: Mapping[str, Type], lines: tuple[str, ...], dialect: Dialect = C) -> KernelSource:
+    """The kernel of `plan`.
+
+    entry_types  type of each live-in as the guard hands it over (a live-in int may be held as a double)
+    lines        source lines of the user's file, for comments; may be empty
+    """
+    nest = plan.nest
+    types = dict(nest.types)
+    for loop in (s for s in walk_stmts(nest.body) if isinstance(s, Loop)):
+        types.setdefault(loop.counter, ScalarType(Rep.I64, frozenset(("int",))))
+    names = dict(c_names(types))
+    scope = Scope(names, types, dialect)
+    flags = {out.name: f"{names[out.name]}_set" for out in nest.live_outs if not out.definite}
+    body, declarations = _body(plan, scope, entry_types, lines, flags)
+    conditions = [_predicate(p, names) for p in plan.preconditions]
+    params = _params(nest, scope, plan)
+    outs, out_slots = _outs(nest, scope, flags)
+    w = Writer()
+    w.line(dialect.kernel_head)
+    with w.block(""):
+        used = "\n".join([*declarations, *body, *conditions])
+        _read_params(params, nest, entry_types, scope, plan, used, w)
+        for number, condition in enumerate(conditions):
+            with w.block(f"if (!({condition}))"):
+                w.line(f"out[0].i = {number};")
+                w.line(f"return {PRECONDITION_FAILED};")
+        w.lines("int64_t fault = 0;" if scope.faults else "")
+        if plan.watch_fp:
+            w.line("int64_t fp = 0;")
+            w.line("alp_fp_clear();")
+        w.raw(declarations)
+        w.line()
+        w.raw(body)
+        w.line()
+        _finish(outs, scope, flags, plan, w)
+    text = _assemble(plan, scope, bool(conditions), w.text(), dialect)
+    openmp = any(p.parallel for p in plan.loops)
+    return KernelSource(text, params, outs, out_slots, scope.faults or plan.watch_fp, openmp)
+
+
+def _body(
+    plan: Plan, scope: Scope, entry_types: Mapping[str, Type], lines: tuple[str, ...], flags: dict[str, str]
+) -> tuple[list[str], list[str]]:
+    """Lines of the statements, and of the declarations of what lives as long as the kernel runs."""
+    nest = plan.nest
+    live = {x.name for x in nest.live_ins} & {n for n, t in scope.types.items() if isinstance(t, ScalarType)}
+    kept = {out.name for out in nest.live_outs} | {out.tag for out in nest.live_outs if out.tag}
+    outer = (own_names(nest.body, set()) | kept) - live
+    declare = Writer()
+    declare.indent()
+    for name in sorted(outer):
+        kind = scope.types[name]
+        if not isinstance(kind, ScalarType):
+            raise InternalError(f"{name} is assigned but no scalar")
+        declare.line(f"{CTYPE[kind.rep]} {scope.names[name]} = 0;")
+    for flag in flags.values():
+        declare.line(f"int64_t {flag} = 0;")
+    writer = Writer()
+    writer.indent()
+    block(nest.body, Body(plan, scope, writer, lines, declared=outer | live, flags=flags))
+    return writer.take(), declare.take()
+
+
+def _params(nest: Nest, scope: Scope, plan: Plan) -> tuple[KernelParam, ...]:
+    params = [KernelParam("live", x.name) for x in nest.live_ins]
+    if plan.watch_fp:
+        params.append(KernelParam("fp_mask"))
+    params += [KernelParam("ufunc", fn, rep.value) for fn, rep in scope.ufuncs]
+    return tuple(params)
+
+
+def _read_params(
+    params: tuple[KernelParam, ...], nest: Nest, entry_types: Mapping[str, Type], scope: Scope, plan: Plan,
+    used: str, w: Writer,
+) -> None:  # fmt: skip
+    """Local names for the `in` slots that the kernel uses."""
+    live = {x.name: x for x in nest.live_ins}
+    slot = 1
+    if re.search(r"\bthreads\b", used):
+        w.line("const int threads = (int)in[0].i;")
+    for param in params:
+        if param.kind == "fp_mask":
+            w.line(f"const int64_t fp_mask = in[{slot}].i;")
+            slot += 1
+        elif param.kind == "ufunc":
+            w.line(f"const alp_ufunc *{scope.ufuncs[(param.name, Rep(param.rep))]} = in[{slot}].p;")
+            slot += 1
+        else:
+            slot = _read_live(live[param.name], entry_types[param.name], slot, scope, plan, used, w)
+
+
+def _read_live(live: LiveIn, kind: Type, slot: int, scope: Scope, plan: Plan, used: str, w: Writer) -> int:
+    if isinstance(kind, ObjectType):
+        return slot
+    name = scope.names.get(live.name, "")
+    if isinstance(kind, ArrayType):
+        restrict = "restrict " if live.name in plan.restrict else ""
+        if name and re.search(rf"\b{name}(_own|_all)?\b", used):
+            w.line(f"{CTYPE[kind.elem]} *{restrict}{name} = in[{slot}].p;")
+        for offset, tag in enumerate([f"n{k}" for k in range(kind.ndim)] + [f"s{k}" for k in range(kind.ndim)], 1):
+            if name and re.search(rf"\b{name}_{tag}\b", used):
+                w.line(f"const int64_t {name}_{tag} = in[{slot + offset}].i;")
+        return slot + 1 + 2 * kind.ndim
+    width = 2 if kind.rep.is_complex else 1
+    target = scope.types.get(live.name)
+    if not name or not re.search(rf"\b{name}\b", used) or not isinstance(target, ScalarType):
+        return slot + width
+    _read_scalar(name, kind.rep, target.rep, slot, w)
+    return slot + width
+
+
+def _field(rep: Rep) -> str:
+    return {Rep.F64: "d", Rep.C128: "d", Rep.F32: "f", Rep.C64: "f", Rep.U64: "u"}.get(rep, "i")
+
+
+def _read_scalar(name: str, source: Rep, target: Rep, slot: int, w: Writer) -> None:
+    text = f"in[{slot}].{_field(source)}"
+    if source.is_complex:
+        w.line(f"{CTYPE[target]} {name};")
+        w.line(f"__real__ {name} = {text}, __imag__ {name} = in[{slot + 1}].{_field(source)};")
+        return
+    if source.is_int and target.is_float:
+        with w.block(f"if ({text} > INT64_C(9007199254740992) || {text} < -INT64_C(9007199254740992))"):
+            w.line(f"out[0].i = {NOT_REPRESENTABLE};")
+            w.line(f"return {PRECONDITION_FAILED};")
+    cast = "" if source is target and (source.bits == 64 or source is Rep.F32) else f"({CTYPE[target]})"
+    w.line(f"{CTYPE[target]} {name} = {cast}{text};")
+
+
+def _outs(nest: Nest, scope: Scope, flags: dict[str, str]) -> tuple[tuple[KernelOut, ...], int]:
+    outs, slot = [], 1
+    for out in nest.live_outs:
+        kind = scope.types[out.name]
+        if not isinstance(kind, ScalarType):
+            raise InternalError(f"live-out {out.name} is no scalar")
+        own, slot = slot, slot + (2 if kind.rep.is_complex else 1)
+        tag_slot, slot = (slot, slot + 1) if out.tag else (-1, slot)
+        set_slot, slot = (slot, slot + 1) if out.name in flags else (-1, slot)
+        outs.append(KernelOut(out.name, tuple(sorted(kind.classes)), kind.rep.value, own, tag_slot, set_slot))
+    return tuple(outs), slot
+
+
+def _finish(outs: tuple[KernelOut, ...], scope: Scope, flags: dict[str, str], plan: Plan, w: Writer) -> None:
+    tags = {out.name: out.tag for out in plan.nest.live_outs}
+    for out in outs:
+        name, rep = scope.names[out.name], Rep(out.rep)
+        if rep.is_complex:
+            w.line(f"out[{out.slot}].{_field(rep)} = __real__ {name};")
+            w.line(f"out[{out.slot + 1}].{_field(rep)} = __imag__ {name};")
+        else:
+            w.line(f"out[{out.slot}].{_field(rep)} = {name};")
+        if out.tag_slot >= 0:
+            w.line(f"out[{out.tag_slot}].i = {scope.names[tags[out.name]]};")
+        if out.set_slot >= 0:
+            w.line(f"out[{out.set_slot}].i = {flags[out.name]};")
+    if plan.watch_fp:
+        w.line("fp |= alp_fp_raised();")
+    fault, fp = ("fault" if scope.faults else "0"), ("fp" if plan.watch_fp else "")
+    if not scope.faults and not fp:
+        w.line("return 0;")
+        return
+    w.line(f"out[0].i = {fault} | fp << 8;" if fp else f"out[0].i = {fault};")
+    test = " || ".join(t for t in ("fault" if scope.faults else "", "(fp & fp_mask)" if fp else "") if t)
+    w.line(f"return {test} ? {FAULT} : 0;")
+
+
+def _assemble(plan: Plan, scope: Scope, wide: bool, kernel: str, dialect: Dialect) -> str:
+    parts = [f"/* {plan.nest.name}, {plan.variant} */", dialect.prelude]
+    if "omp_get_thread_num" in kernel:
+        parts.append("#include <omp.h>")
+    if wide:
+        parts.append(WIDE)
+    if plan.watch_fp:
+        parts.append(FP_STATUS)
+    if scope.ufuncs:
+        parts.append(UFUNC)
+    parts += [text_of(name) for name in scope.helpers]
+    return "\n\n".join([*parts, kernel])
+
+
+def _predicate(p: Predicate, names: Mapping[str, str]) -> str:
+    match p:
+        case PCompare(op=op, left=left, right=right):
+            return f"{_quantity(left, names)} {op} {_quantity(right, names)}"
+        case PAll(parts=parts):
+            return " && ".join(f"({_predicate(q, names)})" for q in parts) or "true"
+        case PAny(parts=parts):
+            return " || ".join(f"({_predicate(q, names)})" for q in parts) or "false"
+        case PFinite(name=name, nonzero=nonzero):
+            return f"isfinite({names[name]})" + (f" && {names[name]} != 0" if nonzero else "")
+
+
+def _quantity(q: Quantity, names: Mapping[str, str]) -> str:
+    match q:
+        case QConst(value=v):
+            return str(v) if abs(v) < 2**31 else f"(alp_wide)INT64_C({v})" if abs(v) < 2**63 else _big(v)
+        case QParam(name=n):
+            return f"(alp_wide){names[n]}"
+        case QDim(array=a, axis=k):
+            return f"(alp_wide){names[a]}_n{k}"
+        case QStride(array=a, axis=k):
+            return f"(alp_wide){names[a]}_s{k}"
+        case QBinary(op=op, left=left, right=right):
+            a, b = _quantity(left, names), _quantity(right, names)
+            if op in ("min", "max"):
+                return f"({a} {'<' if op == 'min' else '>'} {b} ? {a} : {b})"
+            if op == "//":  # floor, by a positive constant only
+                if not isinstance(right, QConst) or right.value <= 0:
+                    raise InternalError("entry quantities divide by positive constants only")
+                return f"(({a} >= 0 ? {a} : {a} - {right.value - 1}) / {right.value})"
+            return f"({a} {op} {b})"
+
+
+def _big(v: int) -> str:
+    """A constant beyond int64, as wide arithmetic on halves."""
+    return f"((alp_wide){v >> 62} * ((alp_wide)1 << 62) + INT64_C({v & (2**62 - 1)}))"
+
+
+def wide_safe(p: Predicate) -> bool:
+    """True if `p`, over 64-bit quantities, cannot overflow 128 bits: at most two of them are multiplied."""
+    match p:
+        case PCompare(left=left, right=right):
+            return max(_bits(left), _bits(right)) <= 127
+        case PAll(parts=parts) | PAny(parts=parts):
+            return all(wide_safe(q) for q in parts)
+        case PFinite():
+            return True
+
+
+def _bits(q: Quantity) -> int:
+    match q:
+        case QConst(value=v):
+            return max(v.bit_length(), 1)
+        case QParam() | QDim() | QStride():
+            return 63
+        case QBinary(op=op, left=left, right=right):
+            a, b = _bits(left), _bits(right)
+            return a + b if op == "*" else max(a, b) + (op in ("+", "-"))

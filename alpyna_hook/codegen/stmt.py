@@ -1,0 +1,388 @@
+"""Typed statements -> C statements: loops, their OpenMP pragmas, and where each scalar is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from alpyna_hook.codegen.expr import Scope, element, render, rep_of, scalar_type
+from alpyna_hook.codegen.helpers import CTYPE
+from alpyna_hook.codegen.writer import Writer
+from alpyna_hook.errors import InternalError
+from alpyna_hook.ir.flow import assigned, exposed, mentions, reads_of
+from alpyna_hook.ir.nodes import (
+    Assign, Binary, Break, Const, Continue, Dim, Expr, If, Load, Loop, Stmt, Store, Unary, Var, While,
+    walk, walk_stmts,
+)  # fmt: skip
+from alpyna_hook.ir.plan import LoopPlan, Plan
+from alpyna_hook.ir.types import Rep
+
+
+@dataclass(slots=True)
+class Body:
+    """What statements are rendered in.
+
+    declared  names that already have a declaration in an enclosing C block
+    flags     live-outs that may stay unassigned -> C name of their "was assigned" flag
+    at        inside a parallel loop: conditionally written scalars -> C name of "written at iteration"
+    key       C text that grows with the iteration of that parallel loop
+    """
+
+    plan: Plan
+    scope: Scope
+    writer: Writer
+    lines: tuple[str, ...]
+    declared: set[str]
+    flags: dict[str, str]
+    at: dict[str, str] = field(default_factory=dict)
+    key: str = ""
+    parallel: bool = False
+    commented: set[int] = field(default_factory=set)
+
+    def comment(self, stmt: Stmt) -> str:
+        """The Python line of `stmt` as a trailing comment, the first time that line comes up."""
+        number = stmt.span.line
+        if not 0 < number <= len(self.lines) or number in self.commented:
+            return ""
+        self.commented.add(number)
+        text = self.lines[number - 1].split("#")[0].strip().rstrip("\\").strip()
+        return f"  // {text}" if text else ""
+
+
+def block(body: tuple[Stmt, ...], ctx: Body) -> None:
+    """Statements of one C block; scalars that live only here are declared here."""
+    here = own_names(body, ctx.declared)
+    ctx.declared |= here
+    at_first = _first_assignments(body, here)
+    for name in sorted(here - at_first.keys()):
+        ctx.writer.line(f"{CTYPE[scalar_type(ctx.scope, name).rep]} {ctx.scope.names[name]};")
+    for position, stmt in enumerate(body):
+        declare = next((n for n, p in at_first.items() if p == position), None)
+        statement(stmt, ctx, declare)
+    ctx.declared -= here
+
+
+def own_names(body: tuple[Stmt, ...], declared: set[str]) -> set[str]:
+    """Scalars assigned in `body`, not declared yet and not confined to one of its inner loops."""
+    candidates = assigned(body) - declared
+    total = mentions(body)
+    deeper: set[str] = set()
+    for stmt in body:
+        for loop in _outermost_loops(stmt):
+            inside = mentions(loop.body)
+            private = {n for n in candidates if inside[n] and inside[n] == total[n]}
+            deeper |= private - exposed(loop.body)
+    return set(candidates - deeper)
+
+
+def _outermost_loops(stmt: Stmt) -> Iterator[Loop | While]:
+    if isinstance(stmt, (Loop, While)):
+        yield stmt
+    elif isinstance(stmt, If):
+        for inner in (*stmt.then, *stmt.other):
+            yield from _outermost_loops(inner)
+
+
+def _first_assignments(body: tuple[Stmt, ...], names: set[str]) -> dict[str, int]:
+    """Names whose first mention is a direct Assign of `body`: declared there. Name -> position."""
+    result: dict[str, int] = {}
+    seen: set[str] = set()
+    for position, stmt in enumerate(body):
+        if isinstance(stmt, Assign) and stmt.name in names - seen and stmt.name not in reads_of(stmt.value):
+            result[stmt.name] = position
+        seen |= set(mentions((stmt,)))
+    return result
+
+
+def statement(stmt: Stmt, ctx: Body, declare: str | None = None) -> None:
+    """One statement. `declare`: the scalar whose declaration this Assign is to be."""
+    w, scope = ctx.writer, ctx.scope
+    match stmt:
+        case Assign(name=name, value=value):
+            kind = f"{CTYPE[scalar_type(scope, name).rep]} " if declare == name else ""
+            target = render(Var(name), scope)
+            w.line(f"{kind}{target} = {render(value, scope)};{ctx.comment(stmt)}")
+            _note_assigned(name, ctx)
+        case Store(array=array, index=index, modes=modes, value=value):
+            _store(stmt, element(array, index, modes, scope), value, ctx)
+        case If():
+            _if(stmt, ctx)
+        case While():
+            _while(stmt, ctx)
+        case Loop():
+            loop_plan = ctx.plan.loop(stmt.counter)
+            if loop_plan.parallel and scope.dialect.openmp and not ctx.parallel:
+                _parallel(stmt, loop_plan, ctx)
+            else:
+                _loop(stmt, loop_plan, ctx)
+        case Break():
+            w.line("break;")
+        case Continue():
+            w.line("continue;")
+
+
+def _store(stmt: Store, target: str, value: Expr, ctx: Body) -> None:
+    """`a[i] += e` is printed as such where C means the same."""
+    line = f"{target} = {render(value, ctx.scope)};"
+    if isinstance(value, Binary) and not value.checks and value.op in ("+", "-", "*") and isinstance(value.left, Load):
+        left = value.left
+        same = left.array == stmt.array and left.index == stmt.index and left.modes == stmt.modes
+        if same and rep_of(value) in (Rep.F32, Rep.F64, Rep.I64, Rep.U64) and "checked" not in stmt.modes:
+            line = f"{target} {value.op}= {render(value.right, ctx.scope)};"
+    ctx.writer.line(line + ctx.comment(stmt))
+
+
+def _note_assigned(name: str, ctx: Body) -> None:
+    if name in ctx.at:
+        ctx.writer.line(f"{ctx.at[name]} = {ctx.key};")
+    elif name in ctx.flags:
+        ctx.writer.line(f"{ctx.flags[name]} = 1;")
+
+
+def _if(stmt: If, ctx: Body) -> None:
+    w = ctx.writer
+    test = render(stmt.test, ctx.scope)
+    with w.block(f"if ({test})", "}" if not stmt.other else "} else {"):
+        head = ctx.comment(stmt)
+        if head:
+            w.line(head.strip())
+        block(stmt.then, ctx)
+    if stmt.other:
+        w.indent()
+        block(stmt.other, ctx)
+        w.dedent("}")
+
+
+@contextmanager
+def aside(ctx: Body) -> Iterator[list[str]]:
+    """Renders into a buffer, so that what the text turns out to need can be written before it."""
+    outer, ctx.writer = ctx.writer, ctx.writer.fork()
+    buffer: list[str] = []
+    try:
+        yield buffer
+    finally:
+        buffer.extend(ctx.writer.take())
+        ctx.writer = outer
+
+
+def _while(stmt: While, ctx: Body) -> None:
+    outer_faults, ctx.scope.faults = ctx.scope.faults, False
+    comment = ctx.comment(stmt)
+    test = render(stmt.test, ctx.scope)
+    ctx.writer.indent()
+    with aside(ctx) as lines:
+        block(stmt.body, ctx)
+    ctx.writer.dedent("")
+    # once a fault is noted values are void, and the loop might never end
+    guard = f"!fault && ({test})" if ctx.scope.faults else test
+    ctx.scope.faults |= outer_faults
+    with ctx.writer.block(f"while ({guard})"):
+        if comment:
+            ctx.writer.line(comment.strip())
+        ctx.writer.raw(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A rendered `for`: the text, the value at entry, whether it makes a trip, an increasing iteration key."""
+
+    text: str
+    nonempty: str
+    key: str
+    counter_line: str = ""
+
+
+def header(stmt: Loop, ctx: Body) -> Header:
+    """The C `for` of a Loop; writes declarations for bounds that must be evaluated once."""
+    scope, w = ctx.scope, ctx.writer
+    counter = scope.names[stmt.counter]
+    start = _bound(stmt.start, scope)
+    step = stmt.step.value if isinstance(stmt.step, Const) else None
+    if not isinstance(step, int) or step == 0:
+        return _general_header(stmt, counter, start, ctx)
+    stop = _bound(stmt.stop, scope)
+    if not _stable(stmt.stop, stmt.body):
+        w.line(f"const int64_t {counter}_stop = {stop};")
+        stop = f"{counter}_stop"
+    relation = "<" if step > 0 else ">"
+    move = {1: f"{counter}++", -1: f"{counter}--"}.get(step, f"{counter} {'+' if step > 0 else '-'}= {abs(step)}")
+    key = counter if step > 0 else f"-{counter}"
+    return Header(f"for (int64_t {counter} = {start}; {counter} {relation} {stop}; {move})",
+                  f"{_paren(start)} {relation} {_paren(stop)}", key)  # fmt: skip
+
+
+def _general_header(stmt: Loop, counter: str, start: str, ctx: Body) -> Header:
+    w = ctx.writer
+    w.line(f"const int64_t {counter}_start = {start}, {counter}_step = {_bound(stmt.step, ctx.scope)};")
+    trips = ctx.scope.call("alp_trips", f"{counter}_start", _bound(stmt.stop, ctx.scope), f"{counter}_step", fault=True)
+    w.line(f"const int64_t {counter}_trips = {trips};")
+    return Header(f"for (int64_t {counter}_trip = 0; {counter}_trip < {counter}_trips; {counter}_trip++)",
+                  f"{counter}_trips > 0", f"{counter}_trip",
+                  f"const int64_t {counter} = {counter}_start + {counter}_trip * {counter}_step;")  # fmt: skip
+
+
+def _paren(text: str) -> str:
+    return text if text.isidentifier() or text.isdigit() else f"({text})"
+
+
+def _bound(expr: Expr, scope: Scope) -> str:
+    text = render(expr, scope)
+    return text if rep_of(expr) is Rep.I64 else f"(int64_t)({text})"
+
+
+def _stable(expr: Expr, body: tuple[Stmt, ...]) -> bool:
+    """May `expr` be evaluated again before each trip? Cheap, cannot fault, and nothing in it changes."""
+    changed = assigned(body)
+    for e in walk(expr):
+        match e:
+            case Const() | Dim():
+                pass
+            case Var(name=name):
+                if name in changed:
+                    return False
+            case Binary(op="+" | "-", checks=checks) | Unary(op="-", checks=checks):
+                if checks:
+                    return False
+            case _:
+                return False
+    return True
+
+
+def _loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
+    w = ctx.writer
+    if loop_plan.strip:
+        from alpyna_hook.codegen.strip import strip_loop
+
+        strip_loop(stmt, loop_plan, ctx)
+        return
+    head = header(stmt, ctx)
+    if loop_plan.independent and not any(isinstance(s, (Loop, While)) for s in walk_stmts(stmt.body)):
+        w.line(ctx.scope.dialect.ivdep)
+    comment = ctx.comment(stmt)
+    with w.block(head.text):
+        if comment:
+            w.amend(comment)
+        if head.counter_line:
+            w.line(head.counter_line)
+        block(stmt.body, ctx)
+
+
+def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
+    """An OpenMP loop: everything it assigns is private, reduced or handed on, or it is a bug of ours."""
+    _check_shared(stmt, loop_plan, ctx)
+    head = header(stmt, ctx)
+    region = bool(ctx.plan.watch_fp or loop_plan.conditional or loop_plan.array_reductions)
+    names = dict(ctx.scope.names)
+    inner = replace(ctx, parallel=True, flags={}, at={}, key=head.key, declared=set(ctx.declared))
+    own = {n: f"{names[n]}_own" for n in loop_plan.conditional}
+    own |= {a: f"{names[a]}_own" for a, _ in loop_plan.array_reductions}
+    inner.at = {n: f"{names[n]}_at" for n in loop_plan.conditional}
+    outer_faults, ctx.scope.faults = ctx.scope.faults, False
+    ctx.scope.names = {**names, **own}
+    comment = ctx.comment(stmt)
+    with aside(inner) as lines:
+        if region:
+            inner.writer.indent()
+        text = "for" + head.text[3:]
+        with inner.writer.block(text):
+            if comment:
+                inner.writer.amend(comment)
+            if head.counter_line:
+                inner.writer.line(head.counter_line)
+            block(stmt.body, inner)
+        if region:
+            inner.writer.dedent("")
+    faulty, ctx.scope.faults = ctx.scope.faults, ctx.scope.faults or outer_faults
+    ctx.scope.names = names
+    clauses = _clauses(loop_plan, faulty, ctx)
+    if not region:
+        ctx.writer.line(f"#pragma omp parallel for num_threads(threads){clauses}")
+        ctx.writer.raw(lines)
+    else:
+        _region(loop_plan, clauses, faulty, lines, ctx)
+    for name in loop_plan.last:
+        if name in ctx.flags:
+            ctx.writer.line(f"{ctx.flags[name]} |= {head.nonempty};")
+
+
+def _check_shared(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
+    handled = {*loop_plan.private, *loop_plan.last, *loop_plan.conditional, *(n for n, _ in loop_plan.reductions)}
+    shared = {n for n in assigned(stmt.body) if n in ctx.declared} - handled
+    if shared:
+        raise InternalError(f"parallel loop over {stmt.counter} shares {', '.join(sorted(shared))}")
+
+
+def _clauses(loop_plan: LoopPlan, faulty: bool, ctx: Body) -> str:
+    names, parts = ctx.scope.names, []
+    if loop_plan.collapse > 1:
+        parts.append(f"collapse({loop_plan.collapse})")
+    parts.append(f"schedule({loop_plan.schedule})")
+    private = [n for n in loop_plan.private if n in ctx.declared]
+    if private:
+        parts.append(f"private({', '.join(names[n] for n in private)})")
+    if loop_plan.last:
+        parts.append(f"lastprivate({', '.join(names[n] for n in loop_plan.last)})")
+    for name, op in loop_plan.reductions:
+        parts.append(f"reduction({op}:{names[name]})")
+    if faulty and not (ctx.plan.watch_fp or loop_plan.conditional or loop_plan.array_reductions):
+        parts.append("reduction(|:fault)")
+    return "".join(" " + p for p in parts)
+
+
+def _region(loop_plan: LoopPlan, clauses: str, faulty: bool, lines: list[str], ctx: Body) -> None:
+    w, names = ctx.writer, ctx.scope.names
+    for array, _ in loop_plan.array_reductions:
+        _allocate_copies(array, ctx)
+    for name in loop_plan.conditional:
+        w.line(f"int64_t {names[name]}_last = INT64_MIN;")
+    shared = [v for v, used in (("fault", faulty or bool(loop_plan.array_reductions)), ("fp", ctx.plan.watch_fp)) if used]
+    reduce = f" reduction(|:{', '.join(shared)})" if shared else ""
+    w.line(f"#pragma omp parallel num_threads(threads){reduce}")
+    with w.block(""):
+        if ctx.plan.watch_fp:
+            w.line("alp_fp_clear();")
+        for array, _ in loop_plan.array_reductions:
+            kind = ctx.scope.array(array)
+            c = names[array]
+            w.line(f"{CTYPE[kind.elem]} *{c}_own = {c}_all + omp_get_thread_num() * {c}_size;")
+        for name in loop_plan.conditional:
+            ctype = CTYPE[scalar_type(ctx.scope, name).rep]
+            w.line(f"{ctype} {names[name]}_own = 0;")
+            w.line(f"int64_t {names[name]}_at = INT64_MIN;")
+        w.line(f"#pragma omp for{clauses}")
+        w.raw(lines)
+        if ctx.plan.watch_fp:
+            w.line("fp |= alp_fp_raised();")
+        for name in loop_plan.conditional:
+            c = names[name]
+            w.line("#pragma omp critical")
+            with w.block(f"if ({c}_at > {c}_last)"):
+                w.line(f"{c}_last = {c}_at;")
+                w.line(f"{c} = {c}_own;")
+        for array, _ in loop_plan.array_reductions:
+            _merge_copies(array, ctx)
+    for name in loop_plan.conditional:
+        if name in ctx.flags:
+            w.line(f"{ctx.flags[name]} |= {names[name]}_last != INT64_MIN;")
+    for array, _ in loop_plan.array_reductions:
+        w.line(f"free({names[array]}_all);")
+
+
+def _allocate_copies(array: str, ctx: Body) -> None:
+    kind, c, w = ctx.scope.array(array), ctx.scope.names[array], ctx.writer
+    size = " * ".join(f"{c}_n{axis}" for axis in range(kind.ndim))
+    w.line(f"const int64_t {c}_size = {size};")
+    w.line(f"{CTYPE[kind.elem]} *{c}_all = calloc((size_t)(threads * {c}_size), sizeof *{c}_all);")
+    with w.block(f"if (!{c}_all)"):
+        w.line("out[0].i = -1;")
+        w.line("return 2;")
+
+
+def _merge_copies(array: str, ctx: Body) -> None:
+    kind, c, w = ctx.scope.array(array), ctx.scope.names[array], ctx.writer
+    add = ctx.scope.call(f"alp_add_{kind.elem.value}", f"{c}[k]", f"{c}_own[k]", fault=True)
+    w.line("#pragma omp critical")
+    with w.block(f"for (int64_t k = 0; k < {c}_size; k++)"):
+        w.line(f"{c}[k] = {add};")
+

@@ -1,0 +1,88 @@
+"""Scalar data flow on structured nests: names assigned, read, and read before they are assigned."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from alpyna_hook.ir.nodes import (
+    Assign, Break, Continue, Expr, If, Loop, Stmt, Store, Var, While, exprs_of, walk, walk_exprs, walk_stmts,
+)  # fmt: skip
+
+
+def assigned(body: tuple[Stmt, ...]) -> frozenset[str]:
+    """Scalars that some Assign in `body` writes."""
+    return frozenset(s.name for s in walk_stmts(body) if isinstance(s, Assign))
+
+
+def read(body: tuple[Stmt, ...]) -> frozenset[str]:
+    """Scalars and counters that some expression in `body` reads."""
+    return frozenset(e.name for e in walk_exprs(body) if isinstance(e, Var))
+
+
+def reads_of(expr: Expr) -> frozenset[str]:
+    """Scalars and counters that `expr` reads."""
+    return frozenset(e.name for e in walk(expr) if isinstance(e, Var))
+
+
+def mentions(body: tuple[Stmt, ...]) -> Counter[str]:
+    """How often each scalar is read or assigned in `body`."""
+    count = Counter(e.name for e in walk_exprs(body) if isinstance(e, Var))
+    count.update(s.name for s in walk_stmts(body) if isinstance(s, Assign))
+    return count
+
+
+def exposed(body: tuple[Stmt, ...]) -> frozenset[str]:
+    """Scalars that `body` may read before it has assigned them (upward-exposed uses)."""
+    found: set[str] = set()
+    _flow(body, frozenset(), found)
+    return frozenset(found)
+
+
+def _flow(body: tuple[Stmt, ...], done: frozenset[str], found: set[str]) -> frozenset[str] | None:
+    """Names surely assigned after `body`; None if control never gets there."""
+    for stmt in body:
+        for expr in exprs_of(stmt):
+            found |= reads_of(expr) - done
+        match stmt:
+            case Assign(name=name):
+                done |= {name}
+            case Loop(body=inner, counter=counter):
+                _flow(inner, done | {counter}, found)
+            case While(body=inner):
+                _flow(inner, done, found)
+            case If(then=then, other=other):
+                a, b = _flow(then, done, found), _flow(other, done, found)
+                if a is None and b is None:
+                    return None
+                done = a & b if a is not None and b is not None else a if a is not None else b  # type: ignore[assignment]
+            case Break() | Continue():
+                return None
+            case Store():
+                pass
+    return done
+
+
+def surely_assigned(body: tuple[Stmt, ...]) -> frozenset[str]:
+    """Scalars that every path through `body` assigns (a `continue` or `break` ends a path early)."""
+    escapes: list[frozenset[str]] = []
+    end = _sure(body, frozenset(), escapes)
+    paths = escapes if end is None else [*escapes, end]
+    return frozenset.intersection(*paths) if paths else frozenset()
+
+
+def _sure(body: tuple[Stmt, ...], done: frozenset[str], escapes: list[frozenset[str]]) -> frozenset[str] | None:
+    for stmt in body:
+        match stmt:
+            case Assign(name=name):
+                done |= {name}
+            case If(then=then, other=other):
+                a, b = _sure(then, done, escapes), _sure(other, done, escapes)
+                if a is None and b is None:
+                    return None
+                done = b if a is None else a if b is None else a & b  # type: ignore[assignment]
+            case Break() | Continue():
+                escapes.append(done)
+                return None
+            case _:
+                pass
+    return done

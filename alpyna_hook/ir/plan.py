@@ -1,0 +1,109 @@
+"""Plans: how one variant of a specialisation is to be run. Out of `transform`, into `codegen`.
+
+A plan is the (transformed) typed nest with one `LoopPlan` per loop that is not simply sequential.
+Nothing here knows about a device or a language: a `grid` mapping for accelerators is another field of
+`LoopPlan`, not another kind of plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from alpyna_hook.ir.affine import Predicate
+from alpyna_hook.ir.nodes import Nest
+
+Variant: TypeAlias = Literal["interp", "seq", "omp", "cuda", "opencl"]
+HOST_VARIANTS: tuple[Variant, ...] = ("seq", "omp")
+
+
+@dataclass(frozen=True, slots=True)
+class LoopPlan:
+    """How one loop runs.
+
+    parallel          its iterations are shared among threads
+    collapse          how many perfectly nested loops, this one first, form the parallel iteration space
+    schedule          OpenMP schedule: "static", or "guided" / "dynamic" where iterations differ in work
+    private           scalars of this loop that are declared outside it yet private to each iteration
+    reductions        (scalar, operator) combined over the threads
+    array_reductions  (array, operator): each thread adds into a copy of its own, merged at the end
+    last              scalars, written by every iteration, whose value after the last one is needed
+    conditional       scalars written by some iterations whose last written value is needed
+    independent       no dependence is carried by this loop: the C compiler may vectorise it
+    strip             > 0: run this many consecutive iterations side by side (strip-mined, the scalars of
+                      the body expanded, inner loops interchanged outwards; Allen & Kennedy, ch. 5 and 8)
+    min_work          > 0: run in parallel only where trip count * this loop body's static weight exceeds it
+    """
+
+    counter: str
+    parallel: bool = False
+    collapse: int = 1
+    schedule: Literal["static", "guided", "dynamic"] = "static"
+    private: tuple[str, ...] = ()
+    reductions: tuple[tuple[str, str], ...] = ()
+    array_reductions: tuple[tuple[str, str], ...] = ()
+    last: tuple[str, ...] = ()
+    conditional: tuple[str, ...] = ()
+    independent: bool = False
+    strip: int = 0
+    min_work: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One variant of one specialisation.
+
+    restrict       arrays that the guard has proved to share no memory with any other
+    preconditions  all must hold at entry, else the kernel declines (return code 1)
+    watch_fp       NumPy scalar float operations take part: the FP status flags are faults
+    faults         some check can fire in the loop: written arrays are journalled
+    """
+
+    variant: Variant
+    nest: Nest
+    loops: tuple[LoopPlan, ...] = ()
+    preconditions: tuple[Predicate, ...] = ()
+    restrict: frozenset[str] = frozenset()
+    watch_fp: bool = False
+    faults: bool = False
+
+    def loop(self, counter: str) -> LoopPlan:
+        """The plan of the loop that counts `counter`; a sequential one if there is none."""
+        for loop in self.loops:
+            if loop.counter == counter:
+                return loop
+        return LoopPlan(counter)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelParam:
+    """One run of `in` slots: a live-in by name, the mask of FP flags that count as faults, or the
+    address of an `alp_ufunc` for a NumPy function on one representation."""
+
+    kind: Literal["live", "fp_mask", "ufunc"]
+    name: str = ""
+    rep: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelOut:
+    """Where a live-out comes back: its `out` slot, the slot of its class tag and of its set flag (-1: none)."""
+
+    name: str
+    classes: tuple[str, ...]
+    rep: str
+    slot: int
+    tag_slot: int = -1
+    set_slot: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSource:
+    """Text of one kernel and how to call it (ABI: codegen/kernel.py)."""
+
+    text: str
+    params: tuple[KernelParam, ...]
+    outs: tuple[KernelOut, ...]
+    out_slots: int
+    faults: bool
+    openmp: bool

@@ -1,0 +1,152 @@
+"""Typed nest + verdicts -> one plan per host variant.
+
+`seq` keeps the loops as they are and tells the C compiler which innermost loops carry no dependence.
+`omp` also shares out the outermost parallel loop of each loop tree; a parallel loop within a sequential
+one becomes a parallel region per trip.  Collapsing costs vectorisation of the collapsed loops (the index
+is recovered by divisions), so it is only done where the outer loop alone could not feed the threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from alpyna_hook.ir.affine import Predicate
+from alpyna_hook.ir.flow import reads_of
+from alpyna_hook.ir.nodes import (
+    Binary, Call, Cast, Expr, If, Loop, Nest, Stmt, Store, Unary, While, walk_exprs, walk_stmts,
+)  # fmt: skip
+from alpyna_hook.ir.plan import LoopPlan, Plan, Variant
+from alpyna_hook.ir.types import PY_CLASSES, Rep
+
+# Fewer outer trips than this many per thread: collapse with the loop below where that is possible.
+TRIPS_PER_THREAD = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LoopFacts:
+    """What analysis has proved about one loop, in the form that scheduling needs it.
+
+    trips  trip count at this call, None if it cannot be told
+    """
+
+    parallel: bool
+    independent: bool
+    preconditions: tuple[Predicate, ...] = ()
+    reductions: tuple[tuple[str, str], ...] = ()
+    array_reductions: tuple[tuple[str, str], ...] = ()
+    private: frozenset[str] = frozenset()
+    last: frozenset[str] = frozenset()
+    conditional: frozenset[str] = frozenset()
+    trips: int | None = None
+
+
+def schedule(
+    nest: Nest, facts: Mapping[str, LoopFacts], preconditions: tuple[Predicate, ...], restrict: frozenset[str],
+    threads: int,
+) -> Mapping[Variant, Plan]:  # fmt: skip
+    """Plans for "seq" and, where some loop is parallel, "omp".
+
+    facts          per loop counter
+    preconditions  what the checks that were dropped from `nest` rest on
+    restrict       arrays proved to overlap no other
+    """
+    watch = watches_fp(nest)
+    base = Plan("seq", nest, (), preconditions, restrict, watch)
+    vector = {c: LoopPlan(c, independent=True) for c, f in facts.items() if f.independent and not f.preconditions}
+    plans: dict[Variant, Plan] = {"seq": replace(base, loops=tuple(vector.values()))}
+    shared = _share(nest.body, facts, threads)
+    if shared:
+        used = [p for c in shared for p in facts[c].preconditions]
+        loops = {**vector, **{c: replace(p, independent=c in vector) for c, p in shared.items()}}
+        conditions = tuple(dict.fromkeys([*preconditions, *used]))
+        plans["omp"] = replace(base, variant="omp", loops=tuple(loops.values()), preconditions=conditions)
+    return plans
+
+
+def _share(body: tuple[Stmt, ...], facts: Mapping[str, LoopFacts], threads: int) -> dict[str, LoopPlan]:
+    """Plans of the outermost parallel loops in `body`."""
+    found: dict[str, LoopPlan] = {}
+    for stmt in body:
+        match stmt:
+            case Loop(counter=counter, body=inner):
+                fact = facts.get(counter)
+                if fact is not None and fact.parallel:
+                    found[counter] = _parallel_plan(stmt, fact, facts, threads)
+                else:
+                    found |= _share(inner, facts, threads)
+            case While(body=inner):
+                found |= _share(inner, facts, threads)
+            case If(then=then, other=other):
+                found |= _share(then, facts, threads)
+                found |= _share(other, facts, threads)
+            case _:
+                pass
+    return found
+
+
+def _parallel_plan(loop: Loop, fact: LoopFacts, facts: Mapping[str, LoopFacts], threads: int) -> LoopPlan:
+    uneven = _uneven(loop)
+    return LoopPlan(
+        loop.counter,
+        parallel=True,
+        collapse=1 if uneven != "static" else _collapse(loop, fact, facts, threads),
+        schedule=uneven,
+        private=tuple(sorted(fact.private - fact.last - fact.conditional)),
+        reductions=fact.reductions,
+        array_reductions=fact.array_reductions,
+        last=tuple(sorted(fact.last)),
+        conditional=tuple(sorted(fact.conditional)),
+    )
+
+
+def _uneven(loop: Loop) -> Literal["static", "guided", "dynamic"]:
+    """Iterations that differ in work: an inner `while` (unknown), or inner bounds that move with the counter."""
+    inner = list(walk_stmts(loop.body))
+    if any(isinstance(s, While) for s in inner):
+        return "dynamic"
+    for stmt in inner:
+        if isinstance(stmt, Loop) and loop.counter in reads_of(stmt.start) | reads_of(stmt.stop) | reads_of(stmt.step):
+            return "guided"
+    return "static"
+
+
+def _collapse(loop: Loop, fact: LoopFacts, facts: Mapping[str, LoopFacts], threads: int) -> int:
+    if fact.trips is None or fact.trips >= TRIPS_PER_THREAD * threads or fact.conditional or fact.array_reductions:
+        return 1
+    if len(loop.body) != 1 or not isinstance(inner := loop.body[0], Loop):
+        return 1
+    below = facts.get(inner.counter)
+    if below is None or not below.parallel or below.preconditions or below.conditional or below.array_reductions:
+        return 1
+    deeper = any(isinstance(s, Loop) for s in walk_stmts(inner.body))
+    return 2 if deeper else 1
+
+
+def watches_fp(nest: Nest) -> bool:
+    """True if CPython could warn from a NumPy scalar operation in this nest."""
+    return any(_may_warn(e) for e in walk_exprs(nest.body))
+
+
+def _may_warn(expr: Expr) -> bool:
+    kind = expr.type
+    if kind is None or not (kind.rep.is_float or kind.rep.is_complex):
+        return False
+    match expr:
+        case Cast(operand=operand):
+            narrow = kind.rep in (Rep.F32, Rep.C64)
+            return narrow and operand.type is not None and operand.type.rep is not kind.rep
+        case Binary() | Unary():
+            return not all(c in PY_CLASSES for c in kind.classes)
+        case Call(fn=fn):
+            return fn.startswith("np.")
+        case _:
+            return False
+
+
+def written_arrays(nest: Nest) -> tuple[str, ...]:
+    """Arrays that some statement of `nest` stores into, in live-in order."""
+    stored = {s.array for s in walk_stmts(nest.body) if isinstance(s, Store)}
+    return tuple(x.name for x in nest.live_ins if x.name in stored)
+
