@@ -1,0 +1,100 @@
+"""Runs the modules of a folder one after the other and writes what each did, one JSON line each.
+
+    python worker.py FOLDER OUT NAMES       NAMES: file with one module name per line
+    python -m alpyna --variant V --modules 'fz_*' worker.py FOLDER OUT NAMES
+
+Seen of a program: stdout, the exception with its traceback lines, warnings with their lines, and each global
+name with type and value (arrays: dtype, shape and bytes).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import io
+import json
+import os
+import signal
+import sys
+import traceback
+import types
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+__alpyna__ = False
+
+LIMIT_S = float(os.environ.get("FUZZ_LIMIT_S", "5"))
+
+
+class OutOfTime(BaseException):
+    """A program ran longer than LIMIT_S."""
+
+
+def describe(value: Any) -> Any:
+    """A comparable picture of a value: type and exact contents."""
+    if isinstance(value, np.ndarray):
+        data = hashlib.sha256(value.tobytes()).hexdigest()[:20]
+        return ["ndarray", str(value.dtype), list(value.shape), data, np.array2string(value, threshold=60, precision=17)]
+    if isinstance(value, tuple):
+        return ["tuple", [describe(v) for v in value]]
+    return [type(value).__name__, repr(value)]
+
+
+def visible(namespace: dict[str, Any]) -> dict[str, Any]:
+    """The program's own global names; functions, classes and modules left out."""
+    skip = (types.ModuleType, types.FunctionType, type)
+    return {k: describe(v) for k, v in namespace.items() if not k.startswith("__") and not isinstance(v, skip)}
+
+
+@contextlib.contextmanager
+def time_limit() -> Iterator[None]:
+    def out(*_: Any) -> None:
+        raise OutOfTime
+
+    signal.signal(signal.SIGALRM, out)
+    signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def observe(name: str, path: str) -> dict[str, Any]:
+    """Import one module and tell all about it."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None and spec.loader is not None, name
+    module = importlib.util.module_from_spec(spec)
+    error: Any = None
+    out = io.StringIO()
+    with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(out):
+        warnings.simplefilter("always")
+        try:
+            with time_limit():
+                spec.loader.exec_module(module)
+        except OutOfTime:
+            return {"name": name, "timeout": True}
+        except BaseException as e:
+            frames = traceback.extract_tb(e.__traceback__)
+            lines = [[f.name, f.lineno] for f in frames if f.filename == path]
+            foreign = [f.filename for f in frames[-1:] if f.filename != path]
+            error = [type(e).__name__, str(e), lines, foreign]
+    noted = [[w.category.__name__, str(w.message), w.lineno, os.path.basename(w.filename)] for w in caught]
+    return {"name": name, "error": error, "warnings": noted, "stdout": out.getvalue(), "names": visible(vars(module))}
+
+
+def main() -> None:
+    folder, out, names = sys.argv[1:4]
+    sys.path.insert(0, folder)
+    sys.dont_write_bytecode = True
+    with open(out, "a") as sink, open(names) as wanted:
+        for name in wanted.read().split():
+            print(json.dumps({"begin": name}), file=sink, flush=True)
+            print(json.dumps(observe(name, os.path.join(folder, f"{name}.py"))), file=sink, flush=True)
+
+
+if __name__ == "__main__":
+    main()
