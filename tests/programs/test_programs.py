@@ -61,5 +61,5 @@ def test_an_integrator_at_module_level_is_accelerated(tmp_path: Path) -> None:
     assert found["<module>: for i in range(steps + 1):"] == "accelerated"
 
 
-def test_pure_python_programs_have_nothing_forced_on_them(tmp_path: Path) -> None:
-    assert "accelerated" not in sites("words", tmp_path).values()
+def test_loops_over_strings_stay_in_the_interpreter(tmp_path: Path) -> None:
+    assert sites("words", tmp_path)["<module>: for line in TEXT.splitlines():"] == "rejected"
