@@ -168,7 +168,8 @@ def table(figures: Sequence[Figure], names: Sequence[str]) -> list[str]:
         size = next(f.size for f in figures if f.kernel == kernel)
         lines.append(f"| {kernel} | {size} | {milliseconds} | " + " | ".join(cells) + " |")
     means = [geomean(f.ratio for f in figures if f.contender == name) for name in shown]
-    lines.append("| geometric mean | | | " + " | ".join("-" if m is None else f"{m:.3g} ({n})" for m, n in means) + " |")
+    shown_means = ["-" if mean is None else f"{mean:.3g} ({count})" for mean, count in means]
+    lines.append("| geometric mean | | | " + " | ".join(shown_means) + " |")
     return lines
 
 

@@ -78,8 +78,8 @@ def show(d: batch.Difference, text: str, small: bool) -> None:
     print("=" * 100)
     if small:
         text = shrink.shrink(text, still_differs(d.variant, d.parts))
-        again = batch.compare(batch.observe({d.name: text}, "cpython"), batch.observe({d.name: text}, d.variant), d.variant)
-        d = again[0] if again else d
+        truth, got = (batch.observe({d.name: text}, how) for how in ("cpython", d.variant))
+        d = next(iter(batch.compare(truth, got, d.variant)), d)
     print(text)
     print(batch.explain(d), flush=True)
 

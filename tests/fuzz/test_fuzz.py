@@ -46,7 +46,8 @@ def test_a_seed_is_one_program() -> None:
 
 
 def test_a_changed_value_type_name_or_line_is_a_difference() -> None:
-    texts = ["x = 1.0", "x = 1", "y = 1", "import warnings\nwarnings.warn('a')", "\nimport warnings\nwarnings.warn('a')"]
+    warning = "import warnings\nwarnings.warn('a')"
+    texts = ["x = 1.0", "x = 1", "y = 1", warning, "\n" + warning]
     seen = batch.observe({f"fz_{i}": text for i, text in enumerate(texts)}, "cpython")
     for one, two in ((0, 1), (1, 2), (3, 4)):
         assert batch.compare({"fz": seen[f"fz_{one}"]}, {"fz": seen[f"fz_{two}"]}, "seq")

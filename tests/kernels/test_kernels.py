@@ -132,9 +132,8 @@ def test_verdict_of_each_loop(kernel: str, reports: Path) -> None:
     for function, marks in VERDICTS[kernel].items():
         loops = loops_of(kernel, function)
         assert len(loops) == len(marks), f"the table has {len(marks)} marks for {len(loops)} loops of {function}"
-        verdicts = {
-            (loop["line"], loop["var"]): loop for site in sites if site["function"] == function for loop in site["loops"]
-        }
+        mine = [site for site in sites if site["function"] == function]
+        verdicts = {(loop["line"], loop["var"]): loop for site in mine for loop in site["loops"]}
         for loop, mark in zip(loops, marks):
             assert loop in verdicts, f"{function}, line {loop[0]}: loop over {loop[1]} is not in the report"
             if mark != ".":

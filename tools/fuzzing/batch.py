@@ -28,7 +28,7 @@ class Difference:
     got: Seen
 
 
-def observe(programs: Mapping[str, str], variant: str, report: Path | None = None, limit_s: float = 20.0) -> dict[str, Seen]:
+def observe(programs: Mapping[str, str], variant: str, report: Path | None = None) -> dict[str, Seen]:
     """What each program (module name -> text) did under `variant` ("cpython" or a variant of Alpyna's).
 
     A program that kills its process is {"crash": text}; one that hangs it is {"timeout": True}.
@@ -39,7 +39,7 @@ def observe(programs: Mapping[str, str], variant: str, report: Path | None = Non
             (Path(folder) / f"{name}.py").write_text(text)
         waiting = list(programs)
         while waiting:
-            found, fate = _run(Path(folder), waiting, variant, report, limit_s)
+            found, fate = _run(Path(folder), waiting, variant, report)
             seen.update(found)
             if fate is None:
                 break
@@ -50,7 +50,7 @@ def observe(programs: Mapping[str, str], variant: str, report: Path | None = Non
 
 
 def _run(
-    folder: Path, names: Sequence[str], variant: str, report: Path | None, limit_s: float
+    folder: Path, names: Sequence[str], variant: str, report: Path | None
 ) -> tuple[dict[str, Seen], Seen | None]:
     """One process over `names`: what was seen, and how it died if it did."""
     wanted, out = folder / "names.txt", folder / "seen.jsonl"
@@ -64,9 +64,12 @@ def _run(
     env["ALPYNA_LOG"] = "debug"  # internal errors are raised, not swallowed
     env.setdefault("OMP_NUM_THREADS", "2")
     command += [str(WORKER), str(folder), str(out), str(wanted)]
+    fate: Seen | None = None
     try:
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=30 + limit_s * len(names), text=True)
-        fate = {"crash": f"exit status {done.returncode}: {done.stderr[-2000:]}"} if done.returncode else None
+        limit_s = 60 + 2 * len(names)
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=limit_s, text=True)
+        if done.returncode:
+            fate = {"crash": f"exit status {done.returncode}: {done.stderr[-2000:]}"}
     except subprocess.TimeoutExpired:
         fate = {"timeout": True}
     lines = [json.loads(line) for line in out.read_text().splitlines()]

@@ -113,7 +113,8 @@ def array_text(p: Program, kind: str, dims: tuple[str, ...]) -> str:
         text = f"np.arange({count}) % {p.rng.choice((2, 3))} == 0"
     else:
         step, shift = p.rng.choice(("1", "3", "0.37", "1.5")), p.rng.choice((0, 0, 1, 3))
-        values = f"(np.arange({count}) * {step} - {shift}) % {p.rng.choice((5, 7, 11, 100))} - {p.rng.choice((0, 0, 3))}"
+        modulus, offset = p.rng.choice((5, 7, 11, 100)), p.rng.choice((0, 0, 3))
+        values = f"(np.arange({count}) * {step} - {shift}) % {modulus} - {offset}"
         if kind == "c":
             text = f"({values} + 0.5j).astype(np.{p.rng.choice(('complex128', 'complex64'))})"
         else:

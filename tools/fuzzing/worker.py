@@ -38,7 +38,8 @@ def describe(value: Any) -> Any:
     """A comparable picture of a value: type and exact contents."""
     if isinstance(value, np.ndarray):
         data = hashlib.sha256(value.tobytes()).hexdigest()[:20]
-        return ["ndarray", str(value.dtype), list(value.shape), data, np.array2string(value, threshold=60, precision=17)]
+        text = np.array2string(value, threshold=60, precision=17)
+        return ["ndarray", str(value.dtype), list(value.shape), data, text]
     if isinstance(value, tuple):
         return ["tuple", [describe(v) for v in value]]
     return [type(value).__name__, repr(value)]
