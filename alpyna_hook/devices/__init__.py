@@ -1,0 +1,1 @@
+"""Devices: compile kernel source, load it, and (for accelerators) allocate, copy and launch."""

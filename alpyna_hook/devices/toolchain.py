@@ -1,0 +1,202 @@
+"""The host's C compiler: finding it, naming it for cache keys, running it under a time limit.
+
+In:  the compiler the user named (or None), PATH, a Cache.
+Out: `Toolchain` or the reason there is none; `run(...)` -> what the compiler said.
+
+`subprocess` is imported only where a compiler is really run: a warm start does without.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from dataclasses import dataclass
+
+from alpyna_hook.devices.base import ABI_VERSION, Cache
+
+# gcc folds pow(x, 2.0) to x*x unless told not to, contracts a*b+c to an FMA by default, and makes signed overflow
+# undefined: Python's results need the opposite (DESIGN section 3).
+SEMANTIC_FLAGS = ("-ffp-contract=off", "-fno-fast-math", "-fwrapv")
+NO_BUILTINS = ("pow",)  # libm functions that compilers replace by something that rounds differently
+SPEED_FLAGS = ("-O3", "-march=native", "-fno-math-errno")
+OUTPUT_FLAGS = ("-shared", "-fPIC", "-x", "c")
+OPENMP_FLAG = "-fopenmp"
+
+_PROBE = "int kernel(int n, double *a) { for (int i = 0; i < n; i++) a[i] += 1.0; return n; }\n"
+_PROBE_OPENMP = (
+    "int kernel(int n, double *a)\n"
+    "{\n#pragma omp parallel for\n    for (int i = 0; i < n; i++) a[i] += 1.0;\n    return n;\n}\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """A C compiler that works.
+
+    command   as run, e.g. ("/usr/bin/gcc",)
+    identity  text that changes when the compiler does: path, version
+    flags     the accepted ones among SPEED_FLAGS, and the semantic ones
+    openmp    whether OpenMP kernels compile and link
+    preload   a shared library to load globally before an OpenMP kernel, "" if none
+    """
+
+    command: tuple[str, ...]
+    identity: str
+    flags: tuple[str, ...]
+    openmp: bool
+    preload: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """returncode: exit status (negative: killed by a signal), None if it did not start or ran out of time."""
+
+    returncode: int | None
+    output: str
+
+
+def find(named: str | None, cache: Cache, timeout: float) -> Toolchain | str:
+    """The first compiler that works: the one named, else gcc, clang, cc, the `ziglang` package; or why there is none."""
+    if named:
+        command = _command_of(named)
+        if command is None:
+            return f"the C compiler {named!r} was not found"
+        tool = _examine(command, "", cache, timeout)
+        return tool or f"the C compiler {named!r} does not work"
+    for name in ("gcc", "clang", "cc"):
+        command = _command_of(name)
+        if command is not None and (tool := _examine(command, "", cache, timeout)) is not None:
+            return tool
+    zig = _zig()
+    if zig is not None and (tool := _examine((zig, "cc"), _intel_openmp(), cache, timeout)) is not None:
+        return tool
+    return "no C compiler was found (gcc, clang, cc, or the package ziglang)"
+
+
+def which(name: str) -> str | None:
+    """Path of an executable on PATH (shutil.which without its imports)."""
+    if os.path.dirname(name):
+        return name if os.access(name, os.X_OK) and os.path.isfile(name) else None
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(folder or ".", name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return os.path.abspath(path)
+    return None
+
+
+def _command_of(text: str) -> tuple[str, ...] | None:
+    """`text` may hold arguments ("ccache gcc") unless it is a path with blanks in it."""
+    words = [text]
+    if which(text) is None and " " in text:
+        import shlex
+
+        try:
+            words = shlex.split(text)
+        except ValueError:
+            return None
+    path = which(words[0]) if words else None
+    return None if path is None else (path, *words[1:])
+
+
+def _zig() -> str | None:
+    """Path of the compiler inside the `ziglang` package."""
+    folder = _package_folder("ziglang")
+    return which(os.path.join(folder, "zig")) if folder else None
+
+
+def _intel_openmp() -> str:
+    """Path of libiomp5 from the package `intel-openmp`, which puts it into the environment's lib folder."""
+    for prefix in dict.fromkeys((sys.prefix, sys.base_prefix)):
+        path = os.path.join(prefix, "lib", "libiomp5.so")
+        if os.path.isfile(path):
+            return path
+    return ""
+
+
+def _package_folder(name: str) -> str:
+    from importlib.machinery import PathFinder
+
+    spec = PathFinder.find_spec(name)
+    return spec.submodule_search_locations[0] if spec and spec.submodule_search_locations else ""
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _examine(command: tuple[str, ...], preload: str, cache: Cache, timeout: float) -> Toolchain | None:
+    """What this compiler can do. Its version and abilities are remembered as long as the executable is unchanged."""
+    try:
+        status = os.stat(command[0])
+    except OSError:
+        return None
+    real = os.path.realpath(command[0])
+    key = _digest("toolchain", ABI_VERSION, command, real, status.st_mtime_ns, status.st_size, preload)
+    known = cache.get(key)
+    if isinstance(known, Toolchain):
+        return known
+    tool = _probe(command, real, preload, timeout)
+    if tool is not None:
+        cache.put(key, tool)
+    return tool
+
+
+def _probe(command: tuple[str, ...], real: str, preload: str, timeout: float) -> Toolchain | None:
+    version = run((*command, "--version"), "", timeout)
+    if version.returncode != 0:
+        return None
+    semantic = (*SEMANTIC_FLAGS, *(f"-fno-builtin-{name}" for name in NO_BUILTINS))
+    for speed in (SPEED_FLAGS, tuple(flag for flag in SPEED_FLAGS if flag != "-march=native"), ("-O3",), ("-O2",)):
+        flags = (*speed, *semantic)
+        if _builds(command, (*flags, "-fno-trapping-math"), _PROBE, timeout):
+            openmp = _builds(command, (*flags, OPENMP_FLAG), _PROBE_OPENMP, timeout)
+            first_line = version.output.partition("\n")[0]
+            return Toolchain(command, f"{real} {first_line}", flags, openmp, preload)
+    return None
+
+
+def _builds(command: tuple[str, ...], flags: tuple[str, ...], source: str, timeout: float) -> bool:
+    import tempfile
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="alpyna-") as folder:
+            output = os.path.join(folder, "probe.so")
+            result = run((*command, *flags, *OUTPUT_FLAGS, "-", "-o", output, "-lm"), source, timeout)
+            return result.returncode == 0 and os.path.isfile(output)
+    except OSError:
+        return False
+
+
+def run(command: tuple[str, ...], source: str, timeout: float) -> RunResult:
+    """Runs `command` without a shell, `source` on its standard input; after `timeout` seconds its whole process group
+    is killed. Interrupts (Ctrl-C) kill it too and pass."""
+    import signal
+    import subprocess
+
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C"},
+            start_new_session=True,  # a group of its own: cc1, as and ld go down with the driver
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except (OSError, ValueError) as error:
+        return RunResult(None, f"{command[0]} did not start: {error}")
+    try:
+        output, _ = process.communicate(source, timeout=timeout)
+        return RunResult(process.returncode, output)
+    except subprocess.TimeoutExpired:
+        return RunResult(None, f"no answer within {timeout:g} s")
+    finally:
+        if process.returncode is None:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except OSError:
+                process.kill()
+            process.communicate()
