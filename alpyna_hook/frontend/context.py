@@ -1,0 +1,217 @@
+"""What lowering one nest carries along, and how it gives up.
+
+In: an outermost loop and the scope it stands in.  Out: a `Context`: the names the nest assigns, the arrays it
+subscripts, the live-ins found so far, and where we are (innermost loops, definite assignment).  `fail` ends
+the lowering with a `Rejection`; `lower.lower_nest` turns that back into a value.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, NoReturn, TypeAlias, TypeGuard
+
+from alpyna_hook.errors import Rejection
+from alpyna_hook.frontend.flow import Flow, stored
+from alpyna_hook.frontend.intrinsics import Intrinsic, lookup
+from alpyna_hook.frontend.scope import Scope, is_module, mangled, resolve
+from alpyna_hook.ir.nodes import LiveIn
+from alpyna_hook.source import Span
+
+LoopNode: TypeAlias = ast.For | ast.While
+Role: TypeAlias = Literal["array", "scalar", "function"]
+MAX_PATH = 2  # attributes followed from a root: self.grid, self.config.dx
+MAX_DEPTH = 120  # nested expressions or blocks; later passes recurse over the IR
+
+
+class Rejected(Exception):
+    """Carries a rejection from where it is found to `lower_nest`; it never leaves the front end."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection.title)
+        self.rejection = rejection
+
+
+@dataclass(slots=True)
+class Frame:
+    """One open loop: the names surely assigned at each of its `break`s and `continue`s."""
+
+    breaks: list[frozenset[str]] = field(default_factory=list)
+    continues: list[frozenset[str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Context:
+    """State of one nest's lowering.
+
+    assigned  names that a statement of the nest binds
+    arrays    names ("a", "self.grid") subscripted in the nest -> number of subscripts, None if only their shape is read
+    plain     loop variables nobody sees outside their loops: the IR counter stands for them
+    counters  counters named so far
+    env       plain or unassigned loop variables in force -> their counter
+    definite  names surely assigned here since the nest was entered; None where control does not reach
+    """
+
+    scope: Scope
+    flow: Flow
+    span: Callable[[ast.AST], Span]
+    loop: LoopNode
+    assigned: frozenset[str]
+    arrays: dict[str, int | None]
+    taken: set[str]
+    plain: frozenset[str] = frozenset()
+    counters: set[str] = field(default_factory=set)
+    env: dict[str, str] = field(default_factory=dict)
+    definite: frozenset[str] | None = frozenset()
+    frames: list[Frame] = field(default_factory=list)
+    live_ins: dict[str, LiveIn] = field(default_factory=dict)
+    temporaries: int = 0
+    depth: int = 0
+
+
+def make_context(loop: LoopNode, scope: Scope, flow: Flow, span: Callable[[ast.AST], Span]) -> Context:
+    """The context in which `loop`, an outermost loop of `scope`, is lowered."""
+    assigned: set[str] = set()
+    taken: set[str] = set()
+    arrays: dict[str, int | None] = {}
+    inner: set[ast.AST] = set()
+    for node in ast.walk(loop):  # parents first, so the outermost subscript of a chain is met first
+        if isinstance(node, ast.Name):
+            taken.add(node.id)
+            if isinstance(node.ctx, ast.Store):
+                assigned.add(node.id)
+        elif isinstance(node, ast.Subscript) and node not in inner:
+            base, rank = _chain(node, inner)
+            if base and (base not in arrays or arrays[base] is None):
+                arrays[base] = rank
+    context = Context(scope, flow, span, loop, frozenset(assigned), arrays, taken)
+    context.plain = _plain_variables(context)
+    return context
+
+
+def _chain(node: ast.expr, inner: set[ast.AST]) -> tuple[str, int | None]:
+    """Base name and number of subscripts of `a[i][j]`; of `a.shape[k]`, ("a", None)."""
+    rank = 0
+    while isinstance(node, ast.Subscript):
+        inner.add(node)
+        rank += len(node.slice.elts) if isinstance(node.slice, ast.Tuple) else 1
+        node = node.value
+    if is_shape(node):
+        return ".".join(dotted(node.value) or ()), None
+    return ".".join(dotted(node) or ()), rank
+
+
+def is_shape(node: ast.AST) -> TypeGuard[ast.Attribute]:
+    """True for `a.shape`; not for `self.shape`, an attribute like others."""
+    if not isinstance(node, ast.Attribute) or node.attr != "shape":
+        return False
+    return not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
+
+
+def _plain_variables(ctx: Context) -> frozenset[str]:
+    """Loop variables of `range` loops that are bound by nothing else and read in no place but their loops."""
+    loops = [n for n in ast.walk(ctx.loop) if isinstance(n, ast.For)]
+    plain = {n.target.id for n in loops if isinstance(n.target, ast.Name) and not seen_after(ctx, n, n.target.id)}
+    for node in ast.walk(ctx.loop):
+        match node:
+            case ast.For(target=ast.Name(id=name)):
+                if any(name in stored_in(s) for s in node.body):
+                    plain.discard(name)
+            case ast.For(target=target):
+                plain -= stored(target)
+            case ast.Assign() | ast.AugAssign() | ast.AnnAssign():
+                plain -= stored(node)
+    return frozenset(plain)
+
+
+def stored_in(node: ast.AST) -> frozenset[str]:
+    """All names that `node` binds, nested statements included."""
+    return frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+
+
+def seen_after(ctx: Context, loop: ast.AST, name: str) -> bool:
+    """True if the value `name` has when `loop` ends may be read, by this function or by others."""
+    return ctx.scope.always_live(name) or name in ctx.flow.live[loop]
+
+
+def fail(ctx: Context, node: ast.AST, code: str, title: str, label: str, help: str = "") -> NoReturn:
+    """Give the nest up: the arguments are `Rejection`'s."""
+    raise Rejected(Rejection(code, title, label, ctx.span(node), help))
+
+
+def dotted(node: ast.AST) -> list[str] | None:
+    """["np", "random", "rand"] for `np.random.rand`; None if `node` is not a name with attributes."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return None
+    parts.append(node.id)
+    return parts[::-1]
+
+
+def path_of(ctx: Context, node: ast.AST) -> str | None:
+    """The dotted path that the module's imports give `node` ("numpy.exp"); None if it is a variable."""
+    parts = dotted(node)
+    if not parts or parts[0] in ctx.assigned:
+        return None
+    base = resolve(ctx.scope, parts[0])
+    return None if base is None else ".".join((base, *parts[1:]))
+
+
+def function_of(ctx: Context, node: ast.AST) -> Intrinsic | None:
+    """The intrinsic that `node` names, as far as can be told without running."""
+    path = path_of(ctx, node)
+    return None if path is None else lookup(path)
+
+
+def guard_function(ctx: Context, node: ast.AST, row: Intrinsic) -> None:
+    """Have the guard check that `node` still is the object `row` stands for."""
+    text = ".".join(dotted(node) or ())
+    if text not in ctx.live_ins:
+        ctx.live_ins[text] = LiveIn(text, text, (), "function", row.name)
+
+
+def live_in(ctx: Context, node: ast.expr, role: Role) -> str:
+    """Make the name or attribute `node` a live-in of this role; the name that the IR gives it."""
+    parts = dotted(node)
+    assert parts is not None
+    text = ".".join(parts)
+    known = ctx.live_ins.get(text)
+    if known is not None:
+        if known.role != role:
+            fail(ctx, node, "mixed-use", f"`{text}` is used both as an array and as a number.", "here")
+        return known.name
+    if len(parts) > 1 and is_module(ctx.scope, parts[0]):  # a module's constant: read by CPython on entry
+        ctx.live_ins[text] = LiveIn(text, text, (), role)
+        return text
+    if len(parts) > 1 and parts[0] in ctx.assigned:
+        fail(
+            ctx, node, "attribute-of-local", f"An attribute of `{parts[0]}`, which the loop assigns, is read.",
+            "not the same object in every iteration", "Take the attribute out of the loop, into a local variable.",
+        )  # fmt: skip
+    if len(parts) > MAX_PATH + 1:
+        fail(
+            ctx, node, "attribute-depth", f"`{text}` follows more than {MAX_PATH} attributes.", "too deep",
+            "Assign it to a local variable before the loop.",
+        )  # fmt: skip
+    path = tuple(mangled(ctx.scope, p) for p in parts[1:])
+    ctx.live_ins[text] = LiveIn(text, parts[0], path, role)
+    return text
+
+
+def fresh(ctx: Context) -> str:
+    """A temporary's name, one that Python source cannot spell."""
+    ctx.temporaries += 1
+    return f"%{ctx.temporaries}"
+
+
+def fresh_counter(ctx: Context, base: str) -> str:
+    """A counter's name: `base` with the first free number behind it."""
+    number = 1
+    while f"{base}_{number}" in ctx.taken:
+        number += 1
+    ctx.taken.add(f"{base}_{number}")
+    return f"{base}_{number}"

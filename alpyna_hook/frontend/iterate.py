@@ -1,0 +1,167 @@
+"""What a `for` loop runs over, as a counted loop.
+
+In: the iterable of a `for` loop.  Out: `Iteration`: the counter's start, stop and step, and the value of the
+loop target as a function of the counter.  Arrays are iterated by position, as ndarray's own iterator does, so
+that an element stored during the loop is seen by later iterations.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from typing import TypeAlias
+
+from alpyna_hook.frontend.context import Context, dotted, fail, function_of, guard_function
+from alpyna_hook.frontend.intrinsics import Intrinsic
+from alpyna_hook.frontend.lower_expr import array_name, lower_expr
+from alpyna_hook.ir.nodes import Binary, Call, Const, Dim, Expr, Load
+
+# What the target gets, given the counter: one value, or a tuple of values to be unpacked.
+Value: TypeAlias = "Callable[[Expr], Expr] | tuple[Value, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    start: Expr
+    stop: Expr
+    step: Expr
+    value: Value
+
+    @property
+    def is_range(self) -> bool:
+        """True if the target is the counter itself."""
+        return self.value is itself
+
+    @property
+    def surely_runs(self) -> bool:
+        """True if the loop makes at least one trip whatever the program's data."""
+        match self:
+            case Iteration(Const(value=int(a)), Const(value=int(b)), Const(value=int(c))):
+                return len(range(a, b, c)) > 0 if c else False
+        return False
+
+    @property
+    def from_zero(self) -> bool:
+        return self.start == Const(0) and self.step == Const(1)
+
+
+def itself(counter: Expr) -> Expr:
+    """The value of a `range` loop's target."""
+    return counter
+
+
+def iteration(ctx: Context, node: ast.expr) -> Iteration:
+    """How `for ... in node` runs; rejects what is neither a range nor an array."""
+    if isinstance(node, ast.Call):
+        row = function_of(ctx, node.func)
+        if row is not None and row.kind == "structural" and row.name != "len":
+            _check_arguments(ctx, node, row)
+            guard_function(ctx, node.func, row)
+            return {"range": _range, "enumerate": _enumerate, "zip": _zip, "reversed": _reversed}[row.name](ctx, node)
+    if isinstance(node, (ast.Tuple, ast.List)):
+        return _progression(ctx, node)
+    if dotted(node) is None:
+        fail(
+            ctx, node, "iterable", "The loop runs over something that is neither a `range` nor an array.", "here",
+            "Loop over `range(...)`, or over an array that has a name.",
+        )  # fmt: skip
+    array = array_name(ctx, node)
+    rank = ctx.arrays.setdefault(array, 1)
+    if rank is None:
+        ctx.arrays[array] = 1
+    elif rank != 1:
+        fail(
+            ctx, node, "iterable-rows", f"The loop runs over the rows of `{array}`.", "an array of rows",
+            f"Loop over `range(len({array}))` and subscript down to one element.",
+        )  # fmt: skip
+    span = ctx.span(node)
+    return Iteration(Const(0), Dim(array, 0, span), Const(1), lambda c: Load(array, (c,), span=span))
+
+
+def _check_arguments(ctx: Context, node: ast.Call, row: Intrinsic) -> None:
+    allowed = ("start",) if row.name == "enumerate" and len(node.args) == 1 else ()
+    plain = all(k.arg in allowed for k in node.keywords) and not any(isinstance(a, ast.Starred) for a in node.args)
+    if not plain or not row.low <= len(node.args) <= row.high:
+        fail(ctx, node, "call-arguments", f"This form of `{row.name}` is not compiled.", "here")
+
+
+def _range(ctx: Context, node: ast.Call) -> Iteration:
+    args = [lower_expr(ctx, a) for a in node.args]
+    zero, one = Const(0, ctx.span(node)), Const(1, ctx.span(node))
+    match args:
+        case [stop]:
+            return Iteration(zero, stop, one, itself)
+        case [start, stop]:
+            return Iteration(start, stop, one, itself)
+        case _:
+            return Iteration(args[0], args[1], args[2], itself)
+
+
+def _reversed(ctx: Context, node: ast.Call) -> Iteration:
+    """`reversed` of a range with step 1 or -1, or of an array."""
+    it = iteration(ctx, node.args[0])
+    one = Const(1)
+    if it.step not in (Const(1), Const(-1)):
+        fail(ctx, node, "iterable", "`reversed` of this is not compiled.", "here", "Write the range backwards.")
+    back = "-" if it.step == Const(1) else "+"
+    start = Binary(back, it.stop, one, span=ctx.span(node))  # type: ignore[arg-type]
+    stop = Binary(back, it.start, one, span=ctx.span(node))  # type: ignore[arg-type]
+    return Iteration(start, stop, Const(-1 if it.step == Const(1) else 1), it.value)
+
+
+def _enumerate(ctx: Context, node: ast.Call) -> Iteration:
+    it = _positions(ctx, node.args[0])
+    first = node.args[1] if len(node.args) > 1 else node.keywords[0].value if node.keywords else None
+    if first is None:
+        return Iteration(it.start, it.stop, it.step, (itself, it.value))
+    _check_invariant(ctx, first)
+    offset = lower_expr(ctx, first)
+    return Iteration(it.start, it.stop, it.step, (lambda c: Binary("+", c, offset, span=offset.span), it.value))
+
+
+def _zip(ctx: Context, node: ast.Call) -> Iteration:
+    parts = [_positions(ctx, a) for a in node.args]
+    stop = reduce(lambda x, y: Call("min", (x, y), span=ctx.span(node)), [p.stop for p in parts])
+    return Iteration(Const(0), stop, Const(1), tuple(p.value for p in parts))
+
+
+def _positions(ctx: Context, node: ast.expr) -> Iteration:
+    """The iteration of `node` counted 0, 1, 2, ..."""
+    it = iteration(ctx, node)
+    if it.from_zero:
+        return it
+    if it.value is not itself or it.step != Const(1):
+        fail(ctx, node, "iterable", "Items of this are not counted in a compiled loop.", "here")
+    _check_invariant(ctx, node)
+    start, span = it.start, ctx.span(node)
+    length = Binary("-", it.stop, start, span=span)
+    return Iteration(Const(0), length, Const(1), lambda c: Binary("+", start, c, span=span))
+
+
+def _check_invariant(ctx: Context, node: ast.expr) -> None:
+    """Python evaluates `node` once; we repeat it in each iteration, so the loop may not change its names."""
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    if names & ctx.assigned or any(isinstance(n, ast.Subscript) for n in ast.walk(node)):
+        fail(
+            ctx, node, "iterable", "The loop changes what this counts from.", "changes", "Use a `range` loop."
+        )  # fmt: skip
+
+
+def _progression(ctx: Context, node: ast.Tuple | ast.List) -> Iteration:
+    """`for d in (-1, 0, 1)`: ints in equal steps are a range."""
+    items = [lower_expr(ctx, e) for e in node.elts if not isinstance(e, (ast.Starred, ast.Tuple, ast.List))]
+    values = [e.value for e in items if isinstance(e, Const) and type(e.value) is int]
+    step = values[1] - values[0] if len(values) > 1 else 1
+    if not values or len(values) != len(node.elts) or not step or values != list(
+        range(values[0], values[0] + step * len(values), step)
+    ):
+        fail(
+            ctx, node, "iterable", "The loop runs over items that are not integers in equal steps.", "here",
+            "Loop over a `range`, and take the items from an array.",
+        )  # fmt: skip
+    span = ctx.span(node)
+    return Iteration(Const(values[0], span), Const(values[-1] + step, span), Const(step, span), itself)
+
+

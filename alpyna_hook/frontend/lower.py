@@ -1,0 +1,321 @@
+"""Statements: one outermost loop of Python becomes one nest.
+
+In: the `ast.For` or `ast.While` of an outermost loop, its scope and that scope's data flow.  Out: a `Nest`,
+or the `Rejection` of the first thing in source order that cannot be compiled.
+
+Loop variables.  A variable that nobody sees outside its loops (`Context.plain`) *is* the loop's counter.
+Any other is a local that gets `Assign(i, Var(counter))` first in the body; while the body does not assign it,
+reads in the body still say the counter, so that subscripts stay affine in it.
+
+Live-ins are what a read may find unassigned in the nest (definite assignment runs along with the lowering:
+structured code, so the state at a loop's head is the state on entry).  A live-out is `definite` if it is
+assigned on every path through the outermost body, or a live-in, which is handed back as it came.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+
+from alpyna_hook.errors import Rejection
+from alpyna_hook.frontend.context import (
+    MAX_DEPTH, Context, Frame, LoopNode, Rejected, dotted, fail, fresh, fresh_counter, is_shape, make_context,
+    seen_after, stored_in,
+)  # fmt: skip
+from alpyna_hook.frontend.flow import Flow
+from alpyna_hook.frontend.iterate import Iteration, Value, iteration
+from alpyna_hook.frontend.lower_expr import array_name, binary, element, lower_expr, lower_test
+from alpyna_hook.frontend.scope import Scope
+from alpyna_hook.frontend.wording import UNSUPPORTED
+from alpyna_hook.ir.nodes import (
+    Assign, Break, Const, Continue, Dim, Expr, If, LiveOut, Load, Loop, Nest, Stmt, Store, Var, While, walk,
+)  # fmt: skip
+from alpyna_hook.source import Span
+
+
+def lower_nest(loop: LoopNode, scope: Scope, flow: Flow, span: Callable[[ast.AST], Span]) -> Nest | Rejection:
+    """The nest of `loop`, an outermost loop of `scope`; `span` gives the source region of an AST node."""
+    try:
+        ctx = make_context(loop, scope, flow, span)
+        body = _loop(ctx, loop)
+        done = ctx.definite or frozenset()
+        return Nest(
+            name=f"{scope.qualname}:{loop.lineno}",
+            body=(body,),
+            live_ins=tuple(sorted(ctx.live_ins.values(), key=lambda v: v.role == "function")),
+            live_outs=tuple(LiveOut(name, name in done or name in ctx.live_ins) for name in _left_behind(ctx)),
+            span=span(loop),
+        )
+    except Rejected as rejected:
+        return rejected.rejection
+    except RecursionError:
+        return Rejection("too-deep", "The loop is nested too deeply.", "here", span(loop))
+
+
+def _left_behind(ctx: Context) -> list[str]:
+    """Names assigned in the nest that are read after it, in the order of their first assignment."""
+    names: dict[str, None] = {}
+    stores = [n for n in ast.walk(ctx.loop) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    for node in sorted(stores, key=lambda n: (n.lineno, n.col_offset)):
+        if node.id not in ctx.plain and seen_after(ctx, ctx.loop, node.id):
+            names[node.id] = None
+    return list(names)
+
+
+def _loop(ctx: Context, node: LoopNode) -> Stmt:
+    if node.orelse:
+        fail(
+            ctx, node, "loop-else", "The loop has an `else` branch.", "has an else", "Use a variable and an `if` after it."
+        )  # fmt: skip
+    return _for(ctx, node) if isinstance(node, ast.For) else _while(ctx, node)
+
+
+def _for(ctx: Context, node: ast.For) -> Loop:
+    it = iteration(ctx, node.iter)
+    entry, outer_env = ctx.definite, dict(ctx.env)
+    span = ctx.span(node)
+    head: list[Stmt] = []
+    match node.target:
+        case ast.Name(id=name) if it.is_range:
+            counter = _bind_counter(ctx, node, name, head)
+        case _:
+            first = next((n.id for n in ast.walk(node.target) if isinstance(n, ast.Name)), "k")
+            counter = fresh_counter(ctx, first)
+            _bind(ctx, node.target, it.value, Var(counter, ctx.span(node.target)), head)
+    body, after_one = _body(ctx, node.body)
+    ctx.env = outer_env
+    ctx.definite = after_one if it.surely_runs or node is ctx.loop else entry
+    return Loop(counter, ast.unparse(node.target), it.start, it.stop, it.step, (*head, *body), span)
+
+
+def _bind_counter(ctx: Context, node: ast.For, name: str, head: list[Stmt]) -> str:
+    """Bind the variable of a `range` loop; the counter's name."""
+    span = ctx.span(node.target)
+    if name in ctx.plain:
+        counter = name if name not in ctx.counters else fresh_counter(ctx, name)
+        ctx.counters.add(counter)
+        ctx.env[name] = counter
+        return counter
+    counter = fresh_counter(ctx, name)
+    head.append(Assign(name, Var(counter, span), span))
+    _define(ctx, name)
+    if any(name in stored_in(s) for s in node.body):
+        ctx.env.pop(name, None)
+    else:
+        ctx.env[name] = counter
+    return counter
+
+
+def _bind(ctx: Context, target: ast.expr, value: Value, counter: Expr, out: list[Stmt]) -> None:
+    """Bind the target of a loop over arrays."""
+    if callable(value):
+        _assign(ctx, target, value(counter), out)
+    elif isinstance(target, (ast.Tuple, ast.List)) and len(target.elts) == len(value):
+        for part, item in zip(target.elts, value):
+            _bind(ctx, part, item, counter, out)
+    else:
+        fail(
+            ctx, target, "unpack", "The loop's target does not take the items apart one by one.", "here",
+            "Give each item a variable of its own.",
+        )  # fmt: skip
+
+
+def _while(ctx: Context, node: ast.While) -> While:
+    test = lower_test(ctx, node.test)
+    entry, outer_env = ctx.definite, dict(ctx.env)
+    ctx.env = {k: v for k, v in ctx.env.items()}
+    body, after_one = _body(ctx, node.body)
+    ctx.env = outer_env
+    ctx.definite = after_one if node is ctx.loop else entry
+    return While(test, body, ctx.span(node))
+
+
+def _body(ctx: Context, stmts: Sequence[ast.stmt]) -> tuple[tuple[Stmt, ...], frozenset[str] | None]:
+    """A loop's body, and what is surely assigned once it has been run and the loop left."""
+    frame = Frame()
+    ctx.frames.append(frame)
+    body = _block(ctx, stmts)
+    ctx.frames.pop()
+    ends = [*frame.breaks, *frame.continues, *(() if ctx.definite is None else (ctx.definite,))]
+    return body, frozenset.intersection(*ends) if ends else None
+
+
+def _block(ctx: Context, stmts: Sequence[ast.stmt]) -> tuple[Stmt, ...]:
+    ctx.depth += 1
+    if ctx.depth > MAX_DEPTH:
+        fail(ctx, stmts[0], "too-deep", "The statements are nested too deeply.", "here")
+    out: list[Stmt] = []
+    for stmt in stmts:
+        if ctx.definite is None:  # behind break or continue
+            break
+        _stmt(ctx, stmt, out)
+    ctx.depth -= 1
+    return tuple(out)
+
+
+def _stmt(ctx: Context, node: ast.stmt, out: list[Stmt]) -> None:
+    span = ctx.span(node)
+    match node:
+        case ast.For() | ast.While():
+            out.append(_loop(ctx, node))
+        case ast.If(test=test, body=body, orelse=orelse):
+            out.append(_if(ctx, test, body, orelse, span))
+        case ast.Assign(targets=[target], value=value):
+            _assign_value(ctx, target, value, out)
+        case ast.Assign(targets=targets, value=value):
+            kept = _keep(ctx, lower_expr(ctx, value), out)
+            for target in targets:
+                _assign(ctx, target, kept, out)
+        case ast.AugAssign(target=target, op=op, value=value):
+            _update(ctx, node, target, op, value, out)
+        case ast.AnnAssign():
+            _annotated(ctx, node, out)
+        case ast.Break():
+            ctx.frames[-1].breaks.append(ctx.definite or frozenset())
+            ctx.definite = None
+            out.append(Break(span))
+        case ast.Continue():
+            ctx.frames[-1].continues.append(ctx.definite or frozenset())
+            ctx.definite = None
+            out.append(Continue(span))
+        case ast.Pass() | ast.Expr(value=ast.Constant()):
+            pass
+        case ast.Expr(value=ast.Yield() | ast.YieldFrom() | ast.Await() as value):
+            lower_expr(ctx, value)
+        case ast.Expr(value=value):  # evaluated for the exception it may raise
+            out.append(Assign(fresh(ctx), lower_expr(ctx, value), span))
+        case _:
+            code, title, label, help = UNSUPPORTED.get(type(node).__name__, UNSUPPORTED["stmt"])
+            fail(ctx, node, code, title, label, help)
+
+
+def _if(ctx: Context, test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt], span: Span) -> If:
+    condition = lower_test(ctx, test)
+    entry = ctx.definite
+    then = _block(ctx, body)
+    after_then, ctx.definite = ctx.definite, entry
+    other = _block(ctx, orelse)
+    ends = [s for s in (after_then, ctx.definite) if s is not None]
+    ctx.definite = frozenset.intersection(*ends) if ends else None
+    return If(condition, then, other, span)
+
+
+def _define(ctx: Context, name: str) -> None:
+    if ctx.definite is not None:
+        ctx.definite |= {name}
+
+
+def _assign(ctx: Context, target: ast.expr, value: Expr, out: list[Stmt]) -> None:
+    """`target = value` for one value."""
+    span = ctx.span(target)
+    match target:
+        case ast.Name(id=name):
+            _check_scalar(ctx, target, name)
+            out.append(Assign(name, value, span))
+            _define(ctx, name)
+        case ast.Subscript():
+            array, index = element(ctx, target)
+            out.append(Store(array, index, value, span=span))
+        case ast.Attribute():
+            text = ".".join(dotted(target) or (target.attr,))
+            fail(
+                ctx, target, "attribute-store", f"The loop assigns the attribute `{text}`.", "attribute",
+                "Use a local variable in the loop and assign the attribute after it.",
+            )  # fmt: skip
+        case ast.Starred():
+            code, title, label, help = UNSUPPORTED["Starred"]
+            fail(ctx, target, code, title, label, help)
+        case _:
+            fail(
+                ctx, target, "unpack", "The loop takes a sequence apart whose items are not written out.", "here",
+                "Assign the items one by one.",
+            )  # fmt: skip
+
+
+def _check_scalar(ctx: Context, node: ast.AST, name: str) -> None:
+    if name in ctx.arrays:
+        fail(
+            ctx, node, "array-rebound", f"`{name}` is subscripted and also assigned in the loop.", "assigned here",
+            "Use another name, or move the assignment out of the loop.",
+        )  # fmt: skip
+
+
+def _assign_value(ctx: Context, target: ast.expr, value: ast.expr, out: list[Stmt]) -> None:
+    """`target = value` with the value still to be lowered: takes tuples apart."""
+    if not isinstance(target, (ast.Tuple, ast.List)):
+        _assign(ctx, target, lower_expr(ctx, value), out)
+        return
+    pairs: list[tuple[ast.expr, Expr]] = []
+    _pair(ctx, target, value, pairs)
+    written: list[ast.expr] = []
+    values: list[Expr] = []
+    for part, expr in pairs:  # all values come before all stores: keep those that an earlier target would change
+        values.append(_keep(ctx, expr, out) if _reads(expr, written) else expr)
+        written.append(part)
+    for (part, _), expr in zip(pairs, values):
+        _assign(ctx, part, expr, out)
+
+
+def _pair(ctx: Context, target: ast.expr, value: ast.expr, pairs: list[tuple[ast.expr, Expr]]) -> None:
+    """Match the items of a tuple target with those of a tuple, or of an array's shape, one to one."""
+    if not isinstance(target, (ast.Tuple, ast.List)):
+        pairs.append((target, lower_expr(ctx, value)))
+        return
+    count = len(target.elts)
+    if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == count:
+        for part, item in zip(target.elts, value.elts):
+            _pair(ctx, part, item, pairs)
+        return
+    if is_shape(value):
+        array = array_name(ctx, value.value)
+        if ctx.arrays.get(array) == count:
+            pairs += [(part, Dim(array, k, ctx.span(value))) for k, part in enumerate(target.elts)]
+            return
+    fail(
+        ctx, value, "unpack", "The loop takes a sequence apart whose items are not written out.", "here",
+        "Assign the items one by one.",
+    )  # fmt: skip
+
+
+def _reads(expr: Expr, written: list[ast.expr]) -> bool:
+    """True if storing into `written` may change the value of `expr`. Two arrays may be one."""
+    names = {t.id for t in written if isinstance(t, ast.Name)}
+    stores = any(not isinstance(t, ast.Name) for t in written)
+    return any(isinstance(e, Var) and e.name in names or isinstance(e, Load) and stores for e in walk(expr))
+
+
+def _keep(ctx: Context, expr: Expr, out: list[Stmt]) -> Expr:
+    """`expr` evaluated now, into a temporary if it is more than a constant."""
+    if isinstance(expr, Const):
+        return expr
+    name = fresh(ctx)
+    out.append(Assign(name, expr, expr.span))
+    return Var(name, expr.span)
+
+
+def _update(
+    ctx: Context, node: ast.AugAssign, target: ast.expr, op: ast.operator, value: ast.expr, out: list[Stmt]
+) -> None:
+    """`target op= value`. Scalars are immutable, so this is `target = target op value`."""
+    span = ctx.span(node)
+    if isinstance(target, ast.Name):
+        _check_scalar(ctx, target, target.id)
+        old = lower_expr(ctx, ast.copy_location(ast.Name(target.id, ast.Load()), target))
+        out.append(Assign(target.id, binary(ctx, node, op, old, lower_expr(ctx, value)), span))
+        _define(ctx, target.id)
+    elif isinstance(target, ast.Subscript):
+        array, index = element(ctx, target)
+        loaded = Load(array, index, span=ctx.span(target))
+        out.append(Store(array, index, binary(ctx, node, op, loaded, lower_expr(ctx, value)), span=span))
+    else:
+        _assign(ctx, target, Const(0), out)  # rejects it
+
+
+def _annotated(ctx: Context, node: ast.AnnAssign, out: list[Stmt]) -> None:
+    if ctx.scope.kind != "function":  # there the annotation is stored in __annotations__
+        fail(
+            ctx, node, "annotation", "An annotation outside a function is kept by Python.", "annotation",
+            "Annotate the name before the loop.",
+        )  # fmt: skip
+    if node.value is not None:
+        _assign(ctx, node.target, lower_expr(ctx, node.value), out)

@@ -1,0 +1,78 @@
+"""What rejections say, where one table says it: per kind of syntax, per kind of constant, per function."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+Words: TypeAlias = tuple[str, str, str, str]  # code, title, label, help
+
+_BEFORE = "Do this before or after the loop."
+_ELEMENTS = "Write it as a loop over numbers and array elements."
+
+# By the class name of the AST node (so that classes of later Pythons need no import).
+UNSUPPORTED: dict[str, Words] = {
+    "expr": ("expression", "This kind of expression is not compiled.", "here", ""),
+    "stmt": ("statement", "This kind of statement is not compiled.", "here", _BEFORE),
+    "List": ("list", "The loop builds a list.", "list", _ELEMENTS),
+    "Tuple": ("tuple", "The loop builds a tuple.", "tuple", _ELEMENTS),
+    "Set": ("set", "The loop builds a set.", "set", _ELEMENTS),
+    "Dict": ("dict", "The loop builds a dict.", "dict", _ELEMENTS),
+    "ListComp": ("comprehension", "The loop contains a comprehension.", "comprehension", _ELEMENTS),
+    "SetComp": ("comprehension", "The loop contains a comprehension.", "comprehension", _ELEMENTS),
+    "DictComp": ("comprehension", "The loop contains a comprehension.", "comprehension", _ELEMENTS),
+    "GeneratorExp": ("comprehension", "The loop contains a generator.", "generator", _ELEMENTS),
+    "JoinedStr": ("constant", "A string is not a number.", "not a number", _BEFORE),
+    "Lambda": ("lambda", "The loop makes a function.", "lambda", "Define the function outside the loop."),
+    "NamedExpr": ("walrus", "The loop assigns inside an expression.", "assignment", "Use a statement of its own."),
+    "Starred": ("starred", "A starred expression has no fixed number of items.", "starred", ""),
+    "Await": ("await", "The loop awaits.", "await", ""),
+    "Yield": ("yield", "The loop yields to its caller.", "yield", "Fill an array in the loop and yield it after."),
+    "YieldFrom": ("yield", "The loop yields to its caller.", "yield", "Fill an array in the loop and yield it after."),
+    "Return": ("return", "The loop returns from the function.", "return",
+               "Leave the loop by `break` and return after it."),
+    "Raise": ("raise", "The loop raises an exception itself.", "raise", "Note the case in a variable and raise after."),
+    "Assert": ("assert", "The loop contains an assertion.", "assert", "Check before or after the loop."),
+    "Try": ("try", "The loop handles exceptions.", "try", "Put the `try` around the loop."),
+    "TryStar": ("try", "The loop handles exceptions.", "try", "Put the `try` around the loop."),
+    "With": ("with", "The loop enters a context manager.", "with", "Put the `with` around the loop."),
+    "AsyncWith": ("async", "The loop contains asynchronous code.", "async", ""),
+    "AsyncFor": ("async", "The loop contains asynchronous code.", "async", ""),
+    "Match": ("match", "The loop contains a `match` statement.", "match", "Use `if` and `elif`."),
+    "Delete": ("del", "The loop deletes something.", "del", _BEFORE),
+    "Import": ("import", "The loop imports a module.", "import", "Import at the top of the module."),
+    "ImportFrom": ("import", "The loop imports a module.", "import", "Import at the top of the module."),
+    "Global": ("declaration", "The loop contains a declaration.", "declaration", "Put it before the loop."),
+    "Nonlocal": ("declaration", "The loop contains a declaration.", "declaration", "Put it before the loop."),
+    "FunctionDef": ("definition", "The loop defines a function.", "definition", "Define it outside the loop."),
+    "AsyncFunctionDef": ("definition", "The loop defines a function.", "definition", "Define it outside the loop."),
+    "ClassDef": ("definition", "The loop defines a class.", "definition", "Define it outside the loop."),
+}  # fmt: skip
+
+_CALLS = {
+    "print": "Collect the numbers in an array and print them after the loop.",
+    "sum": "Write the sum as a loop.",
+    "input": _BEFORE,
+    "open": _BEFORE,
+    "isinstance": _BEFORE,
+    "divmod": "Use `//` and `%`.",
+}
+_LIST_METHODS = ("append", "extend", "insert", "pop", "add", "update")
+
+
+def call_help(text: str, path: str) -> str:
+    """What to do about a call of `text`, which imports resolve to `path` ("" if they do not)."""
+    name = path.removeprefix("builtins.")
+    if name in _CALLS:
+        return _CALLS[name]
+    if text.rpartition(".")[2] in _LIST_METHODS:
+        return "Make an array before the loop and store into its elements."
+    if path.startswith("numpy."):
+        return "Whole-array functions are not compiled inside a loop yet: write it over elements."
+    return "Calls of other functions are not compiled yet: write its expression in the loop."
+
+
+def constant_words(value: object) -> str:
+    """How a sentence begins that is about this constant."""
+    if value is None or value is Ellipsis or isinstance(value, bool):
+        return f"`{'...' if value is Ellipsis else value}`"
+    return {str: "A string", bytes: "A bytes string", float: "A float"}.get(type(value), "This constant")
