@@ -11,6 +11,7 @@ the whole nest back, so the order in which iterations fault cannot be seen.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -87,12 +88,15 @@ def parallelism(
     """
     question = Question(nest_accesses(nest), entry, banned, may_alias)
     flow = flow_of(nest)
-    verdicts = {
-        stmt.counter: _verdict(nest, stmt, question, flow, fp)
-        for stmt in walk_stmts(nest.body)
-        if isinstance(stmt, Loop)
-    }
-    return Parallelism(verdicts)
+    loops = [stmt for stmt in walk_stmts(nest.body) if isinstance(stmt, Loop)]
+    names = {loop.counter: loop.var for loop in loops}
+    found = {loop.counter: _verdict(nest, loop, question, flow, fp) for loop in loops}
+    return Parallelism({counter: replace(v, why=_in_own_names(v.why, names)) for counter, v in found.items()})
+
+
+def _in_own_names(text: str, names: Mapping[str, str]) -> str:
+    """`text` with the loop variables as written in place of the nest's unique counters ("i", not "i_1")."""
+    return re.sub(r"[^\W\d]\w*", lambda word: names.get(word[0], word[0]), text)
 
 
 def _verdict(nest: Nest, loop: Loop, question: Question, flow: Flow, fp: Fp) -> Verdict:
