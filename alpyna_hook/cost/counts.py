@@ -1,0 +1,528 @@
+"""Counts of a typed nest: what it does how often, symbolic at compile time, free of any machine figure.
+
+In: a typed `Nest`.  Out: `Counts`, a tree that mirrors the loops.  Each loop has its bounds as
+`Quantity` (a loop counter stands there as `QParam(counter)`), so that triangular loops evaluate right;
+each block has its machine operations by class and representation, its interpreter operations by
+class, its array accesses with byte strides by every enclosing counter, and the loop-carried chain.
+What cannot be known here is None (trip counts of `while`, data-dependent subscripts).
+
+Machine operations, "class.rep" with rep f64, f32, int or c128:
+    add mul div sqrt pow fmod neg abs min max cmp select cvt bit idiv     e.g. "add.f64", "idiv.int"
+    libm.NAME     a call into libm (math.exp, math.sin, float **, ...)
+    npy.NAME      a call into NumPy's own scalar loop (np.exp, ...)
+    check         one watched condition (overflow, zero, domain, ...);  bounds: one subscript range test
+    branch        a data-dependent jump;  forward: a store that the next trip loads again
+Interpreter operations (each with the loading of its names) are listed in `INTERP_OPS`.
+
+After Jacob, Trinder, Singer, "Pricing Python parallelism" (DLS 2020): instruction-class counts, staged;
+the split of counts and machine figures is Williams, Waterman, Patterson, "Roofline" (CACM 52(4), 2009).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from alpyna_hook.cost.chains import Amounts, carried, chain_of, memory_chain, nominal
+from alpyna_hook.cost.classes import call_class, cast_class, interp_binary, interp_call, machine_binary, rep_name
+from alpyna_hook.cost.symbolic import ZERO, slope, symbolic
+from alpyna_hook.errors import InternalError
+from alpyna_hook.ir.affine import QConst, QDim, QParam, QStride, Quantity, leaves, simplify
+from alpyna_hook.ir.nodes import (
+    Assign, Binary, Break, Call, Cast, Compare, Const, Continue, Dim, Expr, If, Load, Logical, Loop, Nest, Select, Stmt,
+    Store, Unary, Var, While, walk_stmts,
+)  # fmt: skip
+from alpyna_hook.ir.types import ArrayType, ScalarType, Type
+
+BRANCH_TAKEN = 0.5  # share of executions that take a data-dependent branch: nothing is known of the data
+BREAK_TRIPS = 0.5  # share of its range that a loop with a `break` runs: uniform position of the hit
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The loads or stores of one subscripted reference.
+
+    strides  (counter, bytes moved per unit of that counter) for the enclosing counters it depends on;
+             None if the subscript is data-dependent
+    offset   byte offset where all counters are zero; None if data-dependent
+    weight   executions per execution of the block (branches)
+    """
+
+    array: str
+    store: bool
+    itemsize: int
+    strides: tuple[tuple[str, Quantity], ...] | None
+    offset: Quantity | None
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Straight-line work per execution, nested loops excluded (`loops`). `chain` is the longest path of
+    operations from the start of one trip of the enclosing loop to the start of the next (a latency bound)."""
+
+    ops: Amounts = ()
+    interp: Amounts = ()
+    accesses: tuple[Access, ...] = ()
+    chain: Amounts = ()
+    loops: tuple[LoopCount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoopCount:
+    """One loop. `while` loops have start = step = None and their trip count in `stop`: QParam("@while<k>"), a leaf
+    that nobody knows at entry: an estimate, or what earlier calls showed.
+
+    weight         executions per execution of the enclosing block (branches)
+    trip_share     share of the range that runs (1, or BREAK_TRIPS)
+    vectorisable   by its structure: innermost, unit or zero strides, no carried chain, no checks, no calls
+    """
+
+    counter: str
+    start: Quantity | None
+    stop: Quantity | None
+    step: Quantity | None
+    body: Block
+    weight: float = 1.0
+    trip_share: float = 1.0
+    vectorisable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayInfo:
+    """One array of the nest: `size` in bytes as a Quantity (dimensions x item size), and those dimensions."""
+
+    name: str
+    itemsize: int
+    size: Quantity
+    dims: tuple[QDim, ...]
+    written: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """All that the model needs of a nest.
+
+    trip_leaves   entry leaves that influence a trip count: decisions are bucketed on these
+    can_fault     the nest has checks, so a run needs a journal of the written arrays
+    unknown       leaves without a value at entry (while loops): estimated
+    """
+
+    root: Block
+    arrays: tuple[ArrayInfo, ...]
+    trip_leaves: tuple[Quantity, ...]
+    can_fault: bool
+    unknown: tuple[QParam, ...] = ()
+
+
+def count(nest: Nest) -> Counts:
+    """Counts of a typed nest. InternalError if an expression has no type."""
+    types = dict(nest.types)
+    live = {li.name for li in nest.live_ins if li.role == "scalar"}
+    values: dict[str, Quantity | None] = {n: QParam(n) for n in live if _is_int(types.get(n))}
+    walker = _Walker(types, frozenset(live))
+    tally = _Tally(())
+    _walk_block(nest.body, walker, tally, values)
+    root = tally.block(())
+    bounds = [q for loop in loops(root) for q in (loop.start, loop.stop, loop.step) if q is not None]
+    counters = {loop.counter for loop in loops(root)}
+    found = {leaf for q in bounds for leaf in leaves(q)}
+    trip_leaves = [q for q in found if not (isinstance(q, QParam) and (q.name in counters or "@" in q.name))]
+    return Counts(
+        root=root,
+        arrays=_arrays(nest, types),
+        trip_leaves=tuple(sorted(trip_leaves, key=str)),
+        can_fault=any(name in ("check", "bounds") for block in blocks(root) for name, _ in block.ops),
+        unknown=tuple(QParam(f"@while{k}") for k in range(walker.whiles)),
+    )
+
+
+def loops(block: Block) -> Iterator[LoopCount]:
+    """All loops below `block`, outer before inner, in program order."""
+    for loop in block.loops:
+        yield loop
+        yield from loops(loop.body)
+
+
+def blocks(block: Block) -> Iterator[Block]:
+    """`block` and the bodies of all loops below it."""
+    yield block
+    for loop in loops(block):
+        yield loop.body
+
+
+@dataclass
+class _Walker:
+    """What stays the same over a nest (and the number of while loops met)."""
+
+    types: Mapping[str, Type]
+    live: frozenset[str]
+    whiles: int = 0
+
+
+@dataclass
+class _Tally:
+    """Work of one block while it is being walked; `weight` is that of the branch being walked.
+
+    depth maps a scalar to the longest chain of operations from a carried scalar's value at the start of the trip.
+    """
+
+    counters: tuple[str, ...]
+    ops: dict[str, float] = field(default_factory=dict)
+    interp: dict[str, float] = field(default_factory=dict)
+    accesses: list[Access] = field(default_factory=list)
+    loops: list[LoopCount] = field(default_factory=list)
+    weight: float = 1.0
+    depth: dict[str, Amounts] = field(default_factory=dict)
+    branch_store: bool = False
+
+    def op(self, name: str, number: float = 1.0) -> None:
+        self.ops[name] = self.ops.get(name, 0.0) + number * self.weight
+
+    def py(self, name: str, number: float = 1.0) -> None:
+        self.interp[name] = self.interp.get(name, 0.0) + number * self.weight
+
+    def block(self, chain: Amounts) -> Block:
+        return Block(
+            ops=tuple(sorted(self.ops.items())),
+            interp=tuple(sorted(self.interp.items())),
+            accesses=tuple(self.accesses),
+            chain=chain,
+            loops=tuple(self.loops),
+        )
+
+
+Values = dict[str, "Quantity | None"]
+
+
+def _walk_block(body: tuple[Stmt, ...], walker: _Walker, tally: _Tally, values: Values) -> None:
+    for stmt in body:
+        match stmt:
+            case Assign(name=name, value=value):
+                _assign(name, value, walker, tally, values)
+            case Store():
+                _store(stmt, walker, tally, values)
+            case Loop():
+                _loop(stmt, walker, tally, values)
+            case While():
+                _while(stmt, walker, tally, values)
+            case If(test=test, then=then, other=other):
+                _if(test, then, other, walker, tally, values)
+            case Break() | Continue():
+                tally.py("jump")
+
+
+def _assign(name: str, value: Expr, walker: _Walker, tally: _Tally, values: Values) -> None:
+    known = symbolic(value, values)
+    if isinstance(value, Var) and value.name in tally.counters:
+        # The visible name of a loop counter: `for` itself has stored it.
+        values[name] = known
+        return
+    _expr(value, walker, tally, values, address=known is not None and _is_index_type(value))
+    tally.py("assign")
+    values[name] = known
+    depth = chain_of(value, tally.depth)
+    if depth is None:
+        tally.depth.pop(name, None)
+    else:
+        tally.depth[name] = depth
+
+
+def _store(stmt: Store, walker: _Walker, tally: _Tally, values: Values) -> None:
+    _expr(stmt.value, walker, tally, values)
+    _subscripts(stmt.array, stmt.index, stmt.modes, True, walker, tally, values)
+
+
+def _if(
+    test: Expr, then: tuple[Stmt, ...], other: tuple[Stmt, ...], walker: _Walker, tally: _Tally, values: Values
+) -> None:
+    _expr(test, walker, tally, values)
+    tally.py("branch")
+    tally.op("branch")
+    if any(isinstance(s, (Store, Loop, While, Break, Continue)) for s in walk_stmts(then + other)):
+        tally.branch_store = True
+    outer = tally.weight
+    results = []
+    for branch in (then, other):
+        tally.weight = outer * BRANCH_TAKEN
+        inside = dict(values)
+        _walk_block(branch, walker, tally, inside)
+        results.append(inside)
+    tally.weight = outer
+    for name in _assigned(then + other):
+        values[name] = results[0].get(name) if results[0].get(name) == results[1].get(name) else None
+
+
+def _loop(stmt: Loop, walker: _Walker, tally: _Tally, values: Values) -> None:
+    for bound in (stmt.start, stmt.stop, stmt.step):
+        _expr(bound, walker, tally, values, address=True)
+    tally.py("loop_entry")
+    start, stop, step = (symbolic(e, values) for e in (stmt.start, stmt.stop, stmt.step))
+    if start is None or stop is None or step is None:
+        # Bounds that depend on data (`range(indptr[i], indptr[i + 1])`): estimated like a while loop.
+        start, stop, step = None, _unknown(walker), None
+    inner = _Tally((*tally.counters, stmt.counter))
+    inner.py("range_iter")
+    _nested(stmt.counter, stmt.body, walker, tally, inner, values, (start, stop, step))
+
+
+def _while(stmt: While, walker: _Walker, tally: _Tally, values: Values) -> None:
+    trips = _unknown(walker)
+    inner = _Tally((*tally.counters, trips.name))
+    inside = _at_loop_entry(stmt.body, trips.name, values)
+    _expr(stmt.test, walker, inner, inside)
+    inner.py("branch")
+    inner.op("branch")
+    inner.branch_store = True  # the trip count is not known on entry: compilers do not vectorise it
+    _nested(trips.name, stmt.body, walker, tally, inner, values, (None, trips, None))
+
+
+def _unknown(walker: _Walker) -> QParam:
+    walker.whiles += 1
+    return QParam(f"@while{walker.whiles - 1}")
+
+
+def _nested(
+    counter: str,
+    body: tuple[Stmt, ...],
+    walker: _Walker,
+    tally: _Tally,
+    inner: _Tally,
+    values: Values,
+    bounds: tuple[Quantity | None, Quantity | None, Quantity | None],
+) -> None:
+    """Walk a loop's body into `inner` and hang the loop on `tally`."""
+    inside = _at_loop_entry(body, counter, values)
+    names = carried(body)
+    inner.depth = {name: () for name in names}
+    _walk_block(body, walker, inner, inside)
+    chains = [inner.depth[name] for name in names if name in inner.depth and inside.get(name) is None]
+    chains.append(memory_chain(body, counter, inside))
+    chain = max(chains, key=nominal)
+    broken = any(isinstance(s, Break) for s in _own_statements(body))
+    block = inner.block(chain)
+    tally.loops.append(
+        LoopCount(
+            counter=counter,
+            start=bounds[0],
+            stop=bounds[1],
+            step=bounds[2],
+            body=block,
+            weight=tally.weight,
+            trip_share=BREAK_TRIPS if broken else 1.0,
+            vectorisable=not inner.branch_store and _vectorisable(block, counter),
+        )
+    )
+    for name in _assigned(body):
+        values[name] = None
+        tally.depth.pop(name, None)
+
+
+def _at_loop_entry(body: tuple[Stmt, ...], counter: str, values: Values) -> Values:
+    """What int names stand for at the start of a trip: invariants keep their value, `k += 2` becomes an unknown base
+    plus 2 * counter (only its slope is of use), other assigned names are unknown."""
+    inside = dict(values)
+    assigned = _assigned(body)
+    for name in assigned:
+        inside[name] = None
+        step = _induction_step(name, body) if assigned.count(name) == 1 else None
+        if step is not None:
+            base = QParam(f"{name}@{counter}")
+            inside[name] = simplify("+", base, simplify("*", QConst(step), QParam(counter)))
+    inside[counter] = QParam(counter)
+    return inside
+
+
+def _induction_step(name: str, body: tuple[Stmt, ...]) -> int | None:
+    for stmt in body:
+        match stmt:
+            case Assign(
+                name=target, value=Binary(op="+" | "-" as op, left=Var(name=used), right=Const(value=int() as c))
+            ) if target == used == name:
+                return int(c) if op == "+" else -int(c)
+    return None
+
+
+def _assigned(body: tuple[Stmt, ...]) -> list[str]:
+    """Names assigned in `body`, once per assignment."""
+    return [s.name for s in walk_stmts(body) if isinstance(s, Assign)]
+
+
+def _own_statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
+    """Statements of this loop level: branches included, nested loops not."""
+    for stmt in body:
+        yield stmt
+        if isinstance(stmt, If):
+            yield from _own_statements(stmt.then + stmt.other)
+
+
+def _vectorisable(block: Block, counter: str) -> bool:
+    """By structure alone; whether dependences allow it is the analysis' business (`Candidate.vectorised`)."""
+    if block.loops or block.chain:
+        return False
+    scalar_only = ("check", "bounds", "libm.", "npy.", "pow.", "fmod.", "idiv.")
+    if any(name.startswith(scalar_only) for name, _ in block.ops):
+        return False
+    for access in block.accesses:
+        if access.strides is None:
+            return False
+        stride = dict(access.strides).get(counter, ZERO)
+        if stride not in (ZERO, QConst(access.itemsize)):
+            return False
+    return True
+
+
+def _expr(expr: Expr, walker: _Walker, tally: _Tally, values: Values, address: bool = False) -> None:
+    """Count `expr` and all below it. `address`: an affine index, which costs compiled code nothing."""
+    match expr:
+        case Const():
+            return
+        case Var(name=name):
+            if "." in name:
+                tally.py("attribute", name.count("."))
+            return
+        case Dim():
+            tally.py("attribute")
+            return
+        case Load(array=array, index=index, modes=modes):
+            _subscripts(array, index, modes, False, walker, tally, values)
+            return
+        case Select(test=test, then=then, other=other):
+            _expr(test, walker, tally, values)
+            tally.py("branch")
+            tally.op(f"select.{rep_name(expr)}")
+            outer = tally.weight
+            tally.weight = outer * BRANCH_TAKEN
+            _expr(then, walker, tally, values)
+            _expr(other, walker, tally, values)
+            tally.weight = outer
+            return
+        case Logical(left=left, right=right):
+            _expr(left, walker, tally, values)
+            tally.py("branch")
+            outer = tally.weight
+            tally.weight = outer * BRANCH_TAKEN
+            _expr(right, walker, tally, values)
+            tally.weight = outer
+            return
+    _operation(expr, tally, address)
+    address = address or (_is_index_type(expr) and symbolic(expr, values) is not None)
+    match expr:
+        case Unary(operand=x) | Cast(operand=x):
+            _expr(x, walker, tally, values, address)
+        case Binary(left=left, right=right) | Compare(left=left, right=right):
+            _expr(left, walker, tally, values, address)
+            _expr(right, walker, tally, values, address)
+        case Call(args=args):
+            for arg in args:
+                _expr(arg, walker, tally, values, address)
+
+
+def _operation(
+    expr: Unary | Binary | Compare | Call | Cast, tally: _Tally, address: bool
+) -> None:
+    """The operation of this node alone."""
+    name: str | None
+    match expr:
+        case Binary():
+            name = machine_binary(expr)
+            tally.py(interp_binary(expr))
+        case Unary(op=op):
+            name = f"neg.{rep_name(expr)}" if op in ("-", "~") else None
+            tally.py("unary")
+        case Compare(left=left):
+            name = f"cmp.{rep_name(left)}"
+            tally.py(interp_binary(expr))
+        case Call():
+            name = call_class(expr)
+            tally.py(interp_call(expr))
+        case Cast():
+            name = cast_class(expr)  # implicit in Python: part of the operation that needs it
+    if address:
+        return
+    if name is not None:
+        tally.op(name)
+    if not isinstance(expr, Compare) and expr.checks:
+        tally.op("check", len(expr.checks))
+
+
+def _subscripts(
+    array: str,
+    index: tuple[Expr, ...],
+    modes: tuple[str, ...],
+    store: bool,
+    walker: _Walker,
+    tally: _Tally,
+    values: Values,
+) -> None:
+    """One array reference: its index expressions, the access, and what makes its subscripts safe."""
+    kind = "store" if store else "load"
+    tally.py(f"{kind}{len(index) if len(index) < 3 else 'n'}")
+    if "." in array:
+        tally.py("attribute", array.count("."))
+    for sub in index:
+        _expr(sub, walker, tally, values, address=symbolic(sub, values) is not None)
+    for mode in modes:
+        if mode == "wrap":
+            tally.op("select.int")
+        elif mode == "checked":
+            tally.op("bounds")
+    info = walker.types.get(array)
+    if not isinstance(info, ArrayType):
+        raise InternalError(f"no array type for {array!r}")
+    tally.accesses.append(_access(array, info, index, store, tally, values))
+
+
+def _access(
+    array: str, info: ArrayType, index: tuple[Expr, ...], store: bool, tally: _Tally, values: Values
+) -> Access:
+    places = [symbolic(sub, values) for sub in index]
+    size = info.elem.itemsize
+    if any(p is None for p in places):
+        return Access(array, store, size, None, None, tally.weight)
+    strides: list[tuple[str, Quantity]] = []
+    steps = [axis_stride(array, info, axis) for axis in range(info.ndim)]
+    for counter in tally.counters:
+        moved: Quantity = ZERO
+        for place, step in zip(places, steps):
+            assert place is not None
+            moved = simplify("+", moved, simplify("*", slope(place, counter), step))
+        if moved != ZERO:
+            strides.append((counter, moved))
+    offset: Quantity = ZERO
+    for place, step in zip(places, steps):
+        assert place is not None
+        offset = simplify("+", offset, simplify("*", place, step))
+    return Access(array, store, size, tuple(strides), offset, tally.weight)
+
+
+def axis_stride(array: str, info: ArrayType, axis: int) -> Quantity:
+    """Bytes between neighbours along `axis`: from the dimensions for C and Fortran order, else the stride leaf."""
+    size: Quantity = QConst(info.elem.itemsize)
+    if info.layout == "S":
+        return simplify("*", QStride(array, axis), size)
+    inner = range(axis + 1, info.ndim) if info.layout == "C" else range(axis)
+    for k in inner:
+        size = simplify("*", QDim(array, k), size)
+    return size
+
+
+def _arrays(nest: Nest, types: Mapping[str, Type]) -> tuple[ArrayInfo, ...]:
+    written = {s.array for s in walk_stmts(nest.body) if isinstance(s, Store)}
+    found = []
+    for name, info in sorted(types.items()):
+        if isinstance(info, ArrayType):
+            dims = tuple(QDim(name, axis) for axis in range(info.ndim))
+            size: Quantity = QConst(info.elem.itemsize)
+            for dim in dims:
+                size = simplify("*", dim, size)
+            found.append(ArrayInfo(name, info.elem.itemsize, size, dims, name in written))
+    return tuple(found)
+
+
+def _is_int(t: Type | None) -> bool:
+    return isinstance(t, ScalarType) and (t.rep.is_int or t.rep.value == "b1")
+
+
+def _is_index_type(expr: Expr) -> bool:
+    return expr.type is not None and expr.type.rep.is_int

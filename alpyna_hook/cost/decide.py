@@ -1,0 +1,284 @@
+"""The oracle: which variant runs a call, and for which calls that choice stands.
+
+In: candidates (one per legal variant), the entry values of a call, which variants are compiled, what the site
+has cost so far.  Out: a `Decision`.
+
+Paying the compiler is the ski-rental problem: Karlin, Manasse, Rudolph, Sleator (Algorithmica 1988) and Karlin,
+Manasse, McGeoch, Owicki (SODA 1990): stay with what is there until the *regret* (seconds lost against
+the variant that would be best) reaches the price, then pay.  Whatever calls come, the total is at most twice
+that of knowing them beforehand, in predicted seconds; no deterministic rule does better.
+A call whose own gain exceeds the price pays at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from alpyna_hook.cost.machine import QUICK_S, STAKE_FACTOR, Profile
+from alpyna_hook.cost.model import Bound, Candidate, Env, bind
+from alpyna_hook.ir.affine import QDim, QParam, QStride, Quantity
+
+RETIRE_CALLS = 10_000  # calls that never paid before a site whose sizes can change is given up: about 1 ms of guards
+RETIRE_SECONDS = 2e-6  # interpreter seconds per call below which compiled code gains nothing worth a guard
+TOLERANCE = 1.5  # how much worse than the best a cached choice may be predicted elsewhere in its box
+PARALLEL_MARGIN = 0.9  # threads must be predicted to save 10 %: they take a core from somebody else
+NEVER = 1 << 62
+DISK_LOAD_S = 2e-3  # loading a kernel that is in the disk cache
+
+
+@dataclass
+class History:
+    """What one specialisation has cost so far, in predicted seconds. Mutable; `Oracle.spent` updates it."""
+
+    calls: int = 0
+    interp_s: float = 0.0  # spent in the interpreter
+    regret_s: float = 0.0  # of all seconds spent, those that the best variant would have saved
+    negligible: int = 0  # calls in a row that were not worth a guard
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A choice and its validity.
+
+    variant               what to run; if it is not compiled yet, compile it now
+    predicted             seconds of one call by variant, compile cost not included
+    ranges                entry leaf -> (lowest, highest) value for which the choice stands; other leaves do not matter
+    calls_before_review   ask again after this many calls inside `ranges` (NEVER: no need)
+    retire                the site will not pay: put the original code back
+    regret                seconds lost per call against the best variant while this choice stands
+    reason                a few words for the report
+    """
+
+    variant: str
+    predicted: dict[str, float]
+    ranges: dict[Quantity, tuple[int, int]]
+    calls_before_review: int = NEVER
+    retire: bool = False
+    regret: float = 0.0
+    reason: str = ""
+
+
+@dataclass
+class Oracle:
+    """Decides for all sites of a process.
+
+    forced      a variant that the user asked for, taken wherever it is legal; "auto": choose
+    calibrate   called at most once, when enough time is at stake and the profile is of defaults; returns the new
+                profile or None
+    """
+
+    profile: Profile
+    threads: int = 1
+    forced: str = "auto"
+    calibrate: Callable[[], Profile | None] | None = None
+    stake_s: float = 0.0
+    _bound: dict[tuple[int, str], tuple[Candidate, Profile, Bound]] = field(default_factory=dict)
+
+    def predict(self, candidates: Mapping[str, Candidate], env: Env) -> dict[str, float]:
+        """Seconds of one call by variant."""
+        return {v: self._bind(c, v).seconds(env, self.threads) for v, c in candidates.items()}
+
+    def _bind(self, candidate: Candidate, variant: str) -> Bound:
+        key = (id(candidate), variant)
+        found = self._bound.get(key)
+        if found is None or found[0] is not candidate or found[1] is not self.profile:
+            found = (candidate, self.profile, bind(candidate, self.profile, variant))
+            self._bound[key] = found
+        return found[2]
+
+    def decide(
+        self,
+        candidates: Mapping[str, Candidate],
+        env: Env,
+        ready: Mapping[str, str],
+        history: History,
+    ) -> Decision:
+        """The choice for a call with these entry values.
+
+        candidates  one per legal variant; "interp" must be among them
+        ready       variant -> "compiled" (loaded), "disk" (in the disk cache) or "no" (also if absent)
+        history     of this specialisation; call `spent` with the old decision first when it comes up for review
+        """
+        predicted = self.predict(candidates, env)
+        self._consider_calibration(predicted)
+        if self.forced != "auto" and self.forced in candidates:
+            return Decision(self.forced, predicted, {}, reason=f"forced: {self.forced}")
+        leaves = _deciding_leaves(candidates)
+        best = _cheapest(predicted)
+        if _negligible(predicted, self.profile):
+            return self._leave_alone(candidates, predicted, leaves, env, history)
+        unpaid = {v: self._price(v, ready) for v in predicted}
+        chosen, reason, calls = _rent_or_buy(predicted, unpaid, history)
+        ranges = self._box(candidates, env, leaves, predicted, best)
+        regret = max(predicted[chosen] - predicted[best], 0.0)
+        return Decision(chosen, predicted, ranges, calls, False, regret, reason)
+
+    def spent(self, decision: Decision, calls: int, history: History) -> None:
+        """Note that `calls` calls ran under `decision`."""
+        history.calls += calls
+        history.regret_s += calls * decision.regret
+        if decision.variant == "interp":
+            seconds = calls * decision.predicted.get("interp", 0.0)
+            history.interp_s += seconds
+            self.stake_s += seconds
+        if decision.reason == _NEGLIGIBLE:
+            history.negligible += calls
+        else:
+            history.negligible = 0
+
+    def note_compile(self, variant: str, seconds: float) -> None:
+        """A compile took this long: later prices are the mean of what was expected and what was seen."""
+        old = self.profile.compile_s.get(variant, seconds)
+        table = {**self.profile.compile_s, variant: (old + seconds) / 2.0}
+        self._change_profile(replace(self.profile, compile_s=table))
+
+    def _change_profile(self, profile: Profile) -> None:
+        old, self.profile = self.profile, profile
+        for key, (candidate, of, bound) in self._bound.items():
+            if of is old and replace(old, compile_s={}) == replace(profile, compile_s={}):
+                self._bound[key] = (candidate, profile, bound)  # no figure that binding uses has changed
+
+    def _price(self, variant: str, ready: Mapping[str, str]) -> float:
+        """Seconds still to be paid before `variant` can run."""
+        state = ready.get(variant, "no")
+        if variant == "interp" or state == "compiled":
+            return 0.0
+        return DISK_LOAD_S if state == "disk" else self.profile.compile_s.get(variant, 0.2)
+
+    def _consider_calibration(self, predicted: Mapping[str, float]) -> None:
+        at_stake = self.stake_s + predicted.get("interp", 0.0)
+        if self.calibrate is None or self.profile.origin != "default" or at_stake < STAKE_FACTOR * QUICK_S:
+            return
+        measure, self.calibrate = self.calibrate, None
+        profile = measure()
+        if profile is not None:
+            self.profile = profile
+
+    def _leave_alone(
+        self,
+        candidates: Mapping[str, Candidate],
+        predicted: dict[str, float],
+        leaves: tuple[Quantity, ...],
+        env: Env,
+        history: History,
+    ) -> Decision:
+        """The interpreter, for good if the sizes cannot change or have not in RETIRE_CALLS calls."""
+        counts = candidates["interp"].counts
+        fixed = not leaves and not counts.unknown
+        left = RETIRE_CALLS - history.negligible
+        if fixed or left <= 0:
+            return Decision("interp", predicted, {}, NEVER, True, 0.0, _NEGLIGIBLE)
+        ranges = self._box(candidates, env, leaves, predicted, "interp")
+        return Decision("interp", predicted, ranges, left, False, 0.0, _NEGLIGIBLE)
+
+    def _box(
+        self,
+        candidates: Mapping[str, Candidate],
+        env: Env,
+        leaves: tuple[Quantity, ...],
+        predicted: Mapping[str, float],
+        chosen: str,
+    ) -> dict[Quantity, tuple[int, int]]:
+        """Power-of-two buckets around the deciding leaves, narrowed where `chosen` would be a poor choice at a corner.
+
+        A bucket by itself says nothing of `range(lo, hi)` with both a million: there the corners do.
+        """
+        box = {leaf: bucket(int(env[leaf])) for leaf in leaves if leaf in env}
+        for _ in range(6):
+            if all(self._good(candidates, {**env, **corner}, chosen) for corner in _corners(box)):
+                return box
+            box = {leaf: _narrowed(span, int(env[leaf])) for leaf, span in box.items()}
+        return {leaf: (int(env[leaf]), int(env[leaf])) for leaf in box}
+
+    def _good(self, candidates: Mapping[str, Candidate], env: Env, chosen: str) -> bool:
+        predicted = self.predict(candidates, env)
+        if chosen == "interp" and _negligible(predicted, self.profile):
+            return True
+        slack = self.profile.call_s
+        return predicted[chosen] <= TOLERANCE * min(predicted.values()) + slack
+
+
+_NEGLIGIBLE = "too little work to be worth a call"
+
+
+def bucket(value: int) -> tuple[int, int]:
+    """(lowest, highest) int of the power-of-two bucket of `value`: 0 alone, 1, 2..3, 4..7, ... and mirrored."""
+    if value == 0:
+        return (0, 0)
+    low = 1 << (abs(value).bit_length() - 1)
+    high = 2 * low - 1
+    return (low, high) if value > 0 else (-high, -low)
+
+
+def _narrowed(span: tuple[int, int], value: int) -> tuple[int, int]:
+    """Half-way (in logarithms of the distance) towards `value`."""
+    low, high = span
+    return (value - math.isqrt(value - low), value + math.isqrt(high - value))
+
+
+def _corners(box: Mapping[Quantity, tuple[int, int]]) -> list[dict[Quantity, int]]:
+    """All corners of up to three leaves; of more, all low, all high, and each leaf low or high by itself."""
+    names = list(box)
+    if len(names) <= 3:
+        return [dict(zip(names, point)) for point in itertools.product(*(sorted(set(box[n])) for n in names))]
+    corners = [{n: box[n][side] for n in names} for side in (0, 1)]
+    return corners + [{n: box[n][side]} for n in names for side in (0, 1)]
+
+
+def _deciding_leaves(candidates: Mapping[str, Candidate]) -> tuple[Quantity, ...]:
+    """Leaves that a choice depends on: those of trip counts, and the sizes of journalled arrays."""
+    found: dict[Quantity, None] = {}
+    for candidate in candidates.values():
+        for leaf in candidate.counts.trip_leaves:
+            if isinstance(leaf, (QParam, QDim, QStride)):
+                found[leaf] = None
+        if candidate.counts.can_fault and candidate.journal is not False:
+            for array in candidate.counts.arrays:
+                if array.written:
+                    found.update(dict.fromkeys(array.dims))
+    return tuple(found)
+
+
+def _negligible(predicted: Mapping[str, float], profile: Profile) -> bool:
+    """No compiled variant gains enough to pay for the guard in front of the loop."""
+    interp = predicted["interp"]
+    others = [s for v, s in predicted.items() if v != "interp"]
+    return interp <= RETIRE_SECONDS or not others or min(others) >= interp - profile.decline_s
+
+
+def _cheapest(predicted: Mapping[str, float]) -> str:
+    best = min(predicted, key=lambda v: (predicted[v], v))
+    if best == "omp":
+        alone = min((v for v in predicted if v != "omp"), key=lambda v: predicted[v], default="omp")
+        if predicted["omp"] > PARALLEL_MARGIN * predicted[alone]:
+            return alone
+    return best
+
+
+def _rent_or_buy(
+    predicted: Mapping[str, float], unpaid: Mapping[str, float], history: History
+) -> tuple[str, str, int]:
+    """(variant, reason, calls until review). See the module docstring for the rule; a purchase is taken off
+    `history.regret_s`."""
+    paid = {v: s for v, s in predicted.items() if unpaid[v] <= 0.0}
+    renting = _cheapest(paid)
+    # What is worth buying depends on how long it will serve: expect as many calls again as there were.
+    horizon = history.calls + 1
+    buying = min(predicted, key=lambda v: (horizon * predicted[v] + unpaid[v] - (unpaid[v] <= 0.0) * 1e-12, v))
+    if unpaid[buying] <= 0.0:
+        buying = min((v for v in predicted if unpaid[v] > 0.0), key=lambda v: predicted[v], default=renting)
+    gain = predicted[renting] - predicted[buying]
+    if buying == renting or gain <= 0.1 * predicted[renting]:
+        return renting, "fastest", NEVER
+    price = unpaid[buying]
+    if history.regret_s + gain >= price:
+        reason = "one call pays for the compiler" if gain >= price else "time spent would have paid for the compiler"
+        history.regret_s = max(history.regret_s - price, 0.0)
+        # From here on `buying` is what is rented; a still better variant may be worth its price later.
+        _, _, calls = _rent_or_buy(predicted, {**unpaid, buying: 0.0}, replace(history))
+        return buying, reason, calls
+    calls = max(math.ceil((price - history.regret_s) / gain) - 1, 1)
+    return renting, f"{renting} until a compile of {price:.2f} s would have paid", calls

@@ -1,0 +1,167 @@
+"""Counts: what a nest does, by class, with symbolic trip counts."""
+
+from __future__ import annotations
+
+import pytest
+from build import F64, dot, load, loop, matmul, nest, num, op, saxpy, store, tiny, triangle, var, vector
+
+from alpyna_hook.cost.counts import LoopCount, count, loops
+from alpyna_hook.errors import InternalError
+from alpyna_hook.ir.affine import QConst, QDim, QParam, evaluate
+from alpyna_hook.ir.nodes import Assign, Break, Compare, If, Var, While
+from alpyna_hook.ir.types import BOOL, FLOAT, INT
+
+
+def only(counts) -> LoopCount:
+    (loop_count,) = loops(counts.root)
+    return loop_count
+
+
+def test_saxpy_counts_two_flops_two_loads_and_a_store_per_trip():
+    body = only(count(saxpy())).body
+    assert dict(body.ops) == {"add.f64": 1, "mul.f64": 1}
+    assert [(a.array, a.store) for a in body.accesses] == [("x", False), ("y", False), ("y", True)]
+    assert all(dict(a.strides) == {"i": QConst(8)} for a in body.accesses)
+    assert dict(body.interp) == {"range_iter": 1, "load1": 2, "np_arith": 2, "store1": 1}
+
+
+def test_a_unit_stride_loop_without_carried_values_is_vectorisable_and_a_sum_is_not():
+    assert only(count(saxpy())).vectorisable
+    assert not only(count(dot())).vectorisable
+
+
+def test_a_float_sum_is_bound_by_the_latency_of_one_addition_per_trip():
+    assert only(count(dot())).body.chain == (("add.f64", 1.0),)
+
+
+def test_strides_are_bytes_per_counter_with_the_arrays_own_dimensions():
+    i_loop, j_loop, k_loop = loops(count(matmul()).root)
+    a, b = k_loop.body.accesses
+    env = {QDim("a", 1): 50, QDim("b", 1): 70}
+    assert {c: evaluate(q, env) for c, q in a.strides} == {"i": 400, "k": 8}
+    assert {c: evaluate(q, env) for c, q in b.strides} == {"j": 8, "k": 560}
+
+
+def test_a_value_carried_through_the_previous_element_is_a_chain_with_store_forwarding():
+    i = var("i")
+    value = op("+", load("p", op("-", i, num(1))), load("a", i))
+    scan = nest(loop("i", 1, var("n"), store("p", (i,), value)), {"p": vector(), "a": vector()}, n=INT)
+    body = only(count(scan)).body
+    assert dict(body.chain) == {"add.f64": 1, "forward": 1}
+
+
+def test_an_accumulator_element_that_stays_put_is_kept_in_a_register():
+    i, j = var("i"), var("j")
+    value = op("+", load("y", i), load("a", i, j))
+    rows = nest(
+        loop("i", 0, var("n"), loop("j", 0, var("n"), store("y", (i,), value))),
+        {"y": vector(), "a": vector(ndim=2)}, n=INT,
+    )  # fmt: skip
+    inner = list(loops(count(rows).root))[1]
+    assert inner.body.chain == (("add.f64", 1.0),)
+
+
+def test_a_load_of_what_a_later_trip_stores_is_no_chain():
+    i = var("i")
+    value = op("+", load("p", op("+", i, num(1))), load("a", i))
+    shift = nest(loop("i", 0, var("n"), store("p", (i,), value)), {"p": vector(), "a": vector()}, n=INT)
+    assert only(count(shift)).body.chain == ()
+
+
+def test_an_indirect_subscript_has_unknown_strides():
+    i = var("i")
+    where = load("idx", i, elem=INT)
+    value = op("+", load("h", where), num(1.0))
+    histogram = nest(loop("i", 0, var("n"), store("h", (where,), value)), {"idx": vector("int64"), "h": vector()}, n=INT)
+    by_array = {(a.array, a.store): a.strides for a in only(count(histogram)).body.accesses}
+    assert by_array["h", True] is None and by_array["h", False] is None
+    assert by_array["idx", False] is not None
+
+
+def test_an_int_stepped_by_a_constant_is_an_induction_with_that_slope():
+    k = var("k")
+    walk = (store("x", (k,), var("alpha", FLOAT)), Assign("k", op("+", k, num(2))))
+    stepped = nest(loop("i", 0, var("n"), *walk), {"x": vector()}, n=INT, k=INT, alpha=FLOAT)
+    assert dict(only(count(stepped)).body.accesses[0].strides) == {"i": QConst(16)}
+
+
+def test_index_arithmetic_is_free_in_compiled_code_but_not_in_the_interpreter():
+    i = var("i")
+    shifted = nest(
+        loop("i", 0, var("n"), store("x", (op("+", op("*", num(2), i), num(1)),), var("alpha", FLOAT))),
+        {"x": vector()}, n=INT, alpha=FLOAT,
+    )  # fmt: skip
+    body = only(count(shifted)).body
+    assert body.ops == ()
+    assert dict(body.interp)["int_arith"] == 2
+
+
+def test_branches_count_half_and_forbid_vector_code_where_they_store():
+    i = var("i")
+    positive = Compare(">", load("x", i), num(0.0), type=BOOL)
+    guarded = nest(
+        loop("i", 0, var("n"), If(positive, (store("x", (i,), var("alpha", FLOAT)),), ())),
+        {"x": vector()}, n=INT, alpha=FLOAT,
+    )  # fmt: skip
+    found = only(count(guarded))
+    assert [a.weight for a in found.body.accesses if a.store] == [0.5]
+    assert dict(found.body.ops)["branch"] == 1
+    assert not found.vectorisable
+
+
+def test_trip_counts_of_while_and_of_data_dependent_ranges_are_unknown_leaves():
+    test = Compare("<", var("x", FLOAT), num(9.0), type=BOOL)
+    grow = Assign("x", op("*", var("x", FLOAT), num(2.0)))
+    counts = count(nest(While(test, (grow,)), {}, x=FLOAT))
+    assert counts.unknown == (QParam("@while0"),) and counts.trip_leaves == ()
+    rows = nest(
+        loop("i", 0, var("n"), loop("k", load("ptr", var("i"), elem=INT), load("ptr", op("+", var("i"), num(1)), elem=INT),
+             store("x", (var("k"),), num(0.0)))),
+        {"ptr": vector("int64"), "x": vector()}, n=INT,
+    )  # fmt: skip
+    assert count(rows).unknown == (QParam("@while0"),)
+
+
+def test_a_loop_with_a_break_runs_part_of_its_range():
+    found = Compare("==", load("x", var("i")), num(0.0), type=BOOL)
+    search = nest(loop("i", 0, var("n"), If(found, (Break(),), ())), {"x": vector()}, n=INT)
+    assert only(count(search)).trip_share == 0.5
+
+
+def test_deciding_leaves_are_those_of_trip_counts_only():
+    assert count(saxpy()).trip_leaves == (QParam("n"),)
+    assert count(triangle()).trip_leaves == (QParam("n"),)
+    assert count(tiny()).trip_leaves == ()
+
+
+def test_checks_make_a_nest_able_to_fault():
+    i = var("i")
+    watched = op("/", var("alpha", FLOAT), load("x", i), checks=frozenset({"zero"}))
+    division = nest(loop("i", 0, var("n"), store("x", (i,), watched)), {"x": vector()}, n=INT, alpha=FLOAT)
+    counts = count(division)
+    assert counts.can_fault and dict(only(counts).body.ops)["check"] == 1
+    assert not count(saxpy()).can_fault
+
+
+def test_written_arrays_are_known_with_their_size():
+    counts = count(saxpy())
+    assert [(a.name, a.written) for a in counts.arrays] == [("x", False), ("y", True)]
+    assert evaluate(counts.arrays[1].size, {QDim("y", 0): 10}) == 80
+
+
+def test_untyped_ir_is_refused():
+    bare = nest(loop("i", 0, var("n"), Assign("s", op("+", num(1), num(2)))), {}, n=INT, s=INT)
+    (outer,) = bare.body
+    untyped = type(bare)("t", (type(outer)("i", "i", outer.start, outer.stop, outer.step,
+                                           (Assign("s", op("+", var("n"), num(1)).__class__("+", Var("n"), Var("n"))),)),),
+                         bare.live_ins, (), types=bare.types)  # fmt: skip
+    with pytest.raises(InternalError):
+        count(untyped)
+
+
+def test_numpy_scalar_arithmetic_is_told_from_python_arithmetic():
+    p, x = var("p", F64), var("x", FLOAT)
+    body = (Assign("t", op("*", x, x)), Assign("u", op("*", p, x)))
+    counts = count(nest(loop("i", 0, var("n"), *body), {}, n=INT, p=F64, x=FLOAT, t=FLOAT, u=F64))
+    interp = dict(only(counts).body.interp)
+    assert interp["float_arith"] == 1 and interp["np_arith"] == 1

@@ -1,0 +1,166 @@
+"""Decisions: sane choices, boxes in which they stand, ski-rental, retirement."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from build import loop, matmul, nest, num, op, saxpy, store, tiny, var, vector
+
+from alpyna_hook.cost.counts import Counts, count
+from alpyna_hook.cost.decide import NEVER, RETIRE_CALLS, History, Oracle, bucket
+from alpyna_hook.cost.machine import Profile, default_profile
+from alpyna_hook.cost.model import Candidate
+from alpyna_hook.ir.affine import QDim, QParam
+from alpyna_hook.ir.nodes import Nest
+from alpyna_hook.ir.types import INT
+
+PROFILE = default_profile(threads=2)
+COMPILED = {"seq": "compiled", "omp": "compiled"}
+
+
+def candidates(one: Nest | Counts, parallel: str = "i") -> dict[str, Candidate]:
+    counts = one if isinstance(one, Counts) else count(one)
+    plain = Candidate(counts)
+    return {"interp": plain, "seq": plain, "omp": Candidate(counts, frozenset(parallel))}
+
+
+def env_of(n: int, **arrays: int) -> dict:
+    return {QParam("n"): n, **{QDim(name, axis): n for name, ndim in arrays.items() for axis in range(ndim)}}
+
+
+def test_a_loop_of_three_fixed_trips_is_retired_at_once():
+    decision = Oracle(PROFILE, 2).decide(candidates(tiny()), {QDim("x", 0): 3}, {}, History())
+    assert (decision.variant, decision.retire) == ("interp", True)
+
+
+def test_a_loop_whose_size_may_grow_is_retired_only_after_many_small_calls():
+    oracle, history, offer = Oracle(PROFILE, 2), History(), candidates(saxpy())
+    first = oracle.decide(offer, env_of(3, x=1, y=1), {}, history)
+    assert (first.variant, first.retire, first.calls_before_review) == ("interp", False, RETIRE_CALLS)
+    oracle.spent(first, RETIRE_CALLS, history)
+    assert oracle.decide(offer, env_of(3, x=1, y=1), {}, history).retire
+
+
+def test_a_worthwhile_call_starts_the_count_towards_retirement_anew():
+    oracle, history, offer = Oracle(PROFILE, 2), History(), candidates(saxpy())
+    oracle.spent(oracle.decide(offer, env_of(3, x=1, y=1), {}, history), RETIRE_CALLS - 1, history)
+    oracle.spent(oracle.decide(offer, env_of(5000, x=1, y=1), {}, history), 1, history)
+    assert not oracle.decide(offer, env_of(3, x=1, y=1), {}, history).retire
+
+
+def test_a_large_matrix_product_goes_to_threads_and_a_small_one_to_plain_c():
+    oracle, offer = Oracle(PROFILE, 2), candidates(matmul())
+    assert oracle.decide(offer, env_of(1000, a=2, b=2, c=2), COMPILED, History()).variant == "omp"
+    assert oracle.decide(offer, env_of(9, a=2, b=2, c=2), COMPILED, History()).variant == "seq"
+
+
+def test_the_compiler_is_not_paid_for_a_loop_met_once_that_takes_less():
+    decision = Oracle(PROFILE, 2).decide(candidates(saxpy()), env_of(10_000, x=1, y=1), {}, History())
+    assert decision.variant == "interp" and 1 < decision.calls_before_review < 1000
+
+
+def test_a_single_long_call_pays_the_compiler_at_once():
+    decision = Oracle(PROFILE, 2).decide(candidates(matmul()), env_of(500, a=2, b=2, c=2), {}, History())
+    assert decision.variant != "interp"
+
+
+def test_a_kernel_in_the_disk_cache_is_used_much_earlier():
+    oracle, env = Oracle(PROFILE, 2), env_of(10_000, x=1, y=1)
+    stored = oracle.decide(candidates(saxpy()), env, {"seq": "disk", "omp": "disk"}, History())
+    assert stored.variant == "seq"
+
+
+def run_program(profile: Profile, n: int, calls: int) -> tuple[float, float]:
+    """(predicted seconds of `calls` equal calls with the oracle choosing, the least possible knowing them beforehand)."""
+    oracle, history, offer = Oracle(profile, 2), History(), candidates(saxpy())
+    env, ready = env_of(n, x=1, y=1), {}
+    total, done = 0.0, 0
+    while done < calls:
+        decision = oracle.decide(offer, env, ready, history)
+        if decision.variant != "interp" and decision.variant not in ready:
+            total += profile.compile_s[decision.variant]
+            ready[decision.variant] = "compiled"
+        here = min(decision.calls_before_review, calls - done)
+        total += here * decision.predicted[decision.variant]
+        oracle.spent(decision, here, history)
+        done += here
+    each = oracle.predict(offer, env)
+    price = {"interp": 0.0, **profile.compile_s}
+    return total, min(calls * each[v] + price[v] for v in each)
+
+
+@pytest.mark.parametrize("n", [30, 1000, 30_000, 1_000_000])
+@pytest.mark.parametrize("calls", [1, 3, 10, 60, 500, 5000, 100_000])
+def test_ski_rental_is_within_its_bound_of_hindsight(n: int, calls: int):
+    # Factor 2 for one purchase; a later upgrade from seq to omp is a second game of its own, hence 3.
+    total, least = run_program(PROFILE, n, calls)
+    assert total <= 3.0 * least
+
+
+def test_a_decision_stands_in_a_bucket_that_holds_the_call():
+    oracle, offer = Oracle(PROFILE, 2), candidates(saxpy())
+    decision = oracle.decide(offer, env_of(1000, x=1, y=1), COMPILED, History())
+    low, high = decision.ranges[QParam("n")]
+    assert 512 <= low <= 1000 <= high <= 1023
+    for n in (low, high):
+        assert oracle.decide(offer, env_of(n, x=1, y=1), COMPILED, History()).variant == decision.variant
+
+
+def test_values_that_do_not_matter_are_not_in_the_bucket():
+    i = var("i")
+    shift = nest(loop("i", 0, var("n"), store("x", (op("+", i, var("k")),), num(0.0))), {"x": vector()}, n=INT, k=INT)
+    env = {QParam("n"): 1000, QParam("k"): 5, QDim("x", 0): 5000}
+    decision = Oracle(PROFILE, 2).decide(candidates(shift), env, COMPILED, History())
+    assert set(decision.ranges) == {QParam("n")}
+
+
+def test_a_bucket_is_narrow_where_the_trip_count_is_a_difference_of_large_values():
+    chunk = nest(loop("i", var("lo"), var("hi"), store("x", (var("i"),), num(0.0))), {"x": vector()}, lo=INT, hi=INT)
+    lo, hi = QParam("lo"), QParam("hi")
+    env = {lo: 1_000_000, hi: 1_000_004, QDim("x", 0): 2_000_000}
+    oracle, offer = Oracle(PROFILE, 2), candidates(chunk)
+    decision = oracle.decide(offer, env, COMPILED, History())
+    worst = {**env, lo: decision.ranges[lo][0], hi: decision.ranges[hi][1]}
+    seconds = oracle.predict(offer, worst)
+    assert seconds[decision.variant] <= 2 * min(seconds.values()) + 2e-6
+
+
+def test_buckets_are_powers_of_two_and_hold_their_value():
+    assert [bucket(v) for v in (0, 1, 2, 3, 4, -5)] == [(0, 0), (1, 1), (2, 3), (2, 3), (4, 7), (-7, -4)]
+    for value in range(-70, 70):
+        low, high = bucket(value)
+        assert low <= value <= high
+
+
+def test_a_forced_variant_is_taken_where_it_is_legal_and_ignored_elsewhere():
+    offer, env = candidates(matmul()), env_of(3, a=2, b=2, c=2)
+    forced = Oracle(PROFILE, 2, "omp").decide(offer, env, {}, History())
+    assert (forced.variant, forced.calls_before_review) == ("omp", NEVER)
+    del offer["omp"]
+    assert Oracle(PROFILE, 2, "omp").decide(offer, env, COMPILED, History()).variant in ("interp", "seq")
+
+
+def test_calibration_is_asked_for_once_and_only_when_much_time_is_at_stake():
+    asked = []
+
+    def calibrate() -> Profile:
+        asked.append(1)
+        return replace(PROFILE, origin="quick")
+
+    oracle = Oracle(PROFILE, 2, calibrate=calibrate)
+    oracle.decide(candidates(saxpy()), env_of(1000, x=1, y=1), {}, History())
+    assert not asked
+    for _ in range(2):
+        oracle.decide(candidates(matmul()), env_of(2000, a=2, b=2, c=2), {}, History())
+    assert asked == [1] and oracle.profile.origin == "quick"
+
+
+def test_measured_compile_times_move_the_price():
+    oracle = Oracle(PROFILE, 2)
+    env = env_of(10_000, x=1, y=1)
+    before = oracle.decide(candidates(saxpy()), env, {}, History()).calls_before_review
+    for _ in range(4):
+        oracle.note_compile("seq", 5.0)
+        oracle.note_compile("omp", 5.0)
+    assert oracle.decide(candidates(saxpy()), env, {}, History()).calls_before_review > 2 * before

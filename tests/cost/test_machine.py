@@ -1,0 +1,93 @@
+"""The machine profile: stored and read back, and anything wrong with the file is one line and the defaults."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from alpyna_hook.cost import machine
+from alpyna_hook.cost.machine import current, default_profile, describe, from_json, load, save, to_json
+
+
+def test_a_stored_profile_reads_back_the_same_to_four_digits(tmp_path):
+    profile = default_profile(threads=3)
+    assert save(profile, tmp_path)
+    back = load(tmp_path)
+    assert back is not None
+    assert to_json(back) == to_json(profile)
+    assert back.interp == pytest.approx(profile.interp, rel=1e-3)
+
+
+def test_no_file_means_defaults_without_a_word(tmp_path, capsys):
+    assert current(tmp_path / "missing").origin == "default"
+    assert capsys.readouterr().err == ""
+
+
+def spoil(change):
+    data = to_json(default_profile())
+    change(data)
+    return json.dumps(data)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "3",
+        '{"schema": 1}',
+        spoil(lambda d: d.update(schema=99)),
+        spoil(lambda d: d["interp_ns"].update(load1="fast")),
+        spoil(lambda d: d["interp_ns"].update(load1=-4)),
+        spoil(lambda d: d.update(call_ns=True)),
+        spoil(lambda d: d.update(fork_hot_us=0)),
+        spoil(lambda d: d.update(levels=[])),
+        spoil(lambda d: d["levels"][0].update(kib=None)),
+        spoil(lambda d: d.update(host=None)),
+    ],
+)
+def test_a_malformed_file_is_one_line_and_the_defaults(tmp_path, capsys, text):
+    (tmp_path / machine.FILE_NAME).write_text(text)
+    assert current(tmp_path).origin == "default"
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and machine.FILE_NAME in lines[0]
+
+
+def test_binary_rubbish_is_one_line_and_the_defaults(tmp_path, capsys):
+    (tmp_path / machine.FILE_NAME).write_bytes(b"\xff\xfe\x00garbage")
+    assert current(tmp_path).origin == "default"
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_the_profile_of_another_machine_is_not_used(tmp_path, capsys):
+    data = to_json(default_profile())
+    data["host"]["cpu"] = "Some Other CPU"
+    data["origin"] = "full"
+    (tmp_path / machine.FILE_NAME).write_text(json.dumps(data))
+    assert current(tmp_path).origin == "default"
+    assert "another machine" in capsys.readouterr().err
+
+
+def test_an_unwritable_folder_is_one_line_not_an_exception(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert not save(default_profile(), tmp_path / "file" / "folder")
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_figures_missing_from_the_file_come_from_the_defaults():
+    data = to_json(default_profile())
+    del data["scalar_ns"]["div.f64"]
+    assert from_json(data).scalar["div.f64"] == default_profile().scalar["div.f64"]
+
+
+def test_the_description_says_that_defaults_are_defaults():
+    assert "nothing measured" in describe(default_profile())
+
+
+def test_unmeasured_functions_cost_as_the_typical_one_of_their_kind():
+    profile = default_profile()
+    assert profile.scalar_of("libm.erf") == profile.scalar["libm.*"]
+    assert profile.scalar_of("npy.tanh") == profile.scalar["npy.*"]

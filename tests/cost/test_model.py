@@ -1,0 +1,169 @@
+"""Predictions: trip counts are right, more work is never cheaper, and variants rank as they must."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from build import dot, load, loop, matmul, nest, num, op, saxpy, store, triangle, var, vector
+
+from alpyna_hook.cost.counts import count
+from alpyna_hook.cost.machine import default_profile
+from alpyna_hook.cost.model import Candidate, bind, predict
+from alpyna_hook.ir.affine import QDim, QParam
+from alpyna_hook.ir.nodes import Assign, Compare, Nest, While
+from alpyna_hook.ir.types import BOOL, FLOAT, INT
+
+PROFILE = default_profile(threads=2)
+
+
+def env_of(n: int, **arrays: int) -> dict:
+    """n and square (or 1-d) arrays of n per dimension."""
+    dims = {QDim(name, axis): n for name, ndim in arrays.items() for axis in range(ndim)}
+    return {QParam("n"): n, **dims}
+
+
+def trips(one: Nest, n: int) -> list[float]:
+    """Total trips of each loop, outer first."""
+    bound = bind(Candidate(count(one)), PROFILE, "interp")
+    bound.seconds(env_of(n, x=1))
+    found, here = [], list(bound.top)
+    while here:
+        found += [loop.total for loop in here]
+        here = [inner for loop in here for inner in loop.inner]
+    return found
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 1000])
+def test_triangular_trip_counts_are_exact(n: int):
+    assert trips(triangle(2), n) == pytest.approx([n, n * (n - 1) / 2])
+
+
+@pytest.mark.parametrize("n", [3, 4, 10, 1000])
+def test_tetrahedral_trip_counts_are_exact_away_from_empty_ranges(n: int):
+    assert trips(triangle(3), n)[2] == pytest.approx(n * (n - 1) * (n - 2) / 6, rel=0.05, abs=1.0)
+
+
+def test_steps_and_empty_ranges_count_as_range_does():
+    def body(start: int, stop: int, step: int) -> Nest:
+        return nest(loop("i", start, stop, store("x", (var("i"),), num(0.0)), step=step), {"x": vector()}, n=INT)
+
+    for start, stop, step in ((0, 10, 3), (10, 0, -3), (5, 5, 1), (5, 0, 1), (0, 9, 3), (9, -1, -1)):
+        assert trips(body(start, stop, step), 1) == [len(range(start, stop, step))]
+
+
+@pytest.mark.parametrize("variant", ["interp", "seq", "omp"])
+@pytest.mark.parametrize("make", [saxpy, dot, matmul, triangle])
+def test_more_work_is_never_predicted_cheaper(make, variant: str):
+    counts = count(make())
+    arrays = {a.name: len(a.dims) for a in counts.arrays}
+    parallel = frozenset("i") if make is not dot else frozenset()
+    sizes = [0, 1, 2, 3, 5, 8, 13, 40, 100, 300, 1000, 3000, 10_000, 100_000]
+    seconds = [predict(counts, env_of(n, **arrays), PROFILE, variant, 2, parallel) for n in sizes]
+    assert all(b >= a * 0.999 for a, b in zip(seconds, seconds[1:])), list(zip(sizes, seconds))
+
+
+def test_threads_do_not_pay_for_little_work_and_do_for_much():
+    counts = count(matmul())
+
+    def both(n: int) -> tuple[float, float]:
+        env = env_of(n, a=2, b=2, c=2)
+        return predict(counts, env, PROFILE, "seq"), predict(counts, env, PROFILE, "omp", 2, frozenset("i"))
+
+    seq, omp = both(4)
+    assert omp > seq
+    seq, omp = both(1000)
+    assert 1.6 * omp < seq
+
+
+def test_a_parallel_loop_of_one_trip_gains_nothing_from_threads():
+    i, j = var("i"), var("j")
+    row = nest(loop("i", 0, 1, loop("j", 0, var("n"), store("a", (i, j), num(0.0)))), {"a": vector(ndim=2)}, n=INT)
+    counts = count(row)
+    env = {QParam("n"): 100_000, QDim("a", 0): 1, QDim("a", 1): 100_000}
+    assert predict(counts, env, PROFILE, "omp", 2, frozenset("i")) > predict(counts, env, PROFILE, "seq")
+
+
+def test_a_parallel_loop_inside_a_sequential_one_forks_at_each_entry():
+    i, j = var("i"), var("j")
+    sweep = nest(
+        loop("i", 0, var("n"), loop("j", 0, var("n"), store("x", (op("+", j, i),), num(0.0)))), {"x": vector()}, n=INT
+    )
+    counts = count(sweep)
+    env = env_of(1000, x=1)
+    inner = predict(counts, env, PROFILE, "omp", 2, frozenset("j"))
+    outer = predict(counts, env, PROFILE, "omp", 2, frozenset("i"))
+    assert inner - outer > 990 * PROFILE.fork_hot_s
+
+
+def test_static_chunks_of_a_triangle_gain_less_than_balanced_ones():
+    counts = count(triangle())
+    static = bind(Candidate(counts, frozenset("i")), PROFILE, "omp").seconds(env_of(5000, x=1), 2)
+    guided = bind(Candidate(counts, frozenset("i"), balanced=frozenset("i")), PROFILE, "omp").seconds(env_of(5000, x=1), 2)
+    assert static > 1.3 * guided
+
+
+def test_a_carried_sum_is_slower_than_its_throughput():
+    chained, free = count(dot()), count(saxpy())
+    env = env_of(2000, x=1, y=1)
+    assert predict(chained, env, PROFILE, "seq") > 2 * predict(free, env, PROFILE, "seq")
+
+
+def copy(rows_first: bool) -> Nest:
+    i, j = var("i"), var("j")
+    inner = store("b", (i, j), load("a", i, j) if rows_first else load("a", j, i))
+    body = loop("i", 0, var("n"), loop("j", 0, var("n"), inner))
+    return nest(body, {"a": vector(ndim=2), "b": vector(ndim=2)}, n=INT)
+
+
+def test_walking_down_columns_of_a_large_array_moves_more_bytes_than_along_rows():
+    env = env_of(6000, a=2, b=2)
+    assert predict(count(copy(False)), env, PROFILE, "seq") > 2 * predict(count(copy(True)), env, PROFILE, "seq")
+
+
+def test_a_stencil_reads_each_row_once_when_three_rows_fit_the_cache():
+    def sweep(*offsets: int) -> Nest:
+        i, j = var("i"), var("j")
+        total = load("a", i, j)
+        for d in offsets:
+            total = op("+", total, load("a", op("+", i, num(d)), j))
+        body = loop("i", 1, op("-", var("n"), num(1)), loop("j", 0, var("n"), store("b", (i, j), total)))
+        return nest(body, {"a": vector(ndim=2), "b": vector(ndim=2)}, n=INT)
+
+    env = env_of(4000, a=2, b=2)
+    free = replace(PROFILE, vector=dict.fromkeys(PROFILE.vector, 0.0))  # memory alone
+    one, three = (predict(count(sweep(*d)), env, free, "seq") for d in ((), (-1, 1)))
+    assert three == pytest.approx(one, rel=0.05)
+
+
+def test_indirect_access_to_a_large_array_costs_more_than_to_a_small_one():
+    i = var("i")
+    value = op("+", load("h", load("idx", i, elem=INT)), num(1.0))
+    body = loop("i", 0, var("n"), store("h", (load("idx", i, elem=INT),), value))
+    counts = count(nest(body, {"idx": vector("int64"), "h": vector()}, n=INT))
+    base = {QParam("n"): 100_000, QDim("idx", 0): 100_000}
+    near = predict(counts, {**base, QDim("h", 0): 256}, PROFILE, "seq")
+    far = predict(counts, {**base, QDim("h", 0): 50_000_000}, PROFILE, "seq")
+    assert far > 2 * near
+
+
+def test_a_nest_that_can_fault_pays_for_saving_what_it_writes():
+    counts = count(saxpy())
+    env = env_of(1_000_000, x=1, y=1)
+    plain = bind(Candidate(counts, journal=False), PROFILE, "seq").seconds(env)
+    saved = bind(Candidate(counts, journal=True), PROFILE, "seq").seconds(env)
+    assert saved - plain == pytest.approx(8e6 / PROFILE.journal_bps)
+
+
+def test_an_unknown_trip_count_is_taken_from_the_environment_when_given():
+    test = Compare("<", var("x", FLOAT), num(9.0), type=BOOL)
+    grow = Assign("x", op("*", var("x", FLOAT), num(2.0)))
+    counts = count(nest(While(test, (grow,)), {}, x=FLOAT))
+    guessed = predict(counts, {}, PROFILE, "interp")
+    known = predict(counts, {QParam("@while0"): 10}, PROFILE, "interp")
+    assert known < guessed
+
+
+def test_a_missing_size_is_an_error_not_a_guess():
+    with pytest.raises(KeyError):
+        predict(count(saxpy()), {}, PROFILE, "seq")
