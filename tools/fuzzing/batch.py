@@ -60,7 +60,7 @@ def _run(
     if variant != "cpython":
         command += ["-m", "alpyna", "--variant", variant, "--modules", "fz_*"]
         command += ["--report", str(report)] if report else []
-    env = {**os.environ, "FUZZ_LIMIT_S": "5" if variant == "cpython" else "30", "PYTHONHASHSEED": "0"}
+    env = {**os.environ, "FUZZ_LIMIT_S": "2" if variant == "cpython" else "30", "PYTHONHASHSEED": "0"}
     env["ALPYNA_LOG"] = "debug"  # internal errors are raised, not swallowed
     env.setdefault("OMP_NUM_THREADS", "2")
     command += [str(WORKER), str(folder), str(out), str(wanted)]
