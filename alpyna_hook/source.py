@@ -7,6 +7,8 @@ carries, and `caret`, which renders a span the way CPython's tracebacks do.
 from __future__ import annotations
 
 import ast
+import re
+import zlib
 from dataclasses import dataclass
 
 
@@ -33,8 +35,22 @@ class Source:
 
     def line(self, number: int) -> str:
         """The text of line `number` (from 1) without its line end; empty if there is none."""
-        lines = self.text.splitlines()
+        lines = split_lines(self.text)
         return lines[number - 1] if 0 < number <= len(lines) else ""
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of `text` as Python's parser counts them (`str.splitlines` also splits at form feeds and others)."""
+    return re.split(r"\r\n|\r|\n", text)
+
+
+def site_key(source: Source, index: int) -> str:
+    """The name in `builtins` of the callable that guards loop `index` of `source`.
+
+    It cannot be spelt in Python, so it hides nothing. The checksum keeps apart what shares a module name: a
+    module and its reloaded successor, or two scripts that each ran as `__main__`.
+    """
+    return f"@alpyna:{source.module}:{zlib.crc32(source.text.encode('utf-8', 'surrogatepass')):08x}:{index}"
 
 
 def span_of(node: ast.AST, source: Source | None = None) -> Span:

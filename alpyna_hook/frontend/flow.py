@@ -12,16 +12,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from alpyna_hook.frontend.scope import Scope, mentioned
 
 Names: TypeAlias = frozenset[str]
 Loop: TypeAlias = ast.For | ast.AsyncFor | ast.While
 _NONE: Names = frozenset()
-_LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_TRIES: tuple[type, ...] = (ast.Try, getattr(ast, "TryStar", ast.Try))
+_TRIES: tuple[type, ...] = (ast.Try, getattr(ast, "TryStar", ast.Try))  # TryStar is new in 3.11
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +85,8 @@ class _Liveness:
                 return exits.cont
             case ast.Return() | ast.Raise():
                 return exits.raised | reads(stmt)
-            case ast.Try():
-                return self.guarded(stmt, after, exits, record)
-            case _ if isinstance(stmt, _TRIES):  # TryStar, from 3.11
-                return self.guarded(stmt, after, exits, record)
+            case _ if isinstance(stmt, _TRIES):
+                return self.guarded(cast(ast.Try, stmt), after, exits, record)
             case _:
                 return (after - stored(stmt)) | reads(stmt)
 
@@ -125,7 +122,9 @@ class _Liveness:
         return self.block(stmt.body, orelse, replace(exits, raised=handlers), record)
 
 
-def _assigned(stmts: Sequence[ast.stmt], state: Names | None, unstable: Names, seen: dict[ast.AST, Names]) -> Names | None:
+def _assigned(
+    stmts: Sequence[ast.stmt], state: Names | None, unstable: Names, seen: dict[ast.AST, Names]
+) -> Names | None:
     """Names surely bound after `stmts`; None if their end is not reached. `seen` gets the state at each loop."""
     for stmt in stmts:
         before = _NONE if state is None else state
@@ -147,7 +146,7 @@ def _assigned(stmts: Sequence[ast.stmt], state: Names | None, unstable: Names, s
             case ast.Break() | ast.Continue() | ast.Return() | ast.Raise():
                 state = None
             case _ if isinstance(stmt, _TRIES):
-                state = _assigned_try(stmt, before, unstable, seen)  # type: ignore[arg-type]
+                state = _assigned_try(cast(ast.Try, stmt), before, unstable, seen)
             case _:
                 state = before | (stored(stmt) - unstable)
     return state

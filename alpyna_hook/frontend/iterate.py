@@ -163,5 +163,3 @@ def _progression(ctx: Context, node: ast.Tuple | ast.List) -> Iteration:
         )  # fmt: skip
     span = ctx.span(node)
     return Iteration(Const(values[0], span), Const(values[-1] + step, span), Const(step, span), itself)
-
-

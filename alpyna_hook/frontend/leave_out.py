@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from alpyna_hook.errors import Rejection
-from alpyna_hook.source import Source, span_of
+from alpyna_hook.source import Source, span_of, split_lines
 
 # Packages whose decorators compile, trace or translate the function they are given.
 COMPILERS = frozenset(("numba", "cython", "jax", "taichi", "triton", "dace", "pythran", "numexpr", "cupyx", "warp"))
@@ -40,11 +40,11 @@ def left_out(tree: ast.Module, source: Source) -> dict[ast.AST, Rejection]:
                 if owner is not None:
                     _mark(node, _foreign(node, owner, source), found)
     if _OFF.search(source.text):
-        lines = source.text.splitlines()
+        lines = split_lines(source.text)
         for node in ast.walk(tree):
             if isinstance(node, Loop) and any(_OFF.search(lines[n - 1]) for n in _header_lines(node)):
-                title = "left out by '# alpyna: off'"
-                _mark(node, Rejection("off", title, "switched off", span_of(node, source)), found)
+                title = "The loop is marked `# alpyna: off`."
+                _mark(node, Rejection("switched-off", title, "switched off", span_of(node, source)), found)
     return found
 
 
@@ -56,7 +56,7 @@ def _mark(root: ast.AST, rejection: Rejection, found: dict[ast.AST, Rejection]) 
 
 def _foreign(node: ast.FunctionDef | ast.AsyncFunctionDef, owner: str, source: Source) -> Rejection:
     where = node.decorator_list[0] if node.decorator_list else node
-    title = f"function {node.name!r} is compiled by {owner}"
+    title = f"The function `{node.name}` is compiled by {owner}."
     return Rejection("foreign-compiler", title, "left alone", span_of(where, source))
 
 

@@ -23,7 +23,7 @@ from alpyna_hook.frontend.context import (
     seen_after, stored_in,
 )  # fmt: skip
 from alpyna_hook.frontend.flow import Flow
-from alpyna_hook.frontend.iterate import Iteration, Value, iteration
+from alpyna_hook.frontend.iterate import Value, iteration
 from alpyna_hook.frontend.lower_expr import array_name, binary, element, lower_expr, lower_test
 from alpyna_hook.frontend.scope import Scope
 from alpyna_hook.frontend.wording import UNSUPPORTED
@@ -65,7 +65,8 @@ def _left_behind(ctx: Context) -> list[str]:
 def _loop(ctx: Context, node: LoopNode) -> Stmt:
     if node.orelse:
         fail(
-            ctx, node, "loop-else", "The loop has an `else` branch.", "has an else", "Use a variable and an `if` after it."
+            ctx, node, "loop-else", "The loop has an `else` branch.", "has an else",
+            "Use a variable and an `if` after it.",
         )  # fmt: skip
     return _for(ctx, node) if isinstance(node, ast.For) else _while(ctx, node)
 
@@ -122,10 +123,8 @@ def _bind(ctx: Context, target: ast.expr, value: Value, counter: Expr, out: list
 
 def _while(ctx: Context, node: ast.While) -> While:
     test = lower_test(ctx, node.test)
-    entry, outer_env = ctx.definite, dict(ctx.env)
-    ctx.env = {k: v for k, v in ctx.env.items()}
+    entry = ctx.definite
     body, after_one = _body(ctx, node.body)
-    ctx.env = outer_env
     ctx.definite = after_one if node is ctx.loop else entry
     return While(test, body, ctx.span(node))
 

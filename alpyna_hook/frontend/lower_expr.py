@@ -200,8 +200,9 @@ def element(ctx: Context, node: ast.Subscript) -> tuple[str, tuple[Expr, ...]]:
     rank = ctx.arrays.get(array)
     if rank is not None and rank != len(indices):
         fail(
-            ctx, node, "rank-mismatch", f"`{array}` has {rank} subscripts elsewhere in the loop and {len(indices)} here.",
-            "a row, not an element", "Subscript it down to one element.",
+            ctx, node, "rank-mismatch",
+            f"`{array}` has {rank} subscripts elsewhere in the loop and {len(indices)} here.", "a row, not an element",
+            "Subscript it down to one element.",
         )  # fmt: skip
     return array, tuple(_index(ctx, i) for i in indices)
 
