@@ -294,6 +294,8 @@ def _cast(operand: Expr, target: Rep, checked: bool, exact: bool, scope: Scope) 
     if exact and source in (Rep.I64, Rep.U64):
         name = "alp_exact53" if source is Rep.I64 else "alp_exact53_u64"
         return scope.call(name, text, fault=True), _ATOM
+    if exact and source is Rep.F64 and target is Rep.F32:
+        return scope.call("alp_exact24", text, fault=True), _ATOM
     if target.is_int and source.is_float:
         helper = f"alp_from_f64_{target.value}"
         return (scope.call(helper, text, fault=True), _ATOM) if checked else _plain_cast(operand, target, scope)

@@ -255,6 +255,14 @@ static inline double alp_exact53_u64(uint64_t x, int64_t *fault)
     *fault |= x > UINT64_C(9007199254740992);
     return (double)x;
 }""",
+    "exact24": """\
+/* a double where only what a float holds exactly keeps its meaning (a NaN faults too) */
+static inline float alp_exact24(double x, int64_t *fault)
+{
+    const float r = (float)x;
+    *fault |= r != x;
+    return r;
+}""",
     "degrees": """\
 static inline double alp_degrees(double x) { return x * (180.0 / 3.141592653589793); }""",
     "radians": """\

@@ -154,12 +154,30 @@ def _read_scalar(name: str, source: Rep, target: Rep, slot: int, w: Writer) -> N
         w.line(f"{CTYPE[target]} {name};")
         w.line(f"__real__ {name} = {text}, __imag__ {name} = in[{slot + 1}].{_field(source)};")
         return
-    if source.is_int and target.is_float:
-        with w.block(f"if ({text} > INT64_C(9007199254740992) || {text} < -INT64_C(9007199254740992))"):
+    unfit = _unfit(text, source, target)
+    if unfit:
+        with w.block(f"if ({unfit})"):
             w.line(f"out[0].i = {NOT_REPRESENTABLE};")
             w.line(f"return {PRECONDITION_FAILED};")
+    if target.is_complex:
+        w.line(f"{CTYPE[target]} {name};")
+        w.line(f"__real__ {name} = {text}, __imag__ {name} = 0;")
+        return
     cast = "" if source is target and (source.bits == 64 or source is Rep.F32) else f"({CTYPE[target]})"
     w.line(f"{CTYPE[target]} {name} = {cast}{text};")
+
+
+def _unfit(text: str, source: Rep, target: Rep) -> str:
+    """C condition under which parameter `text` cannot be held exactly in `target`; "" if it always can."""
+    single = target in (Rep.F32, Rep.C64)
+    if source.is_int and (target.is_float or target.is_complex):
+        bound = 2**24 if single else 2**53
+        return f"{text} > INT64_C({bound}) || {text} < -INT64_C({bound})"
+    if source is Rep.F64 and single:
+        return f"(float){text} != {text}"
+    if source is Rep.I64 and target.is_int and target is not Rep.I64:
+        return f"{text} < 0" if target is Rep.U64 else f"({CTYPE[target]}){text} != {text}"
+    return ""
 
 
 def _outs(nest: Nest, scope: Scope, flags: dict[str, str]) -> tuple[tuple[KernelOut, ...], int]:

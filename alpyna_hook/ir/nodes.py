@@ -37,7 +37,8 @@ from alpyna_hook.source import NO_SPAN, Span
 #   zero      integer or Python-float divisor is zero
 #   domain    result of a math function or power that CPython would refuse (ValueError, OverflowError, complex)
 #   range     value does not fit the target of a cast (float -> int, int -> narrower int, NaN)
-#   exact53   integer not exactly representable as a double (magnitude > 2**53)
+#   exact53   value that the floating target of a cast does not hold exactly: an integer of magnitude > 2**53
+#             (for F32 > 2**24 and not representable), a double that is no float32
 #   negative  negative shift count or negative integer exponent, or a shift too wide
 Check: TypeAlias = Literal["overflow", "zero", "domain", "range", "exact53", "negative"]
 

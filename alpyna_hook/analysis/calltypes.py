@@ -1,0 +1,352 @@
+"""Types of calls to intrinsics.
+
+In: an untyped `Call` by canonical name and the `Scope` around it.  Out: a typed expression: a `Call` whose
+arguments have the representation that the C function takes, or simpler nodes where the call is nothing more
+(`float(x)` is a `Cast`, `np.add(x, y)` a `Binary`).  Modules/mathmodule.c and NumPy's ufunc type resolution
+(`numpy.sqrt.types`) say which classes are taken and given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from alpyna_hook.analysis import opsem
+from alpyna_hook.analysis.exprtypes import (
+    Scope, agree, binary, convert, infer_expr, infer_test, reject, truth, unite,
+)  # fmt: skip
+from alpyna_hook.analysis.opsem import NO_CHECKS
+from alpyna_hook.analysis.promotion import is_python, promote
+from alpyna_hook.analysis.unions import cast, hold, type_of
+from alpyna_hook.ir.nodes import Binary, BinaryOp, Call, Cast, Check, Compare, CompareOp, Expr, Unary
+from alpyna_hook.ir.types import BOOL, COMPLEX, FLOAT, INT, NP_CLASS_OF_REP, REP_OF_CLASS, Rep, ScalarType, scalar
+from alpyna_hook.source import Span
+
+_RANGE: frozenset[Check] = frozenset(("range",))
+_EXACT: frozenset[Check] = frozenset(("exact53",))
+_DOMAIN: frozenset[Check] = frozenset(("domain",))
+
+# math functions that end in one libm call (Modules/mathmodule.c): argument count, and whether they can raise
+_MATH: dict[str, tuple[int, bool]] = {
+    **dict.fromkeys(
+        ("sqrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "asin", "acos",
+         "sinh", "cosh", "acosh", "atanh"), (1, True),
+    ),
+    **dict.fromkeys(("fabs", "atan", "tanh", "asinh", "erf", "erfc", "cbrt", "degrees", "radians"), (1, False)),
+    **dict.fromkeys(("fmod", "pow"), (2, True)),
+    **dict.fromkeys(("atan2", "copysign", "nextafter"), (2, False)),
+}  # fmt: skip
+_MATH_ROUND = ("floor", "ceil", "trunc")
+_MATH_TEST = ("isnan", "isinf", "isfinite")
+
+# ufuncs by what their loops are: float in, float out; bool out; the operators by another name
+_UFUNC_FLOAT = frozenset(
+    "sqrt exp exp2 expm1 log log2 log10 log1p cbrt sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh "
+    "arctanh fabs rint degrees radians deg2rad rad2deg".split()
+)
+_UFUNC_FLOAT_ONLY = frozenset(("floor", "ceil", "trunc", "reciprocal"))  # integer loops differ or are new in 2.1
+_UFUNC_FLOAT2 = frozenset("hypot arctan2 copysign nextafter logaddexp logaddexp2 heaviside".split())
+_UFUNC_FLOAT2_ONLY = frozenset("fmin fmax fmod".split())
+_UFUNC_TEST = frozenset("isnan isinf isfinite signbit".split())
+_UFUNC_OPERATOR: dict[str, BinaryOp] = {
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "floor_divide": "//", "remainder": "%",
+    "bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^", "left_shift": "<<", "right_shift": ">>",
+}  # fmt: skip
+_UFUNC_COMPARE: dict[str, CompareOp] = {
+    "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!=",
+}  # fmt: skip
+_NP_CLASSES = frozenset(NP_CLASS_OF_REP.values())
+_NP_DEFAULT = {"bool": "bool_", "int": "int64", "float": "float64", "complex": "complex128"}
+
+
+def infer_call(expr: Call, scope: Scope) -> Expr:
+    """`expr` typed; `Unsupported` for an intrinsic or argument class that is not modelled."""
+    if expr.fn in ("bool", "np.bool_") and len(expr.args) == 1:
+        return _as_class(infer_test(expr.args[0], scope), "bool" if expr.fn == "bool" else "bool_", expr.span)
+    args = tuple(infer_expr(a, scope) for a in expr.args)
+    head, dot, name = expr.fn.partition(".")
+    if not dot:
+        return _builtin(expr, args)
+    if head == "math":
+        return _math(expr, name, args)
+    if head == "np" and name in _NP_CLASSES and len(args) == 1:
+        return construct(args[0], name, expr.span)
+    if head == "np":
+        return _ufunc(expr, name, args)
+    raise _unknown(expr)
+
+
+def _unknown(expr: Call, why: str = "") -> Exception:
+    return reject(
+        "call-unsupported", f"cannot compile this call of `{expr.fn}`" + (f": {why}" if why else ""),
+        "left to the interpreter", expr.span,
+    )  # fmt: skip
+
+
+def _classes_of(args: tuple[Expr, ...]) -> frozenset[str]:
+    return frozenset().union(*(type_of(a).classes for a in args))
+
+
+def _need_real(expr: Call, args: tuple[Expr, ...]) -> None:
+    for cls in sorted(_classes_of(args)):
+        if REP_OF_CLASS[cls].is_complex:
+            raise _unknown(expr, f"{cls} argument")
+
+
+def _builtin(expr: Call, args: tuple[Expr, ...]) -> Expr:
+    match expr.fn, args:
+        case ("int" | "float"), (x,):
+            return construct(x, expr.fn, expr.span)
+        case "complex", (x,):
+            return construct(x, "complex", expr.span)
+        case "complex", (x, y):
+            _need_real(expr, args)
+            parts = tuple(cast(a, Rep.F64, NO_CHECKS, "float", expr.span) for a in (x, y))
+            return replace(expr, args=parts, type=COMPLEX)
+        case "abs", (x,):
+            return _absolute(expr, x)
+        case ("min" | "max"), (x, y):
+            return _min_max(expr, x, y)
+        case "pow", (x, y):
+            return binary("**", x, y, expr.span)
+        case "round", (x,):
+            return _round(expr, x)
+        case ("real" | "imag" | "conjugate"), (x,):
+            return _part(expr, x)
+        case _:
+            raise _unknown(expr)
+
+
+def construct(x: Expr, cls: str, span: Span) -> Expr:
+    """`cls(x)`: an explicit conversion to a scalar class."""
+    have, rep = type_of(x), REP_OF_CLASS[cls]
+    complex_source = any(REP_OF_CLASS[c].is_complex for c in have.classes)
+    if complex_source and not rep.is_complex:
+        raise reject("call-unsupported", f"{cls}() of a complex number raises or warns", "complex", span)
+    if rep is Rep.BOOL:
+        return _as_class(truth(x), cls, span)
+    return _as_class(narrow(x, rep, cls, span), cls, span)
+
+
+def narrow(x: Expr, rep: Rep, cls: str, span: Span) -> Expr:
+    """`x` converted to `rep` by value, as constructors and element assignment do: floats truncate to ints.
+
+    NumPy brings Python ints to float32 by way of a double, and its own ints directly: equal up to 2**53.
+    """
+    have = type_of(x).rep
+    if rep in (Rep.F32, Rep.C64) and have.is_int and have.bits == 64:
+        x = cast(x, Rep.F64, _EXACT, "float64", span)
+    return cast(x, rep, _RANGE, cls, span)
+
+
+def _as_class(x: Expr, cls: str, span: Span) -> Expr:
+    """`x`, whose representation is that of `cls` already, called a `cls`."""
+    if type_of(x) == scalar(cls):
+        return x
+    return Cast(x, NO_CHECKS, span, scalar(cls))
+
+
+def _absolute(expr: Call, x: Expr) -> Expr:
+    rules = {(c, ""): opsem.absolute(c) for c in type_of(x).classes}
+    rule = agree(rules, "`abs`", expr.span)
+    x = convert(x, rule, rule.left, expr.span)
+    classes = frozenset(r.result for r in rules.values() if isinstance(r, opsem.Rule))
+    rep = {Rep.C64: Rep.F32, Rep.C128: Rep.F64}.get(rule.rep, rule.rep)
+    if rep is Rep.BOOL or not rep.is_float and not rep.is_signed:
+        return _with_classes(x, classes, expr.span)
+    return Call("abs", (x,), rule.checks, expr.span, ScalarType(rep, classes))
+
+
+def _with_classes(x: Expr, classes: frozenset[str], span: Span) -> Expr:
+    have = type_of(x)
+    return x if have.classes == classes else Cast(x, NO_CHECKS, span, ScalarType(have.rep, classes))
+
+
+def _min_max(expr: Call, x: Expr, y: Expr) -> Expr:
+    """Python's `min(a, b)` is `b if b < a else a`: one of the two objects, whatever its class."""
+    _need_real(expr, (x, y))
+    union = unite(x, y, expr.span)
+    args = (hold(x, union.rep, expr.span), hold(y, union.rep, expr.span))
+    return replace(expr, args=args, type=union)
+
+
+def _round(expr: Call, x: Expr) -> Expr:
+    """`round(x)` without digits gives an int for every real class, half to even."""
+    _need_real(expr, (x,))
+    if "bool_" in type_of(x).classes:
+        raise _unknown(expr, "numpy.bool argument")
+    if not type_of(x).rep.is_float:
+        return construct(x, "int", expr.span)
+    wide = cast(x, Rep.F64, NO_CHECKS, "float", expr.span)
+    return replace(expr, args=(wide,), checks=_RANGE, type=INT)
+
+
+def _part(expr: Call, x: Expr) -> Expr:
+    """`z.real`, `z.imag`, `z.conjugate()`."""
+    have = type_of(x)
+    if not have.rep.is_complex:
+        if expr.fn == "imag" or "bool" in have.classes or have.rep is Rep.BOOL:
+            raise _unknown(expr, "not a complex number")
+        return x
+    if len(have.classes) > 1:
+        raise _unknown(expr, "a real or a complex number")
+    if expr.fn == "conjugate":
+        return replace(expr, args=(x,), type=have)
+    (cls,) = have.classes
+    part = {"complex": "float", "complex64": "float32", "complex128": "float64"}[cls]
+    return replace(expr, args=(x,), type=scalar(part))
+
+
+def _math(expr: Call, name: str, args: tuple[Expr, ...]) -> Expr:
+    _need_real(expr, args)
+    if name in _MATH_ROUND and len(args) == 1:
+        return _math_round(expr, name, args[0])
+    doubles = tuple(cast(a, Rep.F64, NO_CHECKS, "float", expr.span) for a in args)
+    if name in _MATH_TEST:
+        return replace(expr, args=doubles, type=BOOL)
+    if name == "log" and len(args) == 2:
+        value, base = (Call("math.log", (d,), _DOMAIN, expr.span, FLOAT) for d in doubles)
+        return Binary("/", value, base, frozenset(("zero",)), expr.span, FLOAT)
+    if name not in _MATH or _MATH[name][0] != len(args):
+        raise _unknown(expr, "CPython has an algorithm of its own")
+    return replace(expr, args=doubles, checks=_DOMAIN if _MATH[name][1] else NO_CHECKS, type=FLOAT)
+
+
+def _math_round(expr: Call, name: str, x: Expr) -> Expr:
+    """math.floor, ceil and trunc give a Python int. NumPy's ints have no such methods: they go through a float."""
+    have = type_of(x)
+    if name == "trunc" and not have.classes <= {"bool", "int", "float", "float64"}:
+        raise _unknown(expr, "raises TypeError for NumPy scalars")
+    if not have.rep.is_float:
+        if not have.is_python:
+            x = cast(x, Rep.F64, _EXACT, "float", expr.span)
+        return construct(x, "int", expr.span)
+    wide = cast(x, Rep.F64, NO_CHECKS, "float", expr.span)
+    return replace(expr, args=(wide,), checks=_RANGE, type=INT)
+
+
+def _ufunc(expr: Call, name: str, args: tuple[Expr, ...]) -> Expr:
+    span = expr.span
+    match args:
+        case (x,):
+            return _ufunc_1(expr, name, x)
+        case (x, y) if name in _UFUNC_OPERATOR:
+            return _numpy_operands(lambda a, b: binary(_UFUNC_OPERATOR[name], a, b, span), x, y, span)
+        case (x, y) if name in _UFUNC_COMPARE:
+            return _ufunc_compare(_UFUNC_COMPARE[name], x, y, span)
+        case (x, y) if name in ("minimum", "maximum"):
+            return _ufunc_same(expr, x, y, floats_only=False)
+        case (x, y) if name in _UFUNC_FLOAT2 or name in _UFUNC_FLOAT2_ONLY or name == "power":
+            return _ufunc_same(expr, x, y, floats_only=True, integers_become_float=name in _UFUNC_FLOAT2)
+        case (x, y) if name in ("logical_and", "logical_or", "logical_xor"):
+            # both operands are evaluated: no short circuit
+            op: BinaryOp = {"logical_and": "&", "logical_or": "|", "logical_xor": "^"}[name]  # type: ignore[assignment]
+            return Binary(op, truth(x), truth(y), NO_CHECKS, span, scalar("bool_"))
+    raise _unknown(expr)
+
+
+def _numpy_operands(build: Callable[[Expr, Expr], Expr], x: Expr, y: Expr, span: Span) -> Expr:
+    """A ufunc call on two Python scalars computes in NumPy's default dtypes; else NEP 50 as in operators."""
+    if type_of(x).is_python and type_of(y).is_python:
+        x, y = as_numpy(x, span), as_numpy(y, span)
+    elif not (type_of(x).is_numpy or type_of(y).is_numpy):
+        raise reject("type-unstable", "a NumPy function of values of changing type", "here", span)
+    return build(x, y)
+
+
+def as_numpy(x: Expr, span: Span) -> Expr:
+    """A Python scalar as the NumPy scalar that a ufunc makes of it."""
+    have = type_of(x)
+    if have.is_numpy:
+        return x
+    if len(have.classes) > 1 or have.rep is not REP_OF_CLASS[next(iter(have.classes))]:
+        raise reject("type-unstable", "a NumPy function of a value of changing type", str(have), span)
+    (cls,) = have.classes
+    return _as_class(x, _NP_DEFAULT[cls], span)
+
+
+def _ufunc_compare(op: CompareOp, x: Expr, y: Expr, span: Span) -> Expr:
+    def build(a: Expr, b: Expr) -> Expr:
+        rules = {
+            (c, d): opsem.compare(op, c, d) for c in type_of(a).classes for d in type_of(b).classes
+        }
+        rule = agree(rules, f"`{op}`", span, comparison=True)
+        left, right = convert(a, rule, rule.left, span), convert(b, rule, rule.right, span)
+        return Compare(op, left, right, span, scalar("bool_"))
+
+    return _numpy_operands(build, x, y, span)
+
+
+def _ufunc_1(expr: Call, name: str, x: Expr) -> Expr:
+    x = as_numpy(x, expr.span)
+    have = type_of(x)
+    if len(have.classes) > 1:
+        raise _unknown(expr, "a value of changing type")
+    (cls,) = have.classes
+    if name == "abs":
+        return _absolute(expr, x)
+    if name == "logical_not":
+        return _as_class(Unary("not", truth(x), NO_CHECKS, expr.span, BOOL), "bool_", expr.span)
+    if name in ("negative", "positive", "invert"):
+        return _ufunc_unary(expr, name, x, cls)
+    if name == "square":
+        return binary("*", x, x, expr.span) if cls != "bool_" else _refuse(expr, cls)
+    if name in ("real", "imag", "conjugate"):
+        return _part(replace(expr, fn=name), x)
+    if name in _UFUNC_TEST:
+        return replace(expr, args=(x,), type=scalar("bool_")) if have.rep.is_float else _refuse(expr, cls)
+    if name in _UFUNC_FLOAT_ONLY or name == "sign":
+        return replace(expr, args=(x,), type=have) if have.rep.is_float else _refuse(expr, cls)
+    if name in _UFUNC_FLOAT:
+        result = float_loop(have.rep)
+        if result is None:
+            return _refuse(expr, cls)
+        loop = NP_CLASS_OF_REP[result]
+        return replace(expr, args=(cast(x, result, NO_CHECKS, loop, expr.span),), type=scalar(loop))
+    raise _unknown(expr)
+
+
+def _refuse(expr: Call, cls: str) -> Expr:
+    raise _unknown(expr, f"{cls} argument")
+
+
+def float_loop(rep: Rep) -> Rep | None:
+    """The representation a float-only ufunc computes in: the first of its loops ("e", "f", "d") that holds `rep`.
+    None for the half-precision and complex loops."""
+    if rep.is_complex or rep.bits == 8:
+        return None
+    return Rep.F32 if rep is Rep.F32 or rep.bits == 16 else Rep.F64
+
+
+def _ufunc_unary(expr: Call, name: str, x: Expr, cls: str) -> Expr:
+    op = {"negative": "-", "positive": "+", "invert": "~"}[name]
+    rule = agree({(cls, ""): opsem.unary(op, cls)}, f"`{op}`", expr.span)  # type: ignore[arg-type]
+    return Unary(op, x, rule.checks, expr.span, scalar(rule.result))  # type: ignore[arg-type]
+
+
+def _ufunc_same(expr: Call, x: Expr, y: Expr, floats_only: bool, integers_become_float: bool = False) -> Expr:
+    """A two-argument ufunc whose loops take and give one dtype, the common one."""
+    _need_real(expr, (x, y))
+
+    def build(a: Expr, b: Expr) -> Expr:
+        classes = {promote(c, d) for c in type_of(a).classes for d in type_of(b).classes}
+        if len(classes) != 1 or any(is_python(c) for c in classes):
+            raise _unknown(expr, "values of changing type")
+        rep = REP_OF_CLASS[classes.pop()]
+        if floats_only and not rep.is_float:
+            loop = float_loop(rep) if integers_become_float else None
+            if loop is None:
+                raise _unknown(expr, f"{NP_CLASS_OF_REP[rep]} arguments")
+            rep = loop
+        cls = NP_CLASS_OF_REP[rep]
+        args = tuple(_weak(arg, rep, cls, expr.span) for arg in (a, b))
+        return replace(expr, args=args, type=scalar(cls))
+
+    return _numpy_operands(build, x, y, expr.span)
+
+
+def _weak(x: Expr, rep: Rep, cls: str, span: Span) -> Expr:
+    """An operand in the common dtype; a Python int must fit an integer dtype, or OverflowError."""
+    if rep is Rep.F32 and type_of(x).rep.is_int and type_of(x).rep.bits == 64:
+        x = cast(x, Rep.F64, _EXACT, "float64", span)
+    return cast(x, rep, _RANGE, cls, span)
