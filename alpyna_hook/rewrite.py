@@ -1,0 +1,410 @@
+"""Guarded modules: every accepted loop nest gets its site callable in front of it.
+
+In: the source of a marked module.  Out: its code with guarded loops, and the sites (`compile_module`, `activate`);
+at run time, the original code put back where sites were retired (`retire`).
+
+    for i in range(n):          while True:                                 # one trip: a block that `break` leaves
+        a[i] = s                    if @site is not None:                   # None: retired, nothing more to pay
+                                        try:                                # only if a root may be unbound here
+                                            match @site(range, n, a, s):    # None: declined; else the live-outs
+                                                case (i,): break
+                                        except @errors: pass
+                                    for i in range(n):                      # the user's own loop
+                                        a[i] = s
+                                    break
+
+The names with an '@' live in `builtins`: they cannot collide with a name of the program, and the module's namespace
+stays as the program left it. No temporary outlives the guard, and none exists while the loop runs in the interpreter:
+`locals()`, `globals()`, class namespaces with a mapping of their own, generators and `nonlocal` names see nothing.
+All new code has the position of the loop's first line.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import gc
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import CodeType, FunctionType
+from typing import Any
+
+from alpyna_hook import log
+from alpyna_hook.errors import Rejection
+from alpyna_hook.frontend import sites as frontend
+from alpyna_hook.ir.nodes import LiveOut
+from alpyna_hook.runtime.guard import UNSET as _UNSET
+from alpyna_hook.source import Source, site_key, span_of
+
+Site = frontend.Site
+
+LEAVE, UNSET, ERRORS = "@alpyna:leave", "@alpyna:unset", "@alpyna:errors"
+CO_OPTIMIZED = 0x1  # inspect.CO_OPTIMIZED: the code of a function, not of a module or a class body
+SEARCH_SHARE = 0.01  # of the program's time may go into searching the heap for functions to restore
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A module's tree with guarded loops, and its sites in source order, rejected ones included."""
+
+    tree: ast.Module
+    sites: tuple[Site, ...]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What runs in place of a marked module's own code, once `activate` has registered the sites."""
+
+    source: Source
+    code: CodeType
+    sites: tuple[Site, ...]
+
+
+# --- compile time ---------------------------------------------------------------------------------------------------
+
+
+def compile_module(source: Source) -> Compiled | None:
+    """The guarded code of `source`; None if there is no loop in it, or if it does not compile.
+
+    Whoever gets None compiles the source in CPython's own way, and so meets CPython's own SyntaxError.
+    A bug of ours is logged, and gives None too.
+    """
+    try:
+        tree = ast.parse(source.text, source.filename)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    try:
+        rewritten = rewrite_module(tree, source)
+        if not rewritten.sites:
+            return None
+        code = compile(rewritten.tree, source.filename, "exec", dont_inherit=True)
+    except Exception as exception:  # SyntaxError too: "too many statically nested blocks", the guard adds two
+        log.bug(f"while rewriting {source.filename}", exception)
+        return None
+    return Compiled(source, code, rewritten.sites)
+
+
+def rewrite_module(tree: ast.Module, source: Source) -> Rewritten:
+    """Guard the accepted loops of `tree` (which is changed in place) with their site callables."""
+    guarder = _Guarder(source, frontend.find_sites(tree, source))
+    guarder.visit(tree)
+    return Rewritten(tree, tuple(guarder.sites))
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """Where assignments go: fast locals (function), or a namespace that anybody may look at."""
+
+    is_function: bool
+    declared: frozenset[str] = frozenset()  # names under `global` or `nonlocal`
+
+
+class _Guarder(ast.NodeTransformer):
+    """Replaces the loops of accepted sites. `sites` are the given ones, less those that cannot be guarded."""
+
+    def __init__(self, source: Source, sites: Sequence[Site]) -> None:
+        self.source = source
+        self.sites = list(sites)
+        self.place = {id(site.node): n for n, site in enumerate(sites) if site.nest is not None}
+        self.scope = _Scope(is_function=False)
+
+    def _visit_scope(self, node: ast.AST, is_function: bool) -> ast.AST:
+        outer, self.scope = self.scope, _Scope(is_function, _declared(node))
+        try:
+            return self.generic_visit(node)
+        finally:
+            self.scope = outer
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return self._visit_scope(node, is_function=True)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return self._visit_scope(node, is_function=True)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        return self._visit_scope(node, is_function=False)
+
+    def visit_For(self, node: ast.For) -> Any:
+        return self._visit_loop(node)
+
+    def visit_While(self, node: ast.While) -> Any:
+        return self._visit_loop(node)
+
+    def _visit_loop(self, node: ast.For | ast.While) -> Any:
+        place = self.place.get(id(node))
+        if place is None:
+            return self.generic_visit(node)
+        site = self.sites[place]
+        obstacle = _obstacle(site, self.scope)
+        if obstacle is not None:
+            rejection = Rejection("class-scope", obstacle, "not guarded here", span_of(node, self.source))
+            self.sites[place] = replace(site, nest=None, rejection=rejection)
+            return node
+        return guard(site, site_key(self.source, site.index), node, self.scope.is_function)
+
+
+def _declared(node: ast.AST) -> frozenset[str]:
+    """Names that `node`, a scope, declares global or nonlocal."""
+    names: set[str] = set()
+    stack: list[ast.AST] = list(ast.iter_child_nodes(node))
+    while stack:
+        child = stack.pop()
+        match child:
+            case ast.Global(names=declared) | ast.Nonlocal(names=declared):
+                names.update(declared)
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
+                pass
+            case _:
+                stack.extend(ast.iter_child_nodes(child))
+    return frozenset(names)
+
+
+def _obstacle(site: Site, scope: _Scope) -> str | None:
+    """Why the live-outs cannot be assigned by name from outside, which is how `_leave` does it in a namespace."""
+    assert site.nest is not None
+    if scope.is_function or site.function == "<module>":
+        return None
+    for out in site.nest.live_outs:
+        if out.name in scope.declared:
+            return f"a loop in a class body assigns {out.name!r}, which is declared global or nonlocal"
+        if out.name.startswith("__") and not out.name.endswith("__"):
+            return f"a loop in a class body assigns {out.name!r}, a private name"
+    return None
+
+
+def guard(site: Site, key: str, loop: ast.For | ast.While, in_function: bool) -> ast.stmt | list[ast.stmt]:
+    """The statements that stand in for `loop`: see the module's docstring.
+
+    `in_function`: live-outs are assigned by ordinary code. In a module or a class that would need temporaries in a
+    namespace others can see (and each new name there invalidates the inline caches of the module's functions), so
+    there `@leave` assigns what is not certain to be assigned.
+    """
+    assert site.nest is not None
+    call = ast.Call(_name(key), [ast.parse(root, mode="eval").body for root in site.roots], [])
+    outs = site.nest.live_outs
+    certain = all(out.definite and out.name != "_" for out in outs)  # `_` cannot be captured by a pattern
+    attempt: ast.stmt
+    if not outs:
+        attempt = ast.If(_is_not(call, ast.Constant(None)), [ast.Break()], [])
+    elif in_function or certain:
+        attempt = ast.Match(call, [_bind(outs)])
+    else:
+        names = ast.Tuple([ast.Constant(out.name) for out in outs], ast.Load())
+        attempt = ast.If(ast.Call(_name(LEAVE), [call, names], []), [ast.Break()], [])
+    if not site.bound:
+        handler = ast.ExceptHandler(_name(ERRORS), None, [ast.Pass()])
+        attempt = ast.Try([attempt], [handler], [], [])
+    live = ast.If(_is_not(_name(key), ast.Constant(None)), [attempt], [])
+    block: list[ast.stmt] = [live, loop, ast.Break()]
+    trip = ast.While(ast.Constant(True), block, [])
+    declaration = ast.Global([key])  # in a module or class body: look it up as fast as in a function
+    for new in (declaration, trip):
+        _place(new, loop)
+    return trip if in_function else [declaration, trip]
+
+
+def _bind(outs: Sequence[LiveOut]) -> ast.match_case:
+    """`case (i, @1): if @1 is not @unset: j = @1` ... `break`: assign the live-outs from the matched tuple."""
+    patterns: list[ast.pattern] = []
+    body: list[ast.stmt] = []
+    for number, out in enumerate(outs):
+        if out.definite and out.name != "_":
+            patterns.append(ast.MatchAs(None, out.name))
+            continue
+        temporary = f"@{number}"
+        patterns.append(ast.MatchAs(None, temporary))
+        assign = ast.Assign([ast.Name(out.name, ast.Store())], _name(temporary))
+        body.append(ast.If(_is_not(_name(temporary), _name(UNSET)), [assign], []))
+        body.append(ast.Delete([ast.Name(temporary, ast.Del())]))
+    return ast.match_case(ast.MatchSequence(patterns), None, [*body, ast.Break()])
+
+
+def _name(identifier: str) -> ast.Name:
+    return ast.Name(identifier, ast.Load())
+
+
+def _is_not(left: ast.expr, right: ast.expr) -> ast.Compare:
+    return ast.Compare(left, [ast.IsNot()], [right])
+
+
+def _place(new: ast.AST, loop: ast.For | ast.While) -> None:
+    """Give all of `new` but `loop` itself the position of the loop's head."""
+    if new is loop:
+        return
+    head = loop.iter if isinstance(loop, ast.For) else loop.test
+    same_line = head.end_lineno == loop.lineno
+    if "lineno" in new._attributes:
+        new.lineno = new.end_lineno = loop.lineno  # type: ignore[attr-defined]
+        new.col_offset = loop.col_offset  # type: ignore[attr-defined]
+        new.end_col_offset = head.end_col_offset if same_line else loop.col_offset + 3  # type: ignore[attr-defined]
+    for child in ast.iter_child_nodes(new):
+        _place(child, loop)
+
+
+# --- run time -------------------------------------------------------------------------------------------------------
+
+
+def _leave(out: tuple[Any, ...] | None, names: tuple[str, ...]) -> bool:
+    """Assign live-outs in the module or class body that calls; False if the site declined."""
+    if out is None:
+        return False
+    namespace = sys._getframe(1).f_locals  # of a module or class body: the namespace itself
+    for name, value in zip(names, out):
+        if value is not _UNSET:
+            namespace[name] = value
+    return True
+
+
+@dataclass
+class _Module:
+    """An activated module, for putting its original code back.
+
+    current   id of each function's guarded code -> the code its functions run by now
+    searched  ids of the guarded codes whose functions were looked for in all the heap
+    """
+
+    compiled: Compiled
+    keys: frozenset[str]
+    retired: set[str] = field(default_factory=set)
+    original: CodeType | None = None
+    current: dict[int, CodeType] = field(default_factory=dict)
+    searched: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class _Swap:
+    """Functions made from `guarded`, which run `old` now, are to run `new`."""
+
+    guarded: CodeType
+    old: CodeType
+    new: CodeType
+
+
+_modules: dict[str, _Module] = {}  # site key -> its module
+_next_search = 0.0  # not before this time (time.monotonic) is the heap searched again
+
+
+def activate(compiled: Compiled) -> None:
+    """Register the sites with the runtime, which puts their callables into `builtins`. Once per module text."""
+    from alpyna_hook.runtime import dispatch
+
+    keys = [site_key(compiled.source, site.index) for site in compiled.sites]
+    if keys[0] in _modules:
+        return
+    namespace = vars(builtins)
+    namespace[LEAVE], namespace[UNSET], namespace[ERRORS] = _leave, _UNSET, (NameError, AttributeError)
+    for key in keys:
+        namespace.setdefault(key, None)  # whatever happens to the registration, the code finds the name
+    module = _Module(compiled, frozenset(k for k, s in zip(keys, compiled.sites) if s.nest is not None))
+    _modules.update(dict.fromkeys(keys, module))
+    try:
+        dispatch.register(compiled.source, compiled.sites, retire)
+    except Exception as exception:
+        log.bug(f"while registering the loops of {compiled.source.module}", exception)
+
+
+def retire(key: str) -> None:
+    """Leave the site to the interpreter for good, at no cost.
+
+    The site's name becomes None at once, which costs its loop one test of a global name; functions all of whose
+    sites are retired get the code that CPython would have made of them.
+    """
+    vars(builtins)[key] = None
+    module = _modules.get(key)
+    if module is None:
+        return
+    module.retired.add(key)
+    try:
+        _restore(module)
+    except Exception as exception:
+        log.bug(f"while restoring {module.compiled.source.module}", exception)
+
+
+def _restore(module: _Module) -> None:
+    """Swap the `__code__` of functions whose code changes now that `module.retired` has grown."""
+    source = module.compiled.source
+    if module.original is None:
+        module.original = compile(source.text, source.filename, "exec", dont_inherit=True)
+    swaps: list[_Swap] = []
+    _pair(module.compiled.code, module.original, module, swaps)
+    by_code = {id(swap.old): swap for swap in swaps}
+    for function in _functions(module, by_code):
+        swap = by_code[id(function.__code__)]
+        module.current[id(swap.guarded)] = swap.new
+        if swap.old.co_freevars == swap.new.co_freevars:
+            function.__code__ = swap.new
+
+
+def _pair(guarded: CodeType, original: CodeType, module: _Module, swaps: list[_Swap]) -> CodeType:
+    """The code that should run in place of `guarded` now; `swaps` collects what changed for functions.
+
+    A code object gives way to the original if no active site is left in it or in the functions it makes; if some
+    are left further in, it keeps its own instructions and makes the restored functions.
+    """
+    theirs = [const for const in original.co_consts if isinstance(const, CodeType)]
+    places = [n for n, const in enumerate(guarded.co_consts) if isinstance(const, CodeType)]
+    consts = list(guarded.co_consts)
+    for place, other in zip(places, theirs):
+        if len(places) == len(theirs) and _same_function(consts[place], other):
+            consts[place] = _pair(consts[place], other, module, swaps)
+    last = module.current.get(id(guarded), guarded)
+    if _mentions(guarded, module.keys) and not _mentions(guarded, module.keys - module.retired):
+        better = original
+    elif any(new is not old for new, old in zip(consts, guarded.co_consts)):
+        better = guarded.replace(co_consts=tuple(consts))
+    else:
+        better = guarded
+    if better == last:
+        return last
+    if guarded.co_flags & CO_OPTIMIZED:
+        swaps.append(_Swap(guarded, last, better))
+    return better
+
+
+def _same_function(code: CodeType, other: CodeType) -> bool:
+    return (code.co_name, code.co_firstlineno) == (other.co_name, other.co_firstlineno)
+
+
+def _mentions(code: CodeType, keys: frozenset[str]) -> bool:
+    """True if `code` or code nested in it names one of `keys`."""
+    return not keys.isdisjoint(code.co_names) or any(
+        _mentions(const, keys) for const in code.co_consts if isinstance(const, CodeType)
+    )
+
+
+def _functions(module: _Module, swaps: Mapping[int, _Swap]) -> list[FunctionType]:
+    """Live functions whose code is a key of `swaps`: by name in the module, then in all the heap if time allows."""
+    global _next_search
+    named = [f for f in _named_functions(module.compiled.source.module) if id(f.__code__) in swaps]
+    hidden = [swaps[n] for n in swaps.keys() - {id(f.__code__) for f in named}]
+    hidden = [swap for swap in hidden if id(swap.guarded) not in module.searched]
+    started = time.monotonic()
+    if not hidden or started < _next_search:
+        return named  # what was not found now may be at a later call of `retire`
+    module.searched.update(id(swap.guarded) for swap in hidden)
+    referrers = gc.get_referrers(*(swap.old for swap in hidden))
+    _next_search = time.monotonic() + (time.monotonic() - started) / SEARCH_SHARE
+    return named + [f for f in referrers if isinstance(f, FunctionType) and id(f.__code__) in swaps]
+
+
+def _named_functions(module: str) -> Iterator[FunctionType]:
+    """Functions and methods that the module's namespace and its classes hold, decorators looked through."""
+    namespace = getattr(sys.modules.get(module), "__dict__", {})
+    stack: list[Any] = list(namespace.values())
+    seen: set[int] = set()
+    while stack:
+        value = stack.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, FunctionType):
+            yield value
+            stack.append(value.__dict__.get("__wrapped__"))
+        elif isinstance(value, (staticmethod, classmethod)):
+            stack.append(value.__func__)
+        elif isinstance(value, property):
+            stack.extend((value.fget, value.fset, value.fdel))
+        elif isinstance(value, type) and value.__dict__.get("__module__") == module:
+            stack.extend(value.__dict__.values())
