@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from alpyna_hook.ir.affine import QDim, QParam, QStride, Quantity
 from alpyna_hook.ir.nodes import (
     Assign,
     Binary,
@@ -38,14 +39,15 @@ from alpyna_hook.ir.types import FLOAT, INT, ArrayType, ObjectType, Rep, Type
 ASSUMED_DIM = 1024
 ASSUMED_BOUND = 1000
 ASSUMED_OFFSET = 3
+ASSUMED_FLOAT = 1.5
 
 
 @dataclass(frozen=True)
 class Assumed:
-    """types: live-in name -> type; values: int live-in -> value; bounds: the ints that bound a loop."""
+    """types: live-in name -> type; entry: values of the ints, dimensions and strides of the arrays."""
 
     types: dict[str, Type]
-    values: dict[str, int]
+    entry: dict[Quantity, int | float]
 
 
 def assume(nest: Nest) -> Assumed:
@@ -54,19 +56,25 @@ def assume(nest: Nest) -> Assumed:
     ndim = _dimensions(nest)
     bounds = {e.name for s in walk_stmts(nest.body) if isinstance(s, Loop) for e in _leaves(s.stop)}
     types: dict[str, Type] = {}
-    values: dict[str, int] = {}
+    entry: dict[Quantity, int | float] = {}
+    stored = {s.array for s in walk_stmts(nest.body) if isinstance(s, Store)}
     for live_in in nest.live_ins:
         name = live_in.name
         if live_in.role == "function":
             types[name] = ObjectType(live_in.intrinsic or live_in.root)
         elif live_in.role == "array":
-            types[name] = ArrayType(Rep.I64 if name in ints else Rep.F64, ndim.get(name, 1), "C")
+            rank = ndim.get(name, 1)
+            types[name] = ArrayType(Rep.I64 if name in ints else Rep.F64, rank, "C", name in stored)
+            for axis in range(rank):
+                entry[QDim(name, axis)] = ASSUMED_DIM
+                entry[QStride(name, axis)] = ASSUMED_DIM ** (rank - 1 - axis)
         elif name in ints:
             types[name] = INT
-            values[name] = ASSUMED_BOUND if name in bounds else ASSUMED_OFFSET
+            entry[QParam(name)] = ASSUMED_BOUND if name in bounds else ASSUMED_OFFSET
         else:
             types[name] = FLOAT
-    return Assumed(types, values)
+            entry[QParam(name)] = ASSUMED_FLOAT
+    return Assumed(types, entry)
 
 
 def _dimensions(nest: Nest) -> dict[str, int]:
@@ -152,8 +160,31 @@ def _assigned_ints(nest: Nest, known: set[str]) -> set[str]:
     while True:
         failed = {_target(s) for s in writes if not _is_int(s.value, known | candidates)} & candidates
         if not failed:
-            return candidates
+            return candidates & _grounded(writes, known)
         candidates -= failed
+
+
+def _grounded(writes: list[Assign | Store], known: set[str]) -> set[str]:
+    """Targets whose values come from a literal or a name in `known`, not only from one another: `a[i] = a[i + 1]`
+    says nothing about `a`."""
+    grounded: set[str] = set()
+    while True:
+        more = {_target(s) for s in writes if _has_evidence(s.value, known | grounded)}
+        if more <= grounded:
+            return grounded
+        grounded |= more
+
+
+def _has_evidence(expr: Expr, known: set[str]) -> bool:
+    match expr:
+        case Const() | Dim() | Call(fn="int" | "round" | "len"):
+            return True
+        case Var(name=name) | Load(array=name):
+            return name in known
+        case Select(then=then, other=other):
+            return _has_evidence(then, known) or _has_evidence(other, known)
+        case _:
+            return any(_has_evidence(child, known) for child in children(expr))
 
 
 def _is_int(expr: Expr, known: set[str]) -> bool:

@@ -115,14 +115,19 @@ def reached(records: Iterable[SiteRecord]) -> list[SiteRecord]:
 
 def rejected(records: Sequence[SiteRecord]) -> list[SiteRecord]:
     """The rejected sites, the most important first: those known to have run, then those without an
-    accelerated loop inside, then the deepest and longest loops."""
+    accelerated loop inside, then the deepest and longest loops. A loop that is rejected for the very
+    expression that the loop around it is rejected for is left out."""
 
     def importance(record: SiteRecord) -> tuple[bool, bool, int, int, str, int]:
         depth = max((loop.depth + 1 for loop in record.loops), default=0)
         covered = bool(accelerated_inside(record, records))
         return not record.reached, covered, -depth, record.line - record.end_line, record.file, record.line
 
-    return sorted((r for r in records if r.status == "rejected"), key=importance)
+    outermost: dict[object, SiteRecord] = {}
+    for record in sorted((r for r in records if r.status == "rejected"), key=lambda r: (r.file, r.line)):
+        why = record.rejection and (record.file, record.rejection.code, record.rejection.span)
+        outermost.setdefault(why or record.id, record)
+    return sorted(outermost.values(), key=importance)
 
 
 def accelerated_inside(outer: SiteRecord, records: Iterable[SiteRecord]) -> list[SiteRecord]:

@@ -154,8 +154,7 @@ def _rejections(records: Sequence[SiteRecord], style: Style) -> str:
     shown = [_rejection(record, records) for record in sites[:MAX_REJECTIONS]]
     if len(sites) > MAX_REJECTIONS:
         shown.append(f"... and {len(sites) - MAX_REJECTIONS} more (--report FILE.html or .json has them all)")
-    title = f"Left to the interpreter: {facts.plural(len(sites), 'loop')}"
-    return "\n".join([style(title, "bold"), *(textwrap.indent(text, "  ") for text in shown)])
+    return "\n".join([style("Left to the interpreter", "bold"), *(textwrap.indent(text, "  ") for text in shown)])
 
 
 def _rejection(record: SiteRecord, records: Sequence[SiteRecord]) -> str:

@@ -108,12 +108,13 @@ def _ran(variant: str, calls: int = 1, faults: int = 0) -> SiteRecord:
     return SiteRecord("m", "m.py", 1, 2, "f", specialisations=[spec], reached=True)
 
 
-REFUSED = Rejection("some-code", "has a reason", "", Span(1, 0, 1, 1))
+def refused(line: int = 1) -> Rejection:
+    return Rejection("some-code", "has a reason", "", Span(line, 0, line, 1))
 
 
 def test_status_of_a_site() -> None:
     assert SiteRecord("m", "m.py", 1, 2, "f").status == "not_reached"
-    assert SiteRecord("m", "m.py", 1, 2, "f", rejection=REFUSED).status == "rejected"
+    assert SiteRecord("m", "m.py", 1, 2, "f", rejection=refused()).status == "rejected"
     assert SiteRecord("m", "m.py", 1, 2, "f", reached=True).status == "interpreted"
     assert _ran("interp").status == "interpreted"
     assert _ran("omp").status == "accelerated"
@@ -128,7 +129,7 @@ def test_a_site_whose_every_compiled_call_faulted_was_interpreted() -> None:
 
 def test_a_site_rejected_for_one_signature_and_compiled_for_another_is_accelerated() -> None:
     record = _ran("seq")
-    record.rejection = REFUSED
+    record.rejection = refused()
     assert record.status == "accelerated"
     assert record.reason == "has a reason [some-code]"
 
@@ -163,14 +164,21 @@ def test_counters_are_pulled_in_when_a_report_asks_and_a_failure_there_is_noted(
 def test_a_rejected_loop_around_an_accelerated_one_is_the_least_important() -> None:
     inner = _ran("omp")
     inner.line, inner.end_line = 12, 14
-    outer = SiteRecord("m", "m.py", 10, 19, "f", rejection=REFUSED)
-    plain = SiteRecord("m", "m.py", 30, 31, "f", rejection=REFUSED)
+    outer = SiteRecord("m", "m.py", 10, 19, "f", rejection=refused(11))
+    plain = SiteRecord("m", "m.py", 30, 31, "f", rejection=refused())
     assert facts.rejected([outer, inner, plain]) == [plain, outer]
     assert "line 12 ran accelerated" in text.render([outer, inner, plain], samples.HEADER)
 
 
+def test_a_loop_rejected_for_the_reason_of_the_loop_around_it_is_not_printed_again() -> None:
+    outer = SiteRecord("m", "m.py", 10, 19, "f", rejection=refused(12))
+    inner = SiteRecord("m", "m.py", 11, 19, "f", rejection=refused(12))
+    other = SiteRecord("n", "n.py", 11, 19, "f", rejection=refused(12))
+    assert facts.rejected([inner, outer, other]) == [outer, other]
+
+
 def test_only_the_most_important_rejections_are_printed() -> None:
-    many = [SiteRecord("m", "m.py", n, n + 1, "f", rejection=REFUSED) for n in range(1, 40, 2)]
+    many = [SiteRecord("m", "m.py", n, n + 1, "f", rejection=refused(n)) for n in range(1, 40, 2)]
     rendered = text.render(many, samples.HEADER)
     assert rendered.count("[some-code]") == text.MAX_REJECTIONS
     assert f"... and {20 - text.MAX_REJECTIONS} more" in rendered
