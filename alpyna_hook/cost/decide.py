@@ -18,7 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from alpyna_hook.cost.machine import QUICK_S, STAKE_FACTOR, Profile
-from alpyna_hook.cost.model import Bound, Candidate, Env, bind
+from alpyna_hook.cost.model import Bound, Env, bind
+from alpyna_hook.cost.priced import Candidate
 from alpyna_hook.ir.affine import QDim, QParam, QStride, Quantity
 
 RETIRE_CALLS = 10_000  # calls that never paid before a site whose sizes can change is given up: about 1 ms of guards

@@ -92,5 +92,3 @@ def triangle(depth: int = 2) -> Nest:
 def tiny(trips: int = 3) -> Nest:
     """for i in range(3): x[i] = alpha"""
     return nest(loop("i", 0, trips, store("x", (var("i"),), var("alpha", FLOAT))), {"x": vector()}, alpha=FLOAT)
-
-

@@ -8,7 +8,7 @@ from build import F64, dot, load, loop, matmul, nest, num, op, saxpy, store, tin
 from alpyna_hook.cost.counts import LoopCount, count, loops
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.affine import QConst, QDim, QParam, evaluate
-from alpyna_hook.ir.nodes import Assign, Break, Compare, If, Var, While
+from alpyna_hook.ir.nodes import Assign, Binary, Break, Compare, If, Var, While
 from alpyna_hook.ir.types import BOOL, FLOAT, INT
 
 
@@ -72,7 +72,8 @@ def test_an_indirect_subscript_has_unknown_strides():
     i = var("i")
     where = load("idx", i, elem=INT)
     value = op("+", load("h", where), num(1.0))
-    histogram = nest(loop("i", 0, var("n"), store("h", (where,), value)), {"idx": vector("int64"), "h": vector()}, n=INT)
+    arrays = {"idx": vector("int64"), "h": vector()}
+    histogram = nest(loop("i", 0, var("n"), store("h", (where,), value)), arrays, n=INT)
     by_array = {(a.array, a.store): a.strides for a in only(count(histogram)).body.accesses}
     assert by_array["h", True] is None and by_array["h", False] is None
     assert by_array["idx", False] is not None
@@ -114,11 +115,9 @@ def test_trip_counts_of_while_and_of_data_dependent_ranges_are_unknown_leaves():
     grow = Assign("x", op("*", var("x", FLOAT), num(2.0)))
     counts = count(nest(While(test, (grow,)), {}, x=FLOAT))
     assert counts.unknown == (QParam("@while0"),) and counts.trip_leaves == ()
-    rows = nest(
-        loop("i", 0, var("n"), loop("k", load("ptr", var("i"), elem=INT), load("ptr", op("+", var("i"), num(1)), elem=INT),
-             store("x", (var("k"),), num(0.0)))),
-        {"ptr": vector("int64"), "x": vector()}, n=INT,
-    )  # fmt: skip
+    first, last = load("ptr", var("i"), elem=INT), load("ptr", op("+", var("i"), num(1)), elem=INT)
+    inner = loop("k", first, last, store("x", (var("k"),), num(0.0)))
+    rows = nest(loop("i", 0, var("n"), inner), {"ptr": vector("int64"), "x": vector()}, n=INT)
     assert count(rows).unknown == (QParam("@while0"),)
 
 
@@ -150,11 +149,7 @@ def test_written_arrays_are_known_with_their_size():
 
 
 def test_untyped_ir_is_refused():
-    bare = nest(loop("i", 0, var("n"), Assign("s", op("+", num(1), num(2)))), {}, n=INT, s=INT)
-    (outer,) = bare.body
-    untyped = type(bare)("t", (type(outer)("i", "i", outer.start, outer.stop, outer.step,
-                                           (Assign("s", op("+", var("n"), num(1)).__class__("+", Var("n"), Var("n"))),)),),
-                         bare.live_ins, (), types=bare.types)  # fmt: skip
+    untyped = nest(loop("i", 0, var("n"), Assign("s", Binary("*", Var("x"), Var("x")))), {}, n=INT, x=FLOAT, s=FLOAT)
     with pytest.raises(InternalError):
         count(untyped)
 

@@ -10,7 +10,7 @@ from build import loop, matmul, nest, num, op, saxpy, store, tiny, var, vector
 from alpyna_hook.cost.counts import Counts, count
 from alpyna_hook.cost.decide import NEVER, RETIRE_CALLS, History, Oracle, bucket
 from alpyna_hook.cost.machine import Profile, default_profile
-from alpyna_hook.cost.model import Candidate
+from alpyna_hook.cost.priced import Candidate
 from alpyna_hook.ir.affine import QDim, QParam
 from alpyna_hook.ir.nodes import Nest
 from alpyna_hook.ir.types import INT
@@ -72,7 +72,7 @@ def test_a_kernel_in_the_disk_cache_is_used_much_earlier():
 
 
 def run_program(profile: Profile, n: int, calls: int) -> tuple[float, float]:
-    """(predicted seconds of `calls` equal calls with the oracle choosing, the least possible knowing them beforehand)."""
+    """Predicted seconds of `calls` equal calls: with the oracle choosing, and the least for who knows them beforehand."""
     oracle, history, offer = Oracle(profile, 2), History(), candidates(saxpy())
     env, ready = env_of(n, x=1, y=1), {}
     total, done = 0.0, 0

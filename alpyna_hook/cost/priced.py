@@ -1,0 +1,232 @@
+"""Counts with a profile folded in: per loop, seconds per trip and per entry as one variant runs it.
+
+In: a `Candidate`, a `Profile`, the variant's name.  Out: `PricedLoop`s, whose trip counts and footprints the
+model then evaluates for the entry values of a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from alpyna_hook.cost.chains import Amounts
+from alpyna_hook.cost.counts import Access, Block, Counts, LoopCount
+from alpyna_hook.cost.machine import Profile
+from alpyna_hook.cost.symbolic import compiled
+from alpyna_hook.ir.affine import QParam, Quantity, leaves
+from alpyna_hook.ir.plan import Plan
+
+Eval = Callable[[Sequence[float]], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One variant of a specialisation as the model sees it.
+
+    parallel    counters whose iterations are shared among threads
+    collapse    counters collapsed into an enclosing parallel loop's iteration space
+    balanced    counters of parallel loops with a dynamic or guided schedule
+    vectorised  counters of loops that run as vector code; None: judge by structure
+    journal     None: journal if the counts say that the nest can fault
+    """
+
+    counts: Counts
+    parallel: frozenset[str] = frozenset()
+    collapse: frozenset[str] = frozenset()
+    balanced: frozenset[str] = frozenset()
+    vectorised: frozenset[str] | None = None
+    journal: bool | None = None
+
+
+def candidate_of(plan: Plan, counts: Counts) -> Candidate:
+    """What a plan says about its loops; `counts` are those of `plan.nest`."""
+    parallel = frozenset(p.counter for p in plan.loops if p.parallel)
+    collapsed: set[str] = set()
+    for p in plan.loops:
+        if p.parallel and p.collapse > 1:
+            collapsed.update(_inside(counts.root, p.counter, p.collapse - 1))
+    balanced = frozenset(p.counter for p in plan.loops if p.parallel and p.schedule != "static")
+    return Candidate(counts, parallel, frozenset(collapsed), balanced, None, plan.faults)
+
+
+def _inside(block: Block, counter: str, depth: int) -> list[str]:
+    """Counters of the `depth` loops directly nested in the loop `counter`."""
+    for loop in block.loops:
+        if loop.counter == counter:
+            found: list[str] = []
+            while len(found) < depth and len(loop.body.loops) == 1:
+                loop = loop.body.loops[0]
+                found.append(loop.counter)
+            return found
+        deeper = _inside(loop.body, counter, depth)
+        if deeper:
+            return deeper
+    return []
+
+
+@dataclass
+class PricedLoop:
+    """A loop with its figures folded in. `body` seconds per trip in the variant's way of running it."""
+
+    counter: str
+    slot: int
+    start: Eval | None
+    stop: Eval | None
+    step: Eval | None
+    weight: float
+    share: float
+    varies: bool  # bounds of a loop inside depend on this counter
+    body: float
+    entry: float
+    parallel: bool
+    collapsed: bool
+    balanced: bool
+    vector: bool
+    scalar_body: float
+    groups: list[Group]
+    inner: list[PricedLoop] = field(default_factory=list)
+    entries: float = 0.0
+    total: float = 0.0
+
+    @property
+    def trips(self) -> float:
+        """Mean trips per entry, from the last walk."""
+        return self.total / self.entries if self.entries > 0 else 0.0
+
+
+@dataclass
+class Group:
+    """References to one array with the same strides: a stencil's loads, say. Strides and offsets by compiled text."""
+
+    array: str
+    strides: tuple[tuple[str, Eval], ...] | None
+    offsets: tuple[Eval, ...]
+    itemsize: int
+    passes: float  # times each line crosses a level: 1 read, 2 if written (write-allocate, write back)
+    weight: float
+
+
+def counters_of(block: Block) -> set[str]:
+    """Counters of all loops below `block`."""
+    found: set[str] = set()
+    for loop in block.loops:
+        found.add(loop.counter)
+        found |= counters_of(loop.body)
+    return found
+
+
+def slots_of(counts: Counts, memory: bool) -> dict[Quantity, int]:
+    """A place in the list of values for every leaf of the loop bounds, loop counters included, and with `memory` of the
+    strides and array sizes too."""
+    slots: dict[Quantity, int] = {}
+
+    def add(q: Quantity | None) -> None:
+        for leaf in sorted(leaves(q), key=str) if q is not None else ():
+            slots.setdefault(leaf, len(slots))
+
+    def visit(block: Block) -> None:
+        for access in block.accesses if memory else ():
+            add(access.offset)
+            for _, stride in access.strides or ():
+                add(stride)
+        for loop in block.loops:
+            for q in (QParam(loop.counter), loop.start, loop.stop, loop.step):
+                add(q)
+            visit(loop.body)
+
+    visit(counts.root)
+    for array in counts.arrays if memory else ():
+        add(array.size)
+    return slots
+
+
+@dataclass
+class Pricer:
+    """Turns counts into `PricedLoop`s for one profile and variant."""
+
+    profile: Profile
+    variant: str
+    candidate: Candidate
+    slots: dict[Quantity, int]
+
+    def block(self, block: Block, vector: bool) -> float:
+        """Seconds per execution of the block's own work: the larger of throughput and carried chain."""
+        if self.variant == "interp":
+            return sum(n * self.profile.interp.get(name, 0.0) for name, n in block.interp)
+        work = self._throughput(block.ops, vector)
+        cost = self.profile.vector_of if vector else self.profile.scalar_of
+        for access in block.accesses:
+            work += access.weight * cost("store" if access.store else "load")
+        chain = sum(n * self.profile.latency_of(name) for name, n in block.chain)
+        return max(work, chain)
+
+    def _throughput(self, ops: Amounts, vector: bool) -> float:
+        of = self.profile.vector_of if vector else self.profile.scalar_of
+        return sum(n * of(name) for name, n in ops)
+
+    def loop(self, loop: LoopCount) -> PricedLoop:
+        candidate, profile = self.candidate, self.profile
+        compiled_code = self.variant != "interp"
+        vector = loop.vectorisable if candidate.vectorised is None else loop.counter in candidate.vectorised
+        vector = vector and compiled_code
+        trip = profile.vector_of("trip") if vector else profile.scalar_of("trip")
+        scalar_trip = profile.scalar_of("trip")
+        dependent = {leaf for inner in _all_loops(loop.body) for q in _bounds(inner) for leaf in leaves(q)}
+        bounds = [compiled(q, self.slots) if q is not None else None for q in (loop.start, loop.stop, loop.step)]
+        return PricedLoop(
+            counter=loop.counter,
+            slot=self.slots[QParam(loop.counter)],
+            start=bounds[0],
+            stop=bounds[1],
+            step=bounds[2],
+            weight=loop.weight,
+            share=loop.trip_share,
+            varies=QParam(loop.counter) in dependent,
+            body=self.block(loop.body, vector) + (trip if compiled_code else 0.0),
+            entry=profile.scalar_of("loop") * (2.0 if vector else 1.0) if compiled_code else 0.0,
+            parallel=loop.counter in candidate.parallel,
+            collapsed=loop.counter in candidate.collapse,
+            balanced=loop.counter in candidate.balanced,
+            vector=vector,
+            scalar_body=self.block(loop.body, False) + (scalar_trip if compiled_code else 0.0),
+            groups=self._groups(loop.body.accesses) if compiled_code else [],
+            inner=[self.loop(inner) for inner in loop.body.loops],
+        )
+
+    def _groups(self, accesses: tuple[Access, ...]) -> list[Group]:
+        merged: dict[object, list[Access]] = {}
+        for number, access in enumerate(accesses):
+            key = (access.array, access.strides) if access.strides is not None else (access.array, number)
+            merged.setdefault(key, []).append(access)
+        groups = []
+        for members in merged.values():
+            first = members[0]
+            stored = any(a.store for a in members)
+            offsets = dict.fromkeys(a.offset for a in members if a.offset is not None)
+            strides = None
+            if first.strides is not None:
+                strides = tuple((c, compiled(q, self.slots)) for c, q in first.strides)
+            weight = min(1.0, max(a.weight for a in members)) if strides is not None else first.weight
+            groups.append(
+                Group(
+                    first.array,
+                    strides,
+                    tuple(compiled(q, self.slots) for q in offsets),
+                    first.itemsize,
+                    2.0 if stored else 1.0,
+                    weight,
+                )
+            )
+        return groups
+
+
+def _bounds(loop: LoopCount) -> list[Quantity]:
+    return [q for q in (loop.start, loop.stop, loop.step) if q is not None]
+
+
+def _all_loops(block: Block) -> list[LoopCount]:
+    found = []
+    for loop in block.loops:
+        found.append(loop)
+        found.extend(_all_loops(loop.body))
+    return found
