@@ -25,10 +25,12 @@ from dataclasses import dataclass
 
 from alpyna_hook.cost.counts import Counts
 from alpyna_hook.cost.machine import Profile
-from alpyna_hook.cost.priced import Candidate, Eval, PricedLoop, Pricer, counters_of, slots_of
+from alpyna_hook.cost.priced import Candidate, Eval, PricedLoop, Pricer, candidate_of, counters_of, slots_of
 from alpyna_hook.cost.symbolic import compiled
 from alpyna_hook.cost.traffic import traffic_seconds
 from alpyna_hook.ir.affine import QParam, Quantity
+
+__all__ = ["Bound", "Candidate", "Env", "bind", "candidate_of", "predict"]
 
 INNER_TRIPS = 16.0  # `while` inside a loop, until something better is known
 OUTER_TRIPS = 1000.0  # `while` as the outermost loop

@@ -72,7 +72,7 @@ def test_a_kernel_in_the_disk_cache_is_used_much_earlier():
 
 
 def run_program(profile: Profile, n: int, calls: int) -> tuple[float, float]:
-    """Predicted seconds of `calls` equal calls: with the oracle choosing, and the least for who knows them beforehand."""
+    """Predicted seconds of `calls` equal calls: with the oracle choosing, and the least with hindsight."""
     oracle, history, offer = Oracle(profile, 2), History(), candidates(saxpy())
     env, ready = env_of(n, x=1, y=1), {}
     total, done = 0.0, 0
