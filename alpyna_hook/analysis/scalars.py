@@ -265,7 +265,8 @@ def _array_update(stmt: Store) -> ArrayReduction | None:
     value: Expr = stmt.value
     wrapped = False
     while isinstance(value, Cast):
-        value, wrapped = value.operand, wrapped or bool(value.checks)
+        wrapped = wrapped or bool(value.checks)
+        value = value.operand
     match value:
         case Binary(op="+" | "-" | "*" | "&" | "|" | "^" as op, left=left, right=right, checks=checks):
             mine, other = left, right
@@ -284,10 +285,9 @@ def _array_update(stmt: Store) -> ArrayReduction | None:
 
 
 def _loads(stmt: Store, expr: Expr) -> bool:
-    bare = expr
-    while isinstance(bare, Cast) and not bare.checks:
-        bare = bare.operand
-    return isinstance(bare, Load) and bare.array == stmt.array and bare.index == stmt.index
+    if isinstance(expr, Cast):
+        return not expr.checks and _loads(stmt, expr.operand)
+    return isinstance(expr, Load) and expr.array == stmt.array and expr.index == stmt.index
 
 
 def _mentions(array: str, expr: Expr) -> bool:

@@ -1,0 +1,107 @@
+"""Python source and live-in values -> the typed, proved nest of its first loop, and its verdicts."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from alpyna_hook.analysis.bounds import Proved, prove
+from alpyna_hook.analysis.inference import infer
+from alpyna_hook.analysis.parallel import Fp, Parallelism, parallelism
+from alpyna_hook.frontend.sites import find_sites
+from alpyna_hook.ir.affine import PAll, PAny, PCompare, PFinite, Predicate, QDim, QParam, Quantity, QStride, pretty
+from alpyna_hook.ir.nodes import Nest
+from alpyna_hook.ir.types import ArrayType, ObjectType, Rep, ScalarType, Type, scalar
+from alpyna_hook.source import Source
+
+_REPS = {np.dtype(name): rep for name, rep in {
+    "bool": Rep.BOOL, "int8": Rep.I8, "int16": Rep.I16, "int32": Rep.I32, "int64": Rep.I64, "uint8": Rep.U8,
+    "uint16": Rep.U16, "uint32": Rep.U32, "uint64": Rep.U64, "float32": Rep.F32, "float64": Rep.F64,
+    "complex64": Rep.C64, "complex128": Rep.C128,
+}.items()}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Analysed:
+    nest: Nest
+    entry: Mapping[Quantity, Any]
+    proved: Proved
+    parallel: Parallelism
+
+    def verdicts(self) -> dict[str, bool]:
+        """Python loop variable or counter -> parallel, in program order (a repeated name gets a number)."""
+        return {counter: v.parallel for counter, v in self.parallel.verdicts.items()}
+
+    def preconditions(self) -> list[str]:
+        return sorted(show(p) for p in self.proved.preconditions)
+
+
+def nest_of(text: str) -> Nest:
+    """The untyped nest of the first site in `text`."""
+    text = textwrap.dedent(text)
+    source = Source("test.py", "test", text)
+    for site in find_sites(ast.parse(text), source):
+        assert site.nest is not None, site.rejection and site.rejection.render(source)
+        return site.nest
+    raise AssertionError("no site")
+
+
+def type_of(value: Any) -> Type:
+    if isinstance(value, np.ndarray):
+        return ArrayType(_REPS[value.dtype], value.ndim, "C")
+    if isinstance(value, np.generic):
+        return scalar("bool_" if value.dtype == bool else value.dtype.name)
+    if isinstance(value, (bool, int, float, complex)):
+        return scalar(type(value).__name__)
+    return ObjectType(getattr(value, "__name__", str(value)))
+
+
+def typed(text: str, **values: Any) -> tuple[Nest, dict[Quantity, Any]]:
+    """The typed nest of the first loop in `text` for these live-in values, and its entry quantities."""
+    nest = nest_of(text)
+    types: dict[str, Type] = {}
+    entry: dict[Quantity, Any] = {}
+    for live in nest.live_ins:
+        if live.role == "function":
+            types[live.name] = ObjectType(live.intrinsic)
+            continue
+        value = values[live.name]
+        types[live.name] = type_of(value)
+        if isinstance(value, np.ndarray):
+            for axis, size in enumerate(value.shape):
+                entry[QDim(live.name, axis)] = size
+                entry[QStride(live.name, axis)] = value.strides[axis] // value.itemsize
+        elif isinstance(types[live.name], ScalarType) and not isinstance(value, complex):
+            entry[QParam(live.name)] = value
+    result = infer(nest, types, {})
+    assert isinstance(result, Nest), result
+    return result, entry
+
+
+def analyse(
+    text: str,
+    fp: Fp = "strict",
+    banned: frozenset[Predicate] = frozenset(),
+    may_alias: frozenset[frozenset[str]] = frozenset(),
+    **values: Any,
+) -> Analysed:
+    nest, entry = typed(text, **values)
+    proved = prove(nest, entry, banned)
+    return Analysed(nest, entry, proved, parallelism(proved.nest, entry, banned, fp, may_alias))
+
+
+def show(p: Predicate) -> str:
+    match p:
+        case PCompare(op=op, left=left, right=right):
+            return f"{pretty(left)} {op} {pretty(right)}"
+        case PAll(parts=parts):
+            return "(" + " and ".join(map(show, parts)) + ")"
+        case PAny(parts=parts):
+            return "(" + " or ".join(map(show, parts)) + ")"
+        case PFinite(name=name, nonzero=nonzero):
+            return f"finite({name}{', nonzero' if nonzero else ''})"
