@@ -1,0 +1,250 @@
+"""The only list of passes, in order: nest + signature -> specialisation.
+
+    infer        untyped nest -> typed nest                     analysis/inference.py
+    prove        drops the checks that entry conditions imply   analysis/bounds.py
+    distribute   splits loops where that exposes a parallel one transform/distribute.py
+    parallelism  a verdict per loop                             analysis/parallel.py
+    schedule     one plan per variant                           transform/schedule.py
+    render       plan -> kernel text                            codegen/kernel.py
+    count        typed nest -> counts for the cost model        cost/counts.py
+
+In: a `Request`.  Out: a `Specialisation` (picklable: the disk cache keeps it), or the `Rejection` that says
+why this signature stays in the interpreter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from alpyna_hook.analysis.bounds import prove
+from alpyna_hook.analysis.inference import infer
+from alpyna_hook.analysis.parallel import Parallelism, Verdict, parallelism
+from alpyna_hook.codegen.kernel import render_kernel, wide_safe
+from alpyna_hook.cost.counts import count
+from alpyna_hook.cost.priced import Candidate, candidate_of
+from alpyna_hook.cost.symbolic import symbolic
+from alpyna_hook.errors import Rejection
+from alpyna_hook.ir.affine import Predicate, QParam, Quantity, evaluate
+from alpyna_hook.ir.nodes import (
+    Binary, Const, Dim, Expr, Load, Loop, Nest, Stmt, Store, blocks_of, map_stmt_exprs, rewrite_expr, walk_stmts,
+)  # fmt: skip
+from alpyna_hook.ir.plan import KernelSource, Plan, Variant
+from alpyna_hook.ir.types import ArrayType, Type
+from alpyna_hook.ir.verify import verify
+from alpyna_hook.transform.schedule import LoopFacts, schedule, written_arrays
+
+Entry = Mapping[Quantity, "int | float"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a specialisation is made for.
+
+    types      type of each live-in, by IR name
+    entry      values at this call: scalar live-ins as QParam (ints and floats), dimensions, strides (elements)
+    same       array -> the other array that it is at this call (same memory, shape and strides)
+    may_alias  pairs of arrays whose memory may overlap
+    banned     preconditions that failed at earlier calls and are not to be relied on
+    lines      source lines of the user's file
+    """
+
+    nest: Nest
+    types: Mapping[str, Type]
+    entry: Entry
+    same: Mapping[str, str]
+    may_alias: frozenset[frozenset[str]]
+    banned: frozenset[Predicate]
+    fp: Literal["strict", "relaxed"]
+    threads: int
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopVerdict:
+    """One loop for the report: source line, Python variable, nesting depth, verdict."""
+
+    line: int
+    var: str
+    depth: int
+    parallel: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Specialisation:
+    """A nest for one signature, ready to be priced and compiled.
+
+    disjoint  pairs of arrays that the guard must prove disjoint; `same` pairs it must find identical
+    written   arrays that are stored into
+    """
+
+    nest: Nest
+    plans: Mapping[Variant, Plan]
+    sources: Mapping[Variant, KernelSource]
+    candidates: Mapping[Variant, Candidate]
+    loops: tuple[LoopVerdict, ...]
+    disjoint: tuple[tuple[str, str], ...]
+    same: tuple[tuple[str, str], ...]
+    written: tuple[str, ...]
+
+
+def specialise(request: Request) -> Specialisation | Rejection:
+    """Runs the passes. InternalError for a bug of ours."""
+    merged = merge_arrays(request.nest, request.same)
+    values = {q.name: v for q, v in request.entry.items() if isinstance(q, QParam)}
+    typed = infer(merged, request.types, values)
+    if isinstance(typed, Rejection):
+        return typed
+    verify(typed)
+    proved, conditions, banned = _prove(typed, request)
+    verdicts = parallelism(proved, request.entry, banned, request.fp, request.may_alias)
+    facts = {loop.counter: _facts(loop, proved, verdicts, request) for loop in _loops(proved.body)}
+    arrays = [n for n, t in proved.types if isinstance(t, ArrayType)]
+    free = frozenset(a for a in arrays if not any(a in pair for pair in request.may_alias))
+    plans = schedule(proved, facts, conditions, free, request.threads)
+    sources = {v: render_kernel(plan, request.types, request.lines) for v, plan in plans.items()}
+    plans = {v: replace(plan, faults=sources[v].faults) for v, plan in plans.items()}
+    counts = count(proved)
+    return Specialisation(
+        proved,
+        plans,
+        sources,
+        {"interp": Candidate(counts, journal=False), **{v: candidate_of(plan, counts) for v, plan in plans.items()}},
+        tuple(_verdicts(proved.body, facts, verdicts, 0)),
+        _disjoint(request, arrays, written_arrays(proved)),
+        tuple(sorted(request.same.items())),
+        written_arrays(proved),
+    )
+
+
+def merge_arrays(nest: Nest, same: Mapping[str, str]) -> Nest:
+    """The nest with one name for arrays that are one and the same at this call."""
+    if not same:
+        return nest
+
+    def one_name(expr: Expr) -> Expr:
+        if isinstance(expr, (Load, Dim)) and expr.array in same:
+            return replace(expr, array=same[expr.array])
+        return expr
+
+    def statements(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+        return tuple(map(_stores, (map_stmt_exprs(s, lambda e: rewrite_expr(e, one_name)) for s in body)))
+
+    def _stores(stmt: Stmt) -> Stmt:
+        if isinstance(stmt, Store) and stmt.array in same:
+            stmt = replace(stmt, array=same[stmt.array])
+        return _with_blocks(stmt, tuple(tuple(map(_stores, b)) for b in blocks_of(stmt)))
+
+    return replace(nest, body=statements(nest.body))
+
+
+def _with_blocks(stmt: Stmt, blocks: tuple[tuple[Stmt, ...], ...]) -> Stmt:
+    if not blocks:
+        return stmt
+    if len(blocks) == 2:
+        return replace(stmt, then=blocks[0], other=blocks[1])  # type: ignore[call-arg]
+    return replace(stmt, body=blocks[0])  # type: ignore[call-arg]
+
+
+def _prove(typed: Nest, request: Request) -> tuple[Nest, tuple[Predicate, ...], frozenset[Predicate]]:
+    """`prove`, repeated without the conditions that 128-bit arithmetic could not evaluate."""
+    banned = request.banned
+    while True:
+        result = prove(typed, request.entry, banned)
+        unsafe = frozenset(p for p in result.preconditions if not wide_safe(p))
+        if not unsafe:
+            return result.nest, result.preconditions, banned
+        banned |= unsafe
+
+
+def _loops(body: tuple[Stmt, ...]) -> list[Loop]:
+    return [s for s in walk_stmts(body) if isinstance(s, Loop)]
+
+
+def _facts(loop: Loop, nest: Nest, verdicts: Parallelism, request: Request) -> LoopFacts:
+    """A verdict as scheduling wants it; what the code generator has no form for is sequential."""
+    verdict = verdicts.verdicts[loop.counter]
+    parallel = verdict.parallel and not _unsupported(loop, nest, verdict)
+    if parallel and not all(map(wide_safe, verdict.preconditions)):
+        parallel = False
+    scalars_free = not verdict.reductions and not verdict.array_reductions
+    return LoopFacts(
+        parallel=parallel,
+        independent=verdict.parallel and scalars_free,
+        preconditions=verdict.preconditions,
+        reductions=tuple((r.name, r.op) for r in verdict.reductions),
+        array_reductions=tuple((r.array, r.op) for r in verdict.array_reductions),
+        private=verdict.private,
+        last=verdict.lastprivate,
+        conditional=verdict.conditional,
+        trips=_trips(loop, request),
+    )
+
+
+def _unsupported(loop: Loop, nest: Nest, verdict: Verdict) -> str:
+    """Why a parallel verdict is not made use of; empty if it is."""
+    if any(r.checked for r in verdict.reductions):
+        return "the overflow check of an integer reduction needs the order of the additions"
+    types = dict(nest.types)
+    for r in verdict.array_reductions:
+        kind = types[r.array]
+        if r.op != "+" or not isinstance(kind, ArrayType) or kind.layout != "C":
+            return f"updates of {r.array} cannot be merged over the threads"
+        if r.checked and not _constant_updates(loop, r.array):
+            return f"the overflow check of {r.array} needs the order of the additions"
+    if verdict.conditional and not isinstance(loop.step, Const):
+        return "the last iteration that assigned a name cannot be told"
+    return ""
+
+
+def _constant_updates(loop: Loop, array: str) -> bool:
+    """All updates of `array` add positive constants: partial sums then overflow only if the whole does."""
+    stores = [s for s in walk_stmts(loop.body) if isinstance(s, Store) and s.array == array]
+    return all(
+        isinstance(s.value, Binary) and s.value.op == "+" and isinstance(s.value.right, Const)
+        and not isinstance(s.value.right.value, complex) and s.value.right.value > 0
+        for s in stores
+    )  # fmt: skip
+
+
+def _trips(loop: Loop, request: Request) -> int | None:
+    """Trip count at this call, if the bounds are entry quantities."""
+    bounds = [symbolic(e, {}) for e in (loop.start, loop.stop, loop.step)]
+    try:
+        start, stop, step = (int(evaluate(q, request.entry)) for q in bounds if q is not None)  # type: ignore[arg-type]
+    except (KeyError, ValueError, ZeroDivisionError):
+        return None
+    return len(range(start, stop, step)) if step else None
+
+
+def _verdicts(
+    body: tuple[Stmt, ...], facts: Mapping[str, LoopFacts], verdicts: Parallelism, depth: int
+) -> list[LoopVerdict]:
+    found: list[LoopVerdict] = []
+    for stmt in body:
+        deeper = depth
+        if isinstance(stmt, Loop):
+            verdict, fact = verdicts.verdicts[stmt.counter], facts[stmt.counter]
+            why = verdict.why
+            if verdict.parallel and not fact.parallel:
+                why = "the conditions of its parallel form cannot be checked at entry"
+            found.append(LoopVerdict(stmt.span.line, stmt.var, depth, fact.parallel, why))
+            deeper = depth + 1
+        for block in blocks_of(stmt):
+            found += _verdicts(block, facts, verdicts, deeper)
+    return found
+
+
+def _disjoint(request: Request, arrays: list[str], written: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Pairs with a written member that are neither known to be one array nor assumed to overlap."""
+    live = [a for a in arrays if a not in request.same]
+    return tuple(
+        (a, b)
+        for k, a in enumerate(live)
+        for b in live[k + 1 :]
+        if (a in written or b in written) and frozenset((a, b)) not in request.may_alias
+    )
+
+

@@ -1,0 +1,309 @@
+"""What happens when a guarded loop is reached and its guard has no entry for the call.
+
+In: the sites of a module (`register`).  Out: a callable per accepted site, in `builtins` under
+`source.site_key`; it returns None (run the original loop) or the live-outs.
+
+The slow path: live-ins -> signature -> specialisation -> the oracle's decision -> kernel -> an `Entry` in the
+guard, which from then on serves calls of that signature and shape bucket without coming back here.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from alpyna_hook import log, settings
+from alpyna_hook.frontend.sites import Site
+from alpyna_hook.ir.nodes import Nest
+from alpyna_hook.runtime import guard, records
+from alpyna_hook.source import Source, site_key
+
+# After so many calls that could not be compiled, or faults in a row, the interpreter gets the loop back.
+MAX_DECLINES = 32
+MAX_FAULTS = 3
+MAX_BANS = 8
+
+_states: dict[str, SiteState] = {}
+
+
+def register(source: Source, sites: Sequence[Site], retire: Callable[[str], None]) -> None:
+    """Makes the site callables of a module. `retire(key)` puts the original loop back for good."""
+    guard.set_on_error(_on_error)
+    setattr(builtins, UNSET_NAME, guard.UNSET)
+    for site in sites:
+        record = records.add_site(
+            records.SiteRecord(
+                source.module, source.filename, site.line, site.end_line, site.function,
+                rejection=site.rejection, source=source,
+            )
+        )  # fmt: skip
+        if site.nest is None:
+            continue
+        key = site_key(source, site.index)
+        state = SiteState(key, source, site.nest, site.roots, record, retire)
+        record.refresh = state.refresh
+        _states[key] = state
+        setattr(builtins, key, state.guard)
+
+
+UNSET_NAME = "@alpyna:unset"
+
+
+def _on_error(*details: Any) -> None:
+    exception = next((d for d in details if isinstance(d, BaseException)), RuntimeError(str(details)))
+    log.bug("at a loop", exception)
+
+
+@dataclass
+class _Choice:
+    """A decision, the entry that carries it out, and its line in the report."""
+
+    entry: Any
+    decision: Any
+    record: records.DecisionRecord
+    variant: str
+    before: tuple[int, int, int] = (0, 0, 0)  # calls, nanoseconds, faults of earlier entries
+
+
+@dataclass
+class _Special:
+    """One specialisation with what has been learned of it."""
+
+    spec: Any  # pipeline.Specialisation
+    candidates: dict[str, Any]
+    record: records.SpecialisationRecord
+    history: Any
+    kernels: dict[str, Any] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    choices: list[_Choice] = field(default_factory=list)
+
+
+class SiteState:
+    """All that is known of one site. Thread safety: the GIL; two threads that meet a new signature at once
+    do the same work twice, and the later entry serves."""
+
+    def __init__(
+        self, key: str, source: Source, nest: Nest, roots: tuple[str, ...], record: records.SiteRecord,
+        retire: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.key, self.source, self.nest, self.roots, self.record = key, source, nest, roots, record
+        self._retire = retire
+        self._specials: dict[object, _Special] = {}
+        self._banned: dict[object, frozenset[Any]] = {}
+        self._declines = 0
+        self._busy = False
+        self.guard = guard.Site(key, self.slow)
+
+    # --- the slow path ---------------------------------------------------------------------------------------------
+
+    def slow(self, args: tuple[Any, ...]) -> object:
+        """A call that no entry of the guard serves. None: the interpreter runs the loop."""
+        self.record.reached = True
+        if self._busy or not settings.current().enabled:
+            return None
+        self._busy = True
+        try:
+            served = self._prepare(args)
+            return self.guard(*args) if served else None
+        except Exception as bug:
+            self.retire("an internal error")
+            log.bug(f"at {self.record.id}", bug)
+            return None
+        finally:
+            self._busy = False
+
+    def _prepare(self, args: tuple[Any, ...]) -> bool:
+        """Installs an entry for this call; False if the call is to be declined without one."""
+        from alpyna_hook.errors import Rejection
+        from alpyna_hook.runtime import signature as signatures
+
+        signature = signatures.read(self.nest, self.roots, args)
+        if isinstance(signature, Rejection):
+            return self._decline(signature)
+        special = self._special(signature)
+        if isinstance(special, Rejection):
+            return self._decline(special)
+        return self._decide(special, signature)
+
+    def _decline(self, rejection: Any) -> bool:
+        self.record.rejection = rejection
+        self._declines += 1
+        if self._declines >= MAX_DECLINES:
+            self.retire("")
+        return False
+
+    def _special(self, signature: Any) -> Any:
+        """The specialisation for `signature`, or a Rejection."""
+        from alpyna_hook.errors import Rejection
+        from alpyna_hook.runtime import specials
+
+        key = signature.key
+        banned = self._banned.get(key, frozenset())
+        found = self._specials.get((key, banned))
+        if found is not None:
+            return found
+        spec = specials.specialise(self.nest, signature, banned, self.source)
+        record = records.SpecialisationRecord({n: str(t) for n, t in signature.types.items()})
+        self.record.specialisations.append(record)
+        if isinstance(spec, Rejection):
+            record.rejection = spec
+            return spec
+        record.code = {v: s.text for v, s in spec.sources.items()}
+        self.record.loops = [records.LoopRecord(v.line, v.var, v.parallel, v.why, v.depth) for v in spec.loops]
+        special = _Special(spec, dict(spec.candidates), record, specials.new_history())
+        self._specials[key, banned] = special
+        return special
+
+    def _decide(self, special: _Special, signature: Any) -> bool:
+        from alpyna_hook.runtime import specials
+
+        self._review(special)
+        oracle = specials.oracle()
+        while True:
+            ready = specials.readiness(special.spec, special.kernels)
+            decision = oracle.decide(special.candidates, signature.entry, ready, special.history)
+            variant = decision.variant
+            if variant == "interp" or variant in special.kernels:
+                break
+            kernel = specials.compile_variant(special.spec, variant)
+            if isinstance(kernel, str):
+                special.failures[variant] = kernel
+                self.record.note = kernel
+                special.candidates.pop(variant, None)
+                continue
+            special.kernels[variant] = kernel
+            special.record.compile_s[variant] = kernel.compile_s
+            special.record.cache[variant] = kernel.cache
+            oracle.note_compile(variant, kernel.compile_s)
+        if decision.retire:
+            self._note(special, signature, decision, None)
+            self.retire(decision.reason)
+            return False
+        entry = specials.make_entry(self.nest, self.roots, special.spec, special.kernels, signature, decision, self.failed)
+        self._note(special, signature, decision, entry)
+        self.guard.install(entry)
+        return True
+
+    def _note(self, special: _Special, signature: Any, decision: Any, entry: Any) -> None:
+        """A line of the report for this decision (the one there is, if it only came up for review)."""
+        for choice in special.choices:
+            same = choice.variant == decision.variant and choice.decision.ranges == decision.ranges
+            if same and choice.entry is None:
+                choice.entry, choice.decision = entry, decision
+                break
+        else:
+            record = records.DecisionRecord(dict(signature.shapes), decision.variant, dict(decision.predicted))
+            special.record.decisions.append(record)
+            choice = _Choice(entry, decision, record, decision.variant)
+            special.choices.append(choice)
+        if entry is not None:
+            entry.data = (special, choice, entry.data)
+        else:
+            choice.record.calls += 1
+        self.record.note = decision.reason if decision.variant == "interp" else self.record.note
+
+    def _review(self, special: _Special) -> None:
+        """Decisions whose calls are used up leave the guard; the oracle hears what ran under them."""
+        from alpyna_hook.runtime import specials
+
+        for choice in special.choices:
+            if choice.entry is not None and choice.entry.calls_left == 0:
+                self._remove(choice)
+                specials.oracle().spent(choice.decision, choice.record.calls, special.history)
+
+    def _remove(self, choice: _Choice) -> None:
+        """Takes the choice's entry out of the guard, keeping its counters."""
+        kept = [e for e in self.guard.entries() if e is not choice.entry]
+        self._pull(choice)
+        choice.before = (choice.record.calls, round(choice.record.total_s * 1e9), choice.record.faults)
+        choice.entry = None
+        self.guard.clear()
+        for entry in reversed(kept):
+            self.guard.install(entry)
+
+    # --- when a kernel did not finish ------------------------------------------------------------------------------
+
+    def failed(self, rc: int, detail: int, args: tuple[Any, ...]) -> object:
+        """A kernel declined (a precondition) or met a fault; the arrays are as they were."""
+        try:
+            return self._failed(rc, detail, args)
+        except Exception as bug:
+            self.retire("an internal error")
+            log.bug(f"at {self.record.id}", bug)
+            return None
+
+    def _failed(self, rc: int, detail: int, args: tuple[Any, ...]) -> object:
+        from alpyna_hook.errors import Rejection
+        from alpyna_hook.runtime import signature as signatures
+        from alpyna_hook.runtime import specials
+
+        signature = signatures.read(self.nest, self.roots, args)
+        if isinstance(signature, Rejection):
+            return None
+        banned = self._banned.get(signature.key, frozenset())
+        special = self._specials.get((signature.key, banned))
+        if special is None:
+            return None
+        if rc == 1:
+            return self._precondition_failed(special, signature, banned, detail, args)
+        if specials.flags_ignored(detail):
+            variant = self._running(special)
+            return specials.run_unwatched(
+                self.nest, self.roots, special.spec, special.kernels, variant, signature, args
+            )
+        for choice in special.choices:
+            entry = choice.entry
+            if entry is not None and entry.kernel and entry.faults >= MAX_FAULTS and 2 * entry.faults > entry.calls:
+                self._remove(choice)
+                choice.entry = None
+                self.record.note = "its compiled form kept meeting faults"
+                for variant in ("seq", "omp"):
+                    special.candidates.pop(variant, None)
+        return None
+
+    def _running(self, special: _Special) -> str:
+        """The compiled variant that was chosen last."""
+        chosen = [c.variant for c in special.choices if c.entry is not None and c.variant != "interp"]
+        return chosen[-1] if chosen else "seq"
+
+    def _precondition_failed(
+        self, special: _Special, signature: Any, banned: frozenset[Any], detail: int, args: tuple[Any, ...]
+    ) -> object:
+        if detail < 0:  # an outermost loop without a trip, or an int that its double cannot hold
+            return None
+        plan = special.spec.plans[self._running(special)]
+        if len(banned) >= MAX_BANS or detail >= len(plan.preconditions):
+            return None
+        self._banned[signature.key] = banned | {plan.preconditions[detail]}
+        for choice in special.choices:
+            if choice.entry is not None:
+                self._remove(choice)
+        return self.slow(args)
+
+    # --- the end, and the report -----------------------------------------------------------------------------------
+
+    def retire(self, why: str) -> None:
+        """The interpreter has the loop back for good."""
+        if why:
+            self.record.note = why
+        self.refresh()
+        self._retire(self.key)
+
+    def refresh(self) -> None:
+        """Pulls the guard's counters into the report's records."""
+        for special in self._specials.values():
+            for choice in special.choices:
+                self._pull(choice)
+
+    def _pull(self, choice: _Choice) -> None:
+        entry = choice.entry
+        if entry is None:
+            return
+        calls, ns, faults = choice.before
+        choice.record.calls = calls + entry.calls
+        choice.record.total_s = (ns + entry.total_ns) / 1e9
+        choice.record.faults = faults + entry.faults
+
+

@@ -1,0 +1,212 @@
+"""Specialisations as the dispatcher uses them: made, priced, compiled, and turned into guard entries.
+
+The process has one oracle, one host device and one disk cache; they are made at the first use.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from alpyna_hook import __version__, log, settings
+from alpyna_hook.codegen.kernel import FP_DIVIDE, FP_INVALID, FP_OVERFLOW, FP_UNDERFLOW
+from alpyna_hook.cost import machine
+from alpyna_hook.cost.decide import Decision, History, Oracle
+from alpyna_hook.devices import host
+from alpyna_hook.devices.base import CompileFailure, Kernel
+from alpyna_hook.errors import Rejection
+from alpyna_hook.ir.affine import Predicate, QDim, QParam, QStride, Quantity
+from alpyna_hook.ir.nodes import Nest
+from alpyna_hook.ir.plan import KernelOut, Variant
+from alpyna_hook.ir.types import REP_OF_CLASS, ArrayType, ObjectType, Rep, Type
+from alpyna_hook.pipeline import Request, Specialisation, specialise as run_passes
+from alpyna_hook.runtime import guard, ufuncs
+from alpyna_hook.runtime.diskcache import DiskCache, key_of
+from alpyna_hook.runtime.signature import Signature, reps_by_typenum
+from alpyna_hook.source import Source
+
+ALL_FP_FLAGS = FP_INVALID | FP_DIVIDE | FP_OVERFLOW | FP_UNDERFLOW
+# Underflow is ignored by NumPy unless the program asks for it, and too common to roll back for.
+_FLAG_OF = {"invalid": FP_INVALID, "divide": FP_DIVIDE, "over": FP_OVERFLOW, "under": FP_UNDERFLOW}
+TIMED_S = 2e-5  # calls predicted to be longer are all timed; shorter ones are sampled
+GIL_S = 5e-3  # calls predicted to be longer let other threads run meanwhile
+
+
+@cache
+def oracle() -> Oracle:
+    """The oracle of this process."""
+    current = settings.current()
+    profile = machine.current(Path(current.cache_dir), current.threads)
+    return Oracle(profile, current.threads, current.variant)
+
+
+@cache
+def disk() -> DiskCache:
+    return DiskCache(settings.current().cache_dir)
+
+
+@cache
+def device() -> host.HostDevice:
+    """The host device."""
+    return host.HostDevice(disk(), settings.current().cc)
+
+
+def new_history() -> History:
+    return History()
+
+
+def specialise(nest: Nest, signature: Signature, banned: frozenset[Predicate], source: Source) -> Specialisation | Rejection:
+    """The specialisation for `signature`, from the disk cache if it has it.
+
+    A cached specialisation was made for other entry values; the conditions that it rests on are checked by
+    its kernels at each call, so that it is as good here.
+    """
+    current = settings.current()
+    threads = current.threads
+    key = key_of(
+        "specialisation", _version(), nest.name, repr(nest), repr(signature.key), repr(sorted(map(repr, banned))),
+        current.fp, str(threads),
+    )  # fmt: skip
+    found = disk().get(key)
+    if isinstance(found, (Specialisation, Rejection)):
+        return found
+    spec = run_passes(
+        Request(
+            nest, signature.types, signature.entry, signature.same, signature.may_alias, banned,
+            current.fp, threads, tuple(source.text.splitlines()),  # type: ignore[arg-type]
+        )
+    )  # fmt: skip
+    disk().put(key, spec)
+    return spec
+
+
+@cache
+def _version() -> str:
+    """Changes with the sources of this package, so that no stale specialisation is ever read."""
+    folder = Path(__file__).resolve().parent.parent
+    stamps = [f"{p}:{os.stat(p).st_mtime_ns}:{os.stat(p).st_size}" for p in sorted(folder.rglob("*.py"))]
+    import numpy as np
+
+    return key_of(__version__, np.__version__, *stamps)
+
+
+def readiness(spec: Specialisation, kernels: Mapping[str, Kernel]) -> dict[str, str]:
+    """What the oracle wants to know of each variant: compiled, on disk, or neither."""
+    return {v: "compiled" if v in kernels else "no" for v in spec.sources}
+
+
+def compile_variant(spec: Specialisation, variant: Variant) -> Kernel | str:
+    """The loaded kernel, or why there is none."""
+    if variant == "omp" and host.omp_unsafe():
+        return "OpenMP cannot be used in a forked child process"
+    obstacle = device().obstacle(variant)
+    if obstacle:
+        return obstacle
+    source = spec.sources[variant]
+    result = device().compile_kernel(source.text, variant == "omp", False)
+    if isinstance(result, CompileFailure):
+        log.warning(f"{spec.nest.name}: {result.reason}")
+        log.debug(result.log)
+        return result.reason
+    return result
+
+
+def make_entry(
+    nest: Nest, roots: tuple[str, ...], spec: Specialisation, kernels: Mapping[str, Kernel], signature: Signature,
+    decision: Decision, failed: Callable[[int, int, tuple[Any, ...]], object], fp_mask: int = ALL_FP_FLAGS,
+) -> Any:  # fmt: skip
+    """A guard entry that carries `decision` out."""
+    compiled = decision.variant != "interp"
+    variant: Variant = decision.variant if compiled else "seq"  # type: ignore[assignment]
+    source = spec.sources[variant]
+    params, slots = _params(nest, roots, signature)
+    for param in source.params:
+        if param.kind == "fp_mask":
+            params.append((-1, (), ("const", fp_mask)))
+        elif param.kind == "ufunc":
+            params.append((-1, (), ("const", ufuncs.address(param.name, Rep(param.rep)))))
+    position = {live.name: k for k, live in enumerate(nest.live_ins)}
+    predicted = decision.predicted.get(decision.variant) or 0.0
+    ranges = [(slots[leaf], low, high) for leaf, (low, high) in decision.ranges.items() if leaf in slots]
+    return guard.Entry(
+        params,
+        kernels[variant].address if compiled else 0,
+        threads=settings.current().threads,
+        ranges=[(slot, max(low, -(2**63)), min(high, 2**63 - 1)) for slot, low, high in ranges],
+        disjoint=[(position[a], position[b]) for a, b in spec.disjoint],
+        same=[(position[a], position[b]) for a, b in spec.same],
+        journal=[position[a] for a in spec.written] if source.faults else [],
+        outs=[_out_spec(out) for out in source.outs],
+        failed=failed,
+        calls_left=min(decision.calls_before_review, 2**62),
+        time_always=predicted > TIMED_S,
+        release_gil=predicted > GIL_S,
+        data=kernels.get(variant),
+    )
+
+
+def _params(nest: Nest, roots: tuple[str, ...], signature: Signature) -> tuple[list[Any], dict[Quantity, int]]:
+    """Guard params of the live-ins, and the slot of each entry quantity."""
+    params, slots, slot = [], {}, 1
+    index = {root: k for k, root in enumerate(roots)}
+    for live, check in zip(nest.live_ins, signature.checks, strict=True):
+        params.append((index[live.root], live.path, check))
+        kind: Type = signature.types[live.name]
+        if isinstance(kind, ArrayType):
+            for axis in range(kind.ndim):
+                slots[QDim(live.name, axis)] = slot + 1 + axis
+                slots[QStride(live.name, axis)] = slot + 1 + kind.ndim + axis
+            slot += 1 + 2 * kind.ndim
+        elif not isinstance(kind, ObjectType):
+            if kind.rep.is_int:
+                slots[QParam(live.name)] = slot
+            slot += 2 if kind.rep.is_complex else 1
+    return params, slots
+
+
+@cache
+def _typenum_of_rep() -> dict[Rep, int]:
+    return {rep: num for num, rep in reps_by_typenum().items()}
+
+
+def _out_spec(out: KernelOut) -> tuple[tuple[str, ...], int, int, int]:
+    kinds = []
+    for name in out.classes:
+        if name in ("float", "bool", "complex"):
+            kinds.append(name)
+        elif name == "int":
+            kinds.append("int" if Rep(out.rep).is_int else "int_from_double")
+        else:
+            kinds.append(f"np:{_typenum_of_rep()[REP_OF_CLASS[name]]}")
+    return tuple(kinds), out.slot, out.tag_slot, out.set_slot
+
+
+def flags_ignored(detail: int) -> bool:
+    """True if a fault is nothing but FP flags that the program's `np.errstate` ignores."""
+    raised = detail >> 8
+    if detail & 0xFF or not raised:
+        return False
+    import numpy as np
+
+    ignored = sum(flag for name, flag in _FLAG_OF.items() if np.geterr()[name] == "ignore")
+    return not raised & ~ignored
+
+
+def run_unwatched(
+    nest: Nest, roots: tuple[str, ...], spec: Specialisation, kernels: Mapping[str, Kernel], variant: str,
+    signature: Signature, args: tuple[Any, ...],
+) -> object:  # fmt: skip
+    """Runs the kernel once more, now letting the flags pass that the program ignores. None: it declined."""
+    import numpy as np
+
+    watched = sum(flag for name, flag in _FLAG_OF.items() if np.geterr()[name] != "ignore")
+    decision = Decision(variant, {}, {})
+    entry = make_entry(nest, roots, spec, kernels, signature, decision, lambda *_: None, watched)
+    once = guard.Site("once", lambda _: None)
+    once.install(entry)
+    return once(*args)
+
+
