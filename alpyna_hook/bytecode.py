@@ -19,7 +19,7 @@ from importlib.util import MAGIC_NUMBER, cache_from_source, decode_source
 from types import CodeType
 
 import alpyna_hook
-from alpyna_hook import log
+from alpyna_hook import log, settings
 from alpyna_hook.rewrite import Compiled, compile_module
 from alpyna_hook.source import Source
 
@@ -59,7 +59,8 @@ def _key(path: str, name: str, size: int) -> bytes | None:
         modified = os.stat(path).st_mtime_ns
     except OSError:
         return None
-    facts = (MAGIC_NUMBER.hex(), alpyna_hook.__version__, _own_stamp(), sys.flags.optimize, name, path, size, modified)
+    made_by = (MAGIC_NUMBER.hex(), alpyna_hook.__version__, _own_stamp(), sys.flags.optimize, settings.current().require)
+    facts = (made_by, name, path, size, modified)
     return repr(facts).encode("utf-8", "surrogatepass")
 
 

@@ -12,7 +12,7 @@ import os
 import sys
 
 from alpyna_hook import settings as settings_module
-from alpyna_hook.settings import BadValue, Settings
+from alpyna_hook.settings import BadValue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,19 +106,17 @@ def run(arguments: list[str], command: str = "alpyna run") -> int:
     if not settings.enabled:
         execfile.run(program, lambda data, filename: None)
         return 0
-    from alpyna_hook import hook
-    from alpyna_hook.marks import Marks
+    from alpyna_hook import hook, startup
 
-    main_name = program.name if program.kind == "module" else "__main__"
-    hook.install(Marks(program.folder, settings.modules), main_name)
-    if settings.report is not None:
-        _report_at_exit(settings)
-    try:
+    startup.begin(program.folder, program.name if program.kind == "module" else "__main__", settings)
+    if not settings.require:
         execfile.run(program, hook.main_code)
-    except SystemExit as leaving:
-        if not settings.require or leaving.code not in (None, 0):
-            raise
-    return _required() if settings.require else 0
+        return 0
+    from alpyna_hook import require
+
+    with require.checked(True):
+        execfile.run(program, hook.main_code)
+    return 0
 
 
 def parse_run(arguments: list[str]) -> tuple[dict[str, Any], Program]:
@@ -175,39 +173,6 @@ def _inform(option: str, text: str) -> None:
     import alpyna_hook
 
     print(f"alpyna {alpyna_hook.__version__}" if option == "--version" else text.rstrip("\n"))
-
-
-def _report_at_exit(settings: Settings) -> None:
-    """Write the report as the last of all atexit functions, in this process but not in forked children."""
-    import atexit
-
-    owner = os.getpid()
-    # A program may change its working folder.
-    target = None if settings.report in (None, settings_module.REPORT_ON_STDERR) else os.path.abspath(settings.report)
-
-    def write() -> None:
-        if os.getpid() == owner:
-            from alpyna_hook import report
-            from alpyna_hook.runtime import records
-
-            report.emit(records.all_sites(), target, settings)
-
-    atexit.register(write)
-
-
-def _required() -> int:
-    """The exit status under `--require`, once the program's threads have ended; reasons on stderr."""
-    import threading
-
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join()
-    from alpyna_hook import require
-
-    failures = require.unmet()
-    for line in failures:
-        print(line, file=sys.stderr)
-    return 3 if failures else 0
 
 
 # --- other commands -------------------------------------------------------------------------------------------------

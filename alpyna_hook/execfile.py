@@ -79,9 +79,11 @@ def run(program: Program, guarded: GuardedCode) -> None:
                 _run_script(program, guarded)
 
 
-def run_claimed(path: str, guarded: GuardedCode) -> None:
-    """Run the script `path` in place of the `runpy` call that CPython has begun; `sys.argv` is right already."""
-    _run_script(Program("path", path, sys.argv[1:]), guarded)
+def run_claimed(path: str, code: CodeType) -> None:
+    """Run the script `path`, whose code is ready and for which `sys.argv` is right, in place of a folder's `__main__`."""
+    if not _safe_path():
+        sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
+    _run_script_code(code, os.path.abspath(path))
 
 
 def _run_script(program: Program, guarded: GuardedCode) -> None:
@@ -93,7 +95,10 @@ def _run_script(program: Program, guarded: GuardedCode) -> None:
         hand_over(program)
     if path.endswith(".pyc") or data.startswith(MAGIC_NUMBER[:2]):
         hand_over(program)
-    code = _code(program, data, path, guarded)
+    _run_script_code(_code(program, data, path, guarded), path)
+
+
+def _run_script_code(code: CodeType, path: str) -> None:
     namespace = _fresh_main(SourceFileLoader("__main__", path))
     namespace["__file__"] = path
     namespace["__cached__"] = None

@@ -2,10 +2,10 @@
 
 In: imports, through `sys.meta_path`.  Out: the modules, loaded by a `SourceFileLoader` whose code is the guarded one.
 
-The finder stands in front of `PathFinder` and asks it first, so the order of `sys.path` and all else that can be found
-is unchanged. What is not marked, has no loop, or cannot be compiled keeps the spec that `PathFinder` gave, and is none of our
-business from there on. For the rest only `get_code` is ours: the work is done in `find_spec`, so that `get_code`
-cannot fail, and importlib's frames (which CPython cuts out of tracebacks) never have ours among them.
+The finder stands in front of `PathFinder` and asks it first, so the order of `sys.path` and all else that can be
+found is unchanged. What is not marked, has no loop, or cannot be compiled keeps the spec that `PathFinder` gave, and
+is none of our business from there on. For the rest only `get_code` is ours: the work is done in `find_spec`, so that
+`get_code` cannot fail, and importlib's frames (which CPython cuts out of tracebacks) never have ours among them.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ class Finder:
 
 
 def install(marks: Marks, main: str = "__main__") -> Finder:
-    """Put a finder in front of PathFinder."""
+    """Put a finder in front of PathFinder; it takes the place of an earlier one."""
+    sys.meta_path[:] = [other for other in sys.meta_path if not isinstance(other, Finder)]
     finder = Finder(marks, main)
     at = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else len(sys.meta_path)
     sys.meta_path.insert(at, finder)

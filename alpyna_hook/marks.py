@@ -1,6 +1,6 @@
 """Marks: which modules Alpyna may rewrite.
 
-In: a module's dotted name and file.  Out: `Marks.by_name`, `by_file` and `by_text`, asked in this order, the cheap before the dear.
+In: a module's name, file and text.  Out: `Marks.by_name`, `by_file` and `by_text`, asked in this order, the cheap first.
 
 Marked are `__main__`, and modules under the script's folder; what `[tool.alpyna] modules` in the nearest
 pyproject.toml or the user's patterns name; and a module that says `__alpyna__ = True` at its top (`False` excludes

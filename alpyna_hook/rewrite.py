@@ -28,10 +28,11 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import CodeType, FunctionType
 from typing import Any
 
-from alpyna_hook import log
+from alpyna_hook import log, settings
 from alpyna_hook.errors import Rejection
 from alpyna_hook.frontend import sites as frontend
 from alpyna_hook.ir.nodes import LiveOut
@@ -76,7 +77,7 @@ def compile_module(source: Source) -> Compiled | None:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     try:
-        rewritten = rewrite_module(tree, source)
+        rewritten = rewrite_module(tree, source, note_rejected=settings.current().require)
         if not rewritten.sites:
             return None
         code = compile(rewritten.tree, source.filename, "exec", dont_inherit=True)
@@ -86,9 +87,12 @@ def compile_module(source: Source) -> Compiled | None:
     return Compiled(source, code, rewritten.sites)
 
 
-def rewrite_module(tree: ast.Module, source: Source) -> Rewritten:
-    """Guard the accepted loops of `tree` (which is changed in place) with their site callables."""
-    guarder = _Guarder(source, frontend.find_sites(tree, source))
+def rewrite_module(tree: ast.Module, source: Source, note_rejected: bool = False) -> Rewritten:
+    """Guard the accepted loops of `tree` (which is changed in place) with their site callables.
+
+    `note_rejected`: in front of a rejected loop, call its callable too: `--require` must know whether it ran.
+    """
+    guarder = _Guarder(source, frontend.find_sites(tree, source), note_rejected)
     guarder.visit(tree)
     return Rewritten(tree, tuple(guarder.sites))
 
@@ -104,10 +108,11 @@ class _Scope:
 class _Guarder(ast.NodeTransformer):
     """Replaces the loops of accepted sites. `sites` are the given ones, less those that cannot be guarded."""
 
-    def __init__(self, source: Source, sites: Sequence[Site]) -> None:
+    def __init__(self, source: Source, sites: Sequence[Site], note_rejected: bool) -> None:
         self.source = source
         self.sites = list(sites)
-        self.place = {id(site.node): n for n, site in enumerate(sites) if site.nest is not None}
+        self.place = {id(site.node): n for n, site in enumerate(sites)}
+        self.note_rejected = note_rejected
         self.scope = _Scope(is_function=False)
 
     def _visit_scope(self, node: ast.AST, is_function: bool) -> ast.AST:
@@ -137,12 +142,18 @@ class _Guarder(ast.NodeTransformer):
         if place is None:
             return self.generic_visit(node)
         site = self.sites[place]
-        obstacle = _obstacle(site, self.scope)
-        if obstacle is not None:
-            rejection = Rejection("class-scope", obstacle, "not guarded here", span_of(node, self.source))
-            self.sites[place] = replace(site, nest=None, rejection=rejection)
-            return node
-        return guard(site, site_key(self.source, site.index), node, self.scope.is_function)
+        key = site_key(self.source, site.index)
+        if site.nest is not None:
+            obstacle = _obstacle(site, self.scope)
+            if obstacle is None:
+                return guard(site, key, node, self.scope.is_function)
+            site = replace(site, nest=None, rejection=self._class_scope(obstacle, node))
+            self.sites[place] = site
+        self.generic_visit(node)
+        return [_note(key, node), node] if self.note_rejected else node
+
+    def _class_scope(self, obstacle: str, node: ast.AST) -> Rejection:
+        return Rejection("class-scope", obstacle, "not guarded here", span_of(node, self.source))
 
 
 def _declared(node: ast.AST) -> frozenset[str]:
@@ -203,6 +214,14 @@ def guard(site: Site, key: str, loop: ast.For | ast.While, in_function: bool) ->
     for new in (declaration, trip):
         _place(new, loop)
     return trip if in_function else [declaration, trip]
+
+
+def _note(key: str, loop: ast.For | ast.While) -> ast.stmt:
+    """`if @site is not None: @site()` in front of a rejected loop; the callable retires itself."""
+    call = ast.Expr(ast.Call(_name(key), [], []))
+    note = ast.If(_is_not(_name(key), ast.Constant(None)), [call], [])
+    _place(note, loop)
+    return note
 
 
 def _bind(outs: Sequence[LiveOut]) -> ast.match_case:
@@ -303,6 +322,20 @@ def activate(compiled: Compiled) -> None:
         dispatch.register(compiled.source, compiled.sites, retire)
     except Exception as exception:
         log.bug(f"while registering the loops of {compiled.source.module}", exception)
+    if settings.current().require:
+        for key, site in zip(keys, compiled.sites):
+            if site.nest is None:
+                namespace[key] = partial(_reached, key, compiled.source.filename, site.line)
+
+
+def _reached(key: str, filename: str, line: int) -> None:
+    """A rejected loop is about to run for the first time."""
+    from alpyna_hook.runtime import records
+
+    vars(builtins)[key] = None
+    for record in records.all_sites():
+        if (record.file, record.line) == (filename, line) and record.rejection is not None:
+            record.reached = True
 
 
 def retire(key: str) -> None:

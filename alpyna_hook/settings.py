@@ -3,7 +3,7 @@
 In: environment variables and the command line's options.  Out: `current()`, one frozen `Settings`.
 
 A bad value in the environment is one line on stderr and the default is used: a program must not fail because a
-variable is misspelt. A bad value on the command line raises `BadValue`, which the command line turns into a usage error.
+variable is misspelt. A bad value on the command line raises `BadValue`, which becomes a usage error.
 This module is on the path of every start, so it imports neither `dataclasses` nor `typing` (10 ms each).
 """
 

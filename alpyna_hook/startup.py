@@ -1,0 +1,235 @@
+"""Switching Alpyna on for a process: from the command line, or by ALPYNA=1 in its environment.
+
+In: what is to run (`begin`), or nothing but `sys.argv` (`activate`).  Out: the import hook is in place, the report
+is due at exit, and under `activate` the script itself is taken over.
+
+`alpyna install` puts one line into site-packages (`alpyna-startup.pth`), which calls `activate` if ALPYNA is set and costs
+microseconds if not. The same can be had from a `sitecustomize.py`:
+
+    import alpyna_hook.startup
+    alpyna_hook.startup.activate()
+
+An import hook never sees the script itself. But before CPython opens it, it offers the script's path to
+`sys.path_hooks`, because it might be a folder or a zip file. Ours claims a script with loops, CPython then asks our
+importer for `__main__`, and gets three lines that run the script as `python -m alpyna` would. Nothing is executed anew, and
+a script without loops, or with a syntax error, is not claimed. `-c` code is not accelerated, modules it imports are.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from alpyna_hook import settings as settings_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import CodeType, ModuleType
+
+    from alpyna_hook.settings import Settings
+
+PTH_NAME = "alpyna-startup.pth"
+# `site` executes each line that begins with "import"; this one must work, silently, after Alpyna is uninstalled too.
+PTH_LINE = (
+    "import os; os.environ.get('ALPYNA', '0') in ('', '0') or exec('try:\\n"
+    " from alpyna_hook.startup import activate\\nexcept ImportError: pass\\nelse: activate()')\n"
+)
+
+_BOOTSTRAP = "from alpyna_hook.startup import _take_over\n_take_over()\n"
+
+
+def begin(folder: str, main: str, settings: Settings, even_if_empty: bool = True) -> None:
+    """Hook imports for a program whose modules lie in `folder`, and see to the report at exit.
+
+    `main` is the module that will run as `__main__` under `-m`. `even_if_empty`: report without any loop, too.
+    """
+    from alpyna_hook import hook
+    from alpyna_hook.marks import Marks
+
+    hook.install(Marks(folder, settings.modules), main)
+    if settings.report is not None:
+        _report_at_exit(settings, even_if_empty)
+
+
+_reporting = False
+
+
+def _report_at_exit(settings: Settings, even_if_empty: bool) -> None:
+    """Write the report as the last of all atexit functions, in this process but not in forked children."""
+    global _reporting
+    if _reporting:
+        return
+    _reporting = True
+    import atexit
+
+    owner = os.getpid()
+    on_stderr = settings.report is None or settings.report == settings_module.REPORT_ON_STDERR
+    target = None if on_stderr else os.path.abspath(str(settings.report))  # the program may change its folder
+
+    def write() -> None:
+        if os.getpid() != owner:
+            return
+        from alpyna_hook import report
+        from alpyna_hook.runtime import records
+
+        sites = records.all_sites()
+        if sites or even_if_empty:
+            report.emit(sites, target, settings, _devices())
+
+    atexit.register(write)
+
+
+def _devices() -> list[dict[str, str]]:
+    """The devices that this process has opened."""
+    specials = sys.modules.get("alpyna_hook.runtime.specials")
+    if specials is None or not specials.device.cache_info().currsize:
+        return []
+    tool = specials.device()._tool  # what was found, if it was looked for
+    return [{"name": "host", "compiler": tool.identity}] if hasattr(tool, "identity") else []
+
+
+# --- activation by environment --------------------------------------------------------------------------------------
+
+_activated = False
+
+
+def activate() -> None:
+    """Switch on for this interpreter, which is just starting. Never raises; a second call does nothing."""
+    global _activated
+    if _activated:
+        return
+    _activated = True
+    try:
+        _activate()
+    except Exception as exception:
+        settings_module.complain(f"not active: {type(exception).__name__}: {exception}")
+
+
+def _activate() -> None:
+    settings = settings_module.current()
+    arguments = getattr(sys, "argv", None) or [""]
+    main = _module_argument(arguments)
+    if not settings.enabled or main == "alpyna":
+        return
+    script = arguments[0]
+    if script in ("", "-", "-c", "-m"):
+        begin(os.getcwd(), main or "__main__", settings, even_if_empty=False)
+        return
+    begin(os.path.dirname(os.path.realpath(script)), "__main__", settings, even_if_empty=False)
+    sys.path_hooks.insert(0, _claim)
+
+
+def _module_argument(arguments: list[str]) -> str:
+    """The module under `-m`, "" if there is none: while `site` runs, `sys.argv[0]` still is "-m"."""
+    if arguments[0] != "-m":
+        return ""
+    word = sys.orig_argv[len(sys.orig_argv) - len(arguments)]
+    return word.partition("m")[2] if word.startswith("-") else word  # `-mpackage` is one word
+
+
+def _claim(path: str) -> _Claim:
+    """A path hook: claims the script that this interpreter is about to run, if it has guarded loops."""
+    global _claimed
+    sys.path_hooks.remove(_claim)  # the script is the first path that CPython asks for
+    if os.path.isfile(path) and os.path.abspath(sys.argv[0]) == os.path.abspath(path):
+        from alpyna_hook import hook
+
+        data = hook.read(path)
+        if data is not None and hook.may_have_loops(data) and not path.endswith(".pyc"):
+            code = hook.main_code(data, os.path.abspath(path))
+            if code is not None:
+                _claimed = _Claim(path, code)
+                return _claimed
+    raise ImportError(f"{path} is not claimed", path=path)
+
+
+class _Claim:
+    """Path entry finder and loader of `__main__` for one script."""
+
+    def __init__(self, path: str, code: CodeType) -> None:
+        self.path = path
+        self.code = code
+
+    def find_spec(self, fullname: str, target: ModuleType | None = None) -> ModuleSpec | None:
+        from importlib.machinery import ModuleSpec
+
+        return ModuleSpec(fullname, self, origin=self.path) if fullname == "__main__" else None
+
+    def get_code(self, fullname: str) -> CodeType:
+        """What runpy runs in place of the script: a call of `_take_over`."""
+        return compile(_BOOTSTRAP, "<alpyna>", "exec")
+
+
+_claimed: _Claim | None = None
+
+
+def _take_over() -> None:
+    """Undo what CPython did in the belief that the script is a folder, and run it as a script."""
+    global _claimed
+    claim, _claimed = _claimed, None
+    assert claim is not None
+    sys.path_importer_cache.pop(claim.path, None)
+    if sys.path and sys.path[0] == claim.path:
+        del sys.path[0]
+    from alpyna_hook import execfile, require
+
+    with require.checked(settings_module.current().require):
+        execfile.run_claimed(claim.path, claim.code)
+
+
+# --- alpyna install, alpyna uninstall -------------------------------------------------------------------------------
+
+
+def install(arguments: list[str]) -> int:
+    """Write the start-up line into site-packages; 1 if that cannot be done."""
+    if arguments:
+        return _no_arguments("install")
+    for folder in _site_folders():
+        path = os.path.join(folder, PTH_NAME)
+        try:
+            os.makedirs(folder, exist_ok=True)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(PTH_LINE)
+        except OSError as error:
+            reason = error.strerror
+            continue
+        print(f"written: {path}\nALPYNA=1 python script.py now runs accelerated; alpyna uninstall undoes this")
+        return 0
+    print(f"alpyna: cannot write {PTH_NAME} into site-packages: {reason}", file=sys.stderr)
+    return 1
+
+
+def uninstall(arguments: list[str]) -> int:
+    """Remove the start-up line wherever it is; 1 if that cannot be done."""
+    if arguments:
+        return _no_arguments("uninstall")
+    status = 0
+    paths = [os.path.join(folder, PTH_NAME) for folder in _site_folders()]
+    present = [path for path in paths if os.path.exists(path)]
+    for path in present:
+        try:
+            os.unlink(path)
+            print(f"removed: {path}")
+        except OSError as error:
+            print(f"alpyna: cannot remove {path}: {error.strerror}", file=sys.stderr)
+            status = 1
+    if not present:
+        print("nothing to remove")
+    return status
+
+
+def _no_arguments(command: str) -> int:
+    print(f"usage: alpyna {command}", file=sys.stderr)
+    return 2
+
+
+def _site_folders() -> list[str]:
+    """Where a .pth file is read: site-packages of this environment, and the user's unless that is switched off."""
+    import site
+    import sysconfig
+
+    folders = [sysconfig.get_path("purelib")]
+    if site.ENABLE_USER_SITE:
+        folders.append(site.getusersitepackages())
+    return folders
