@@ -276,10 +276,10 @@ def _rent_or_buy(
         return renting, "fastest", NEVER
     price = unpaid[buying]
     if history.regret_s + gain >= price:
-        reason = "one call pays for the compiler" if gain >= price else "time spent would have paid for the compiler"
+        reason = "one call pays for the compiler" if gain >= price else "the time lost would have paid for the compiler"
         history.regret_s = max(history.regret_s - price, 0.0)
         # From here on `buying` is what is rented; a still better variant may be worth its price later.
         _, _, calls = _rent_or_buy(predicted, {**unpaid, buying: 0.0}, replace(history))
         return buying, reason, calls
     calls = max(math.ceil((price - history.regret_s) / gain) - 1, 1)
-    return renting, f"{renting} until a compile of {price:.2f} s would have paid", calls
+    return renting, f"compiling as {buying} ({price:.2f} s) would not have paid yet", calls

@@ -179,7 +179,7 @@ class SiteState:
             oracle.note_compile(variant, kernel.compile_s)
         if decision.retire:
             self._note(special, signature, decision, None)
-            self.retire(decision.reason)
+            self.retire("")
             return False
         entry = specials.make_entry(self.nest, self.roots, special.spec, special.kernels, signature, decision, self.failed)
         self._note(special, signature, decision, entry)
@@ -202,7 +202,7 @@ class SiteState:
             entry.data = (special, choice, entry.data)
         else:
             choice.record.calls += 1
-        self.record.note = decision.reason if decision.variant == "interp" else self.record.note
+        self.record.choice = decision.reason
 
     def _review(self, special: _Special) -> None:
         """Decisions whose calls are used up leave the guard; the oracle hears what ran under them."""

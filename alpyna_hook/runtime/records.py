@@ -84,7 +84,8 @@ class SiteRecord:
 
     reached     the site was called at least once (rejected loops are not guarded: False there)
     rejection   the static rejection, or that of the last signature that could not be compiled
-    note        why the site stayed in the interpreter without a rejection (the oracle's words, "no C compiler")
+    note        what stood in the way besides ("no C compiler was found", "its compiled form kept meeting faults")
+    choice      the oracle's words for its last decision
     """
 
     module: str
@@ -97,6 +98,7 @@ class SiteRecord:
     reached: bool = False
     rejection: Rejection | None = None
     note: str = ""
+    choice: str = ""
     source: Source | None = None
     refresh: Callable[[], None] | None = None
 
@@ -129,7 +131,7 @@ class SiteRecord:
         compiled = [d for d in self.decisions if d.variant != INTERPRETER and d.calls]
         if compiled and not self.note:
             return "every compiled call met a fault and was run again by the interpreter"
-        return self.note or "the interpreter was predicted to be fastest"
+        return self.note or self.choice or "the interpreter was predicted to be fastest"
 
 
 _sites: dict[tuple[str, str, int], SiteRecord] = {}  # keyed on file, id, generation
