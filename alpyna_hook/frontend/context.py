@@ -15,7 +15,7 @@ from typing import Literal, NoReturn, TypeAlias, TypeGuard
 from alpyna_hook.errors import Rejection
 from alpyna_hook.frontend.flow import Flow, stored
 from alpyna_hook.frontend.intrinsics import Intrinsic, lookup
-from alpyna_hook.frontend.scope import Scope, is_module, mangled, resolve
+from alpyna_hook.frontend.scope import Scope, is_module, mangled, mentioned, resolve
 from alpyna_hook.ir.nodes import LiveIn
 from alpyna_hook.source import Span
 
@@ -115,8 +115,8 @@ def _plain_variables(ctx: Context) -> frozenset[str]:
     plain = {n.target.id for n in loops if isinstance(n.target, ast.Name) and not seen_after(ctx, n, n.target.id)}
     for node in ast.walk(ctx.loop):
         match node:
-            case ast.For(target=ast.Name(id=name)):
-                if any(name in stored_in(s) for s in node.body):
+            case ast.For(target=ast.Name(id=name), iter=bounds):
+                if name in mentioned(bounds) or any(name in stored_in(s) for s in node.body):
                     plain.discard(name)
             case ast.For(target=target):
                 plain -= stored(target)

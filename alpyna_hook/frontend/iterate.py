@@ -105,10 +105,15 @@ def _reversed(ctx: Context, node: ast.Call) -> Iteration:
     one = Const(1)
     if it.step not in (Const(1), Const(-1)):
         fail(ctx, node, "iterable", "`reversed` of this is not compiled.", "here", "Write the range backwards.")
-    back = "-" if it.step == Const(1) else "+"
-    start = Binary(back, it.stop, one, span=ctx.span(node))  # type: ignore[arg-type]
-    stop = Binary(back, it.start, one, span=ctx.span(node))  # type: ignore[arg-type]
-    return Iteration(start, stop, Const(-1 if it.step == Const(1) else 1), it.value)
+    step = -1 if it.step == one else 1
+    return Iteration(_plus(it.stop, step), _plus(it.start, step), Const(step), it.value)
+
+
+def _plus(expr: Expr, one: int) -> Expr:
+    """`expr + 1` or `expr - 1`."""
+    if isinstance(expr, Const) and isinstance(expr.value, int):
+        return Const(expr.value + one, expr.span)
+    return Binary("+" if one > 0 else "-", expr, Const(1), span=expr.span)
 
 
 def _enumerate(ctx: Context, node: ast.Call) -> Iteration:

@@ -23,7 +23,7 @@ from alpyna_hook.frontend.context import (
     seen_after, stored_in,
 )  # fmt: skip
 from alpyna_hook.frontend.flow import Flow
-from alpyna_hook.frontend.iterate import Value, iteration
+from alpyna_hook.frontend.iterate import Value, iteration, itself
 from alpyna_hook.frontend.lower_expr import array_name, binary, element, lower_expr, lower_test
 from alpyna_hook.frontend.scope import Scope
 from alpyna_hook.frontend.wording import UNSUPPORTED
@@ -77,43 +77,30 @@ def _for(ctx: Context, node: ast.For) -> Loop:
     span = ctx.span(node)
     head: list[Stmt] = []
     match node.target:
-        case ast.Name(id=name) if it.is_range:
-            counter = _bind_counter(ctx, node, name, head)
+        case ast.Name(id=name) if it.is_range and name in ctx.plain:
+            counter = name if name not in ctx.counters else fresh_counter(ctx, name)
+            ctx.counters.add(counter)
+            ctx.env[name] = counter
         case _:
             first = next((n.id for n in ast.walk(node.target) if isinstance(n, ast.Name)), "k")
             counter = fresh_counter(ctx, first)
-            _bind(ctx, node.target, it.value, Var(counter, ctx.span(node.target)), head)
+            _bind(ctx, node, node.target, it.value, counter, head)
     body, after_one = _body(ctx, node.body)
     ctx.env = outer_env
     ctx.definite = after_one if it.surely_runs or node is ctx.loop else entry
     return Loop(counter, ast.unparse(node.target), it.start, it.stop, it.step, (*head, *body), span)
 
 
-def _bind_counter(ctx: Context, node: ast.For, name: str, head: list[Stmt]) -> str:
-    """Bind the variable of a `range` loop; the counter's name."""
-    span = ctx.span(node.target)
-    if name in ctx.plain:
-        counter = name if name not in ctx.counters else fresh_counter(ctx, name)
-        ctx.counters.add(counter)
-        ctx.env[name] = counter
-        return counter
-    counter = fresh_counter(ctx, name)
-    head.append(Assign(name, Var(counter, span), span))
-    _define(ctx, name)
-    if any(name in stored_in(s) for s in node.body):
-        ctx.env.pop(name, None)
-    else:
-        ctx.env[name] = counter
-    return counter
-
-
-def _bind(ctx: Context, target: ast.expr, value: Value, counter: Expr, out: list[Stmt]) -> None:
-    """Bind the target of a loop over arrays."""
-    if callable(value):
-        _assign(ctx, target, value(counter), out)
+def _bind(ctx: Context, node: ast.For, target: ast.expr, value: Value, counter: str, out: list[Stmt]) -> None:
+    """Bind the loop's target, or a part of it, at the head of the body."""
+    span = ctx.span(target)
+    if value is itself and isinstance(target, ast.Name):
+        _bind_counter(ctx, node, target.id, Var(counter, span), out)
+    elif callable(value):
+        _assign(ctx, target, value(Var(counter, span)), out)
     elif isinstance(target, (ast.Tuple, ast.List)) and len(target.elts) == len(value):
         for part, item in zip(target.elts, value):
-            _bind(ctx, part, item, counter, out)
+            _bind(ctx, node, part, item, counter, out)
     else:
         fail(
             ctx, target, "unpack", "The loop's target does not take the items apart one by one.", "here",
@@ -121,21 +108,39 @@ def _bind(ctx: Context, target: ast.expr, value: Value, counter: Expr, out: list
         )  # fmt: skip
 
 
+def _bind_counter(ctx: Context, node: ast.For, name: str, counter: Var, out: list[Stmt]) -> None:
+    """Bind a name to the counter itself: while the body does not assign the name, it reads the counter."""
+    _check_scalar(ctx, node.target, name)
+    reassigned = any(name in stored_in(s) for s in node.body)
+    if reassigned or seen_after(ctx, node, name):
+        out.append(Assign(name, counter, counter.span))
+        _define(ctx, name)
+    if reassigned:
+        ctx.env.pop(name, None)
+    else:
+        ctx.env[name] = counter.name
+
+
 def _while(ctx: Context, node: ast.While) -> While:
     test = lower_test(ctx, node.test)
     entry = ctx.definite
-    body, after_one = _body(ctx, node.body)
-    ctx.definite = after_one if node is ctx.loop else entry
+    endless = isinstance(test, Const) and bool(test.value)
+    body, after_one = _body(ctx, node.body, endless)
+    ctx.definite = after_one if node is ctx.loop or endless else entry
     return While(test, body, ctx.span(node))
 
 
-def _body(ctx: Context, stmts: Sequence[ast.stmt]) -> tuple[tuple[Stmt, ...], frozenset[str] | None]:
-    """A loop's body, and what is surely assigned once it has been run and the loop left."""
+def _body(
+    ctx: Context, stmts: Sequence[ast.stmt], endless: bool = False
+) -> tuple[tuple[Stmt, ...], frozenset[str] | None]:
+    """A loop's body, and what is surely assigned once it has been run and the loop left (`endless`: by `break`)."""
     frame = Frame()
     ctx.frames.append(frame)
     body = _block(ctx, stmts)
     ctx.frames.pop()
-    ends = [*frame.breaks, *frame.continues, *(() if ctx.definite is None else (ctx.definite,))]
+    ends = frame.breaks
+    if not endless:
+        ends = [*ends, *frame.continues, *(() if ctx.definite is None else (ctx.definite,))]
     return body, frozenset.intersection(*ends) if ends else None
 
 
@@ -211,6 +216,7 @@ def _assign(ctx: Context, target: ast.expr, value: Expr, out: list[Stmt]) -> Non
         case ast.Name(id=name):
             _check_scalar(ctx, target, name)
             out.append(Assign(name, value, span))
+            ctx.env.pop(name, None)  # `for i, i in ...`
             _define(ctx, name)
         case ast.Subscript():
             array, index = element(ctx, target)

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from alpyna_hook.frontend.intrinsics import CONSTANTS, lookup
+
 ScopeNode: TypeAlias = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 # Reading one of these means that locals may be looked at behind our back.
@@ -63,10 +65,10 @@ def resolve(scope: Scope, name: str) -> str | None:
     owner = _owner(scope, name)
     if owner is not None and name in owner.bound:
         return owner.imports.get(name)
-    if hasattr(builtins, name):
-        return f"builtins.{name}"
-    stars = _module_of(scope).stars
-    return f"{stars[-1]}.{name}" if stars else None
+    for star in reversed(_module_of(scope).stars):
+        if lookup(f"{star}.{name}") or f"{star}.{name}" in CONSTANTS:
+            return f"{star}.{name}"
+    return f"builtins.{name}" if hasattr(builtins, name) else None
 
 
 def is_module(scope: Scope, name: str) -> bool:

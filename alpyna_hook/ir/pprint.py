@@ -72,13 +72,23 @@ def _stmt(stmt: Stmt, indent: str) -> list[str]:
             return [f"{indent}for {counter} in range({bounds}):{note}", *_block(body, indent)]
         case While(test=test, body=body):
             return [f"{indent}while {pformat_expr(test)}:", *_block(body, indent)]
-        case If(test=test, then=then, other=other):
-            lines = [f"{indent}if {pformat_expr(test)}:", *_block(then, indent)]
-            return [*lines, f"{indent}else:", *_block(other, indent)] if other else lines
+        case If():
+            return _if(stmt, indent, "if")
         case Break():
             return [f"{indent}break"]
         case Continue():
             return [f"{indent}continue"]
+
+
+def _if(stmt: If, indent: str, word: str) -> list[str]:
+    lines = [f"{indent}{word} {pformat_expr(stmt.test)}:", *_block(stmt.then, indent)]
+    match stmt.other:
+        case ():
+            return lines
+        case (If() as nested,):
+            return lines + _if(nested, indent, "elif")
+        case _:
+            return [*lines, f"{indent}else:", *_block(stmt.other, indent)]
 
 
 def _block(body: tuple[Stmt, ...], indent: str) -> list[str]:
