@@ -234,7 +234,29 @@ class _Walker:
         start, stop, step = map(self.affine, (stmt.start, stmt.stop, stmt.step))
         self.loops[stmt.counter] = LoopDomain(stmt.counter, start, stop, step, stmt.span)
         self.stack.append(stmt.counter)
-        self.body(stmt.body, {stmt.counter: affine({stmt.counter: 1})})
+        guards = list(self.guards)
+        counter = affine({stmt.counter: 1})
+        if step is not None and not step.terms and step.const:
+            sign = 1 if step.const > 0 else -1
+            first, last = ("max", "min") if sign > 0 else ("min", "max")
+            self.guards += [Constraint((counter - x).scale(sign)) for x in self.extremes(stmt.start, first)]
+            self.guards += [
+                Constraint((x - counter).scale(sign) - affine({}, 1)) for x in self.extremes(stmt.stop, last)
+            ]
+        self.body(stmt.body, {stmt.counter: counter})
+        self.guards = guards
+
+    def extremes(self, bound: Expr, fn: str) -> list[Affine]:
+        """The affine operands of a `min` or `max` that bounds a loop (`range(i, min(i + 8, n))`)."""
+        match bound:
+            case Call(fn=name, args=args) if name == fn:
+                forms = [self.affine(a) for a in args]
+                nested = [x for a in args for x in self.extremes(a, fn)]
+                return [f for f in forms if f is not None] + nested
+            case Cast(operand=x) | Unary(op="+", operand=x):
+                return self.extremes(x, fn)
+            case _:
+                return []
 
     def while_loop(self, stmt: While, position: int) -> None:
         counter = f"while.{position}"

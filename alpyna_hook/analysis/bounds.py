@@ -189,11 +189,14 @@ class _Walker(Evaluator):
             invariants = self.find_invariants(stmt, trip, names, carried, before)
             self.trust = trust
             self.facts.restore(saved)
-        mark = self.facts.mark
-        result, heads, ends, breaks = self.iterate(stmt, trip, names, before, invariants)
-        if invariants and not self.confirmed(invariants, heads, ends):
+        while True:
+            mark = self.facts.mark
+            result, heads, ends, breaks = self.iterate(stmt, trip, names, before, invariants)
+            refuted = self.refuted(invariants, heads, ends)
+            if not refuted:
+                break
             self.facts.restore(saved)
-            result, heads, ends, breaks = self.iterate(stmt, trip, names, before, {})
+            invariants = {n: v for n, v in invariants.items() if n not in refuted}
         inner, self.bumps = self.bumps, bumps
         for name, span in inner.items():
             known = self.bumps.get(name, span)
@@ -352,25 +355,27 @@ class _Walker(Evaluator):
         highs = [b for b in highs if abs(b.const) < 2**62]
         return (lows[0] if lows else None), (highs[0] if highs else None)
 
-    def confirmed(self, invariants: dict[str, _Invariant], heads: dict[str, Affine], ends: list[_State]) -> bool:
-        """Whether one iteration that starts within the invariants ends within them, overflow included."""
+    def refuted(
+        self, invariants: dict[str, _Invariant], heads: dict[str, Affine], ends: list[_State]
+    ) -> frozenset[str]:
+        """Names for which an iteration that starts within all invariants may not end within its own."""
         here = self.state()
-        try:
-            for name, invariant in invariants.items():
-                for end in ends:
-                    value = end.env.get(name)
-                    self.facts.path = end.path
-                    if not isinstance(value, Affine) or not self.facts.prove(
-                        *_within(value - heads[name], invariant.change), *_within(value, invariant.limits)
-                    ):
-                        return False
-                if invariant.bump is not None:
-                    span = self.bumps.get(name)
-                    if span is None or span[0] < invariant.bump[0] or span[1] > invariant.bump[1]:
-                        return False
+        found = frozenset(n for n, v in invariants.items() if not self.kept(n, v, heads[n], ends))
+        self.env, self.facts.path = here.env, here.path
+        return found
+
+    def kept(self, name: str, invariant: _Invariant, head: Affine, ends: list[_State]) -> bool:
+        for end in ends:
+            value = end.env.get(name)
+            self.facts.path = end.path
+            if not isinstance(value, Affine) or not self.facts.prove(
+                *_within(value - head, invariant.change), *_within(value, invariant.limits)
+            ):
+                return False
+        if invariant.bump is None:
             return True
-        finally:
-            self.env, self.facts.path = here.env, here.path
+        span = self.bumps.get(name)
+        return span is not None and span[0] >= invariant.bump[0] and span[1] <= invariant.bump[1]
 
     def leave(self, names: frozenset[str], mark: int, before: _State, last: list[_State]) -> None:
         """After the loop: each assigned scalar is what it was, or what some iteration left."""

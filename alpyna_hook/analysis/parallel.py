@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from alpyna_hook.analysis.access import Access, NestAccesses, nest_accesses
-from alpyna_hook.analysis.dependence import Answer, Question, carried_pairs, conflicting
+from alpyna_hook.analysis.access import Access, NestAccesses, assigned_names, nest_accesses
+from alpyna_hook.analysis.dependence import Answer, Question, carried_pairs
+from alpyna_hook.analysis.predicates import is_entry, nonnegative
 from alpyna_hook.analysis.scalars import (
     ArrayReduction,
     Flow,
@@ -25,11 +26,12 @@ from alpyna_hook.analysis.scalars import (
     array_reductions,
     definitely_assigned,
     flow_of,
+    leaves_early,
     reduction_of,
     upward_exposed,
 )
-from alpyna_hook.ir.affine import Env, Predicate
-from alpyna_hook.ir.nodes import Assign, Break, If, Loop, Nest, Stmt, While, walk_stmts
+from alpyna_hook.ir.affine import Env, PAll, Predicate, affine
+from alpyna_hook.ir.nodes import Assign, Loop, Nest, walk_stmts
 from alpyna_hook.ir.types import Rep, ScalarType
 
 Fp = Literal["strict", "relaxed"]
@@ -100,10 +102,10 @@ def _in_own_names(text: str, names: Mapping[str, str]) -> str:
 
 
 def _verdict(nest: Nest, loop: Loop, question: Question, flow: Flow, fp: Fp) -> Verdict:
-    leaving = _break_out_of(loop.body)
+    leaving = leaves_early(loop.body)
     if leaving is not None:
         return Verdict(False, f"the loop may be left early (break, line {leaving.span.line})")
-    scalars = _scalars(nest, loop, flow, fp)
+    scalars = _scalars(nest, loop, flow, question, fp)
     if not scalars.parallel:
         return scalars
     inside = [a for a in question.nest.accesses if loop.counter in a.loops]
@@ -121,9 +123,9 @@ def _verdict(nest: Nest, loop: Loop, question: Question, flow: Flow, fp: Fp) -> 
         names = {r.array for r in needed}
         pairs = carried_pairs(question, [a for a in inside if a.array not in names], loop.counter)
     conditions = tuple(dict.fromkeys(p for *_, answer in pairs for p in answer.conditions))
-    return replace(
-        scalars, why=_no_dependence(scalars, needed, conditions), array_reductions=needed, preconditions=conditions
-    )
+    why = _no_dependence(scalars, needed, conditions)
+    conditions += tuple(p for p in scalars.preconditions if p not in conditions and p != PAll(()))
+    return replace(scalars, why=why, array_reductions=needed, preconditions=conditions)
 
 
 def _carries(question: Question, inside: list[Access], array: str, counter: str) -> bool:
@@ -135,7 +137,7 @@ def _touches_others(array: str, inside: list[Access], may_alias: frozenset[froze
     return any(a.array != array and frozenset((a.array, array)) in may_alias for a in inside)
 
 
-def _scalars(nest: Nest, loop: Loop, flow: Flow, fp: Fp) -> Verdict:
+def _scalars(nest: Nest, loop: Loop, flow: Flow, question: Question, fp: Fp) -> Verdict:
     """The scalar side of a verdict: not parallel if a scalar is carried."""
     assigned = {s.name: s for s in reversed(list(walk_stmts(loop.body))) if isinstance(s, Assign)}
     exposed = upward_exposed(loop.body)
@@ -153,30 +155,43 @@ def _scalars(nest: Nest, loop: Loop, flow: Flow, fp: Fp) -> Verdict:
         if not _is_integer(nest, name) and fp == "strict":
             return Verdict(False, f"float reduction of {name}: order must be kept under fp=strict")
         reductions.append(found)
+    needed = private & live
+    nonempty: dict[str, Predicate] = {}
+    if not needed <= definite:
+        nonempty = _nonempty_loops(loop, question, needed - definite)
+        definite = definitely_assigned(loop.body, frozenset(nonempty))
+        # only what helped is worth a precondition
+        nonempty = {
+            c: p for c, p in nonempty.items() if definitely_assigned(loop.body, frozenset(nonempty) - {c}) != definite
+        }
     return Verdict(
-        True, "", tuple(reductions), (), frozenset(private),
-        frozenset(private & live & definite), frozenset((private & live) - definite),
+        True, "", tuple(reductions), (), frozenset(private), frozenset(needed & definite),
+        frozenset(needed - definite), tuple(dict.fromkeys(nonempty.values())),
     )  # fmt: skip
+
+
+def _nonempty_loops(loop: Loop, question: Question, names: set[str]) -> dict[str, Predicate]:
+    """Inner loops that assign one of `names` and, by the entry quantities alone, make a trip."""
+    found: dict[str, Predicate] = {}
+    for stmt in walk_stmts(loop.body):
+        if not isinstance(stmt, Loop) or names.isdisjoint(assigned_names(stmt.body)):
+            continue
+        domain = question.nest.loops[stmt.counter]
+        sign, conditions = question.step_sign(stmt.counter)
+        if domain.start is None or domain.stop is None or not sign or conditions:
+            continue
+        trips = (domain.stop - domain.start).scale(sign) - affine({}, 1)
+        condition = nonnegative(trips) if is_entry(trips) else False
+        if condition is True:
+            found[stmt.counter] = PAll(())
+        elif not isinstance(condition, bool) and question.usable(condition):
+            found[stmt.counter] = condition
+    return found
 
 
 def _is_integer(nest: Nest, name: str) -> bool:
     kind = dict(nest.types).get(name)
     return isinstance(kind, ScalarType) and (kind.rep.is_int or kind.rep is Rep.BOOL)
-
-
-def _break_out_of(body: tuple[Stmt, ...]) -> Break | None:
-    """A `break` that leaves the loop of this body itself."""
-    for stmt in body:
-        match stmt:
-            case Break():
-                return stmt
-            case If(then=then, other=other):
-                found = _break_out_of(then) or _break_out_of(other)
-                if found is not None:
-                    return found
-            case Loop() | While() | _:
-                pass
-    return None
 
 
 def _no_dependence(verdict: Verdict, updates: tuple[ArrayReduction, ...], conditions: tuple[Predicate, ...]) -> str:
@@ -206,7 +221,3 @@ def _carried(nest: NestAccesses, loop: Loop, src: Access, dst: Access, answer: A
         return f"carried: {second} reads what {first} wrote {when}"
     return f"carried: {second} overwrites what {first} read {when}"
 
-
-__all__ = [
-    "ArrayReduction", "Fp", "Parallelism", "Reduction", "Verdict", "conflicting", "parallelism",
-]  # fmt: skip

@@ -80,12 +80,13 @@ def reads_of(expr: Expr) -> Names:
 
 def upward_exposed(body: tuple[Stmt, ...]) -> Names:
     """Names that `body` may read before it has surely assigned them."""
-    return _scan(body, _NONE)[0]
+    return _scan(body, _NONE, _NONE)[0]
 
 
-def definitely_assigned(body: tuple[Stmt, ...]) -> Names:
-    """Names assigned on every path to the end of one iteration, `continue` included."""
-    _, done, continued = _scan(body, _NONE)
+def definitely_assigned(body: tuple[Stmt, ...], nonempty: Names = _NONE) -> Names:
+    """Names assigned on every path to the end of one iteration, `continue` included. The loops that
+    count the counters in `nonempty` are known to make at least one trip."""
+    _, done, continued = _scan(body, _NONE, nonempty)
     paths = [s for s in (done, *continued) if s is not None]
     return frozenset.intersection(*paths) if paths else _NONE
 
@@ -94,7 +95,7 @@ def definitely_assigned(body: tuple[Stmt, ...]) -> Names:
 _Scan: TypeAlias = tuple[Names, "Names | None", list[Names]]
 
 
-def _scan(body: tuple[Stmt, ...], done: Names) -> _Scan:
+def _scan(body: tuple[Stmt, ...], done: Names, nonempty: Names) -> _Scan:
     exposed: Names = _NONE
     continued: list[Names] = []
     for stmt in body:
@@ -104,9 +105,12 @@ def _scan(body: tuple[Stmt, ...], done: Names) -> _Scan:
             case Assign(name=name):
                 done |= {name}
             case Loop(body=inner) | While(body=inner):
-                exposed |= _scan(inner, done)[0]  # may make no trip: assigns nothing for sure
+                inside = _scan(inner, done, nonempty)
+                exposed |= inside[0]
+                if isinstance(stmt, Loop) and stmt.counter in nonempty and not leaves_early(inner):
+                    done = frozenset.intersection(*(s for s in (inside[1], *inside[2]) if s is not None))
             case If(then=then, other=other):
-                left, right = _scan(then, done), _scan(other, done)
+                left, right = _scan(then, done, nonempty), _scan(other, done, nonempty)
                 exposed |= left[0] | right[0]
                 continued += left[2] + right[2]
                 ends = [s for s in (left[1], right[1]) if s is not None]
@@ -122,13 +126,29 @@ def _scan(body: tuple[Stmt, ...], done: Names) -> _Scan:
     return exposed, done, continued
 
 
+def leaves_early(body: tuple[Stmt, ...]) -> Break | None:
+    """A `break` that leaves the loop whose body this is."""
+    for stmt in body:
+        match stmt:
+            case Break():
+                return stmt
+            case If(then=then, other=other):
+                found = leaves_early(then) or leaves_early(other)
+                if found is not None:
+                    return found
+            case _:
+                pass
+    return None
+
+
 # -- liveness ------------------------------------------------------------------------------------
 
 
 def flow_of(nest: Nest) -> Flow:
     """Backward liveness over the nest; live-outs are live at its end."""
     found: dict[str, Names] = {}
-    _live(nest.body, frozenset(v.name for v in nest.live_outs), _NONE, _NONE, found)
+    outs = frozenset(name for v in nest.live_outs for name in (v.name, v.tag) if name)
+    _live(nest.body, outs, _NONE, _NONE, found)
     return Flow(found)
 
 
