@@ -154,14 +154,18 @@ _DTYPE = {"f64": "float64", "f32": "float32", "i64": "int64", "i32": "int32", "b
 
 def _analysed(nest: Nest, assumed: Assumed, source: Source, options: argparse.Namespace) -> list[str]:
     """One line per loop, what is checked at entry, and the generated code; or why these types are rejected."""
-    from alpyna_hook import pipeline, settings
+    from alpyna_hook import log, pipeline, settings
 
     threads = settings.current().threads
     lines = tuple(source.text.splitlines())
     request = pipeline.Request(
         nest, assumed.types, assumed.entry, {}, frozenset(), frozenset(), options.fp, threads, lines
     )
-    special = pipeline.specialise(request)
+    try:
+        special = pipeline.specialise(request)
+    except Exception as bug:  # of ours: the other loops are still worth explaining
+        log.bug(f"explaining line {nest.span.line}", bug)
+        return ["    not analysed: internal error"]
     if isinstance(special, Rejection):
         return ["    rejected for these types:", textwrap.indent(special.render(source), "      ")]
     text: list[str] = []
@@ -187,7 +191,7 @@ def nest_text(node: ast.AST) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # astor 0.8.1 names ast.Num and friends
         try:
-            import astor  # type: ignore[import-untyped]
+            import astor
 
             text: Any = astor.to_source(node)
             if isinstance(text, str) and ast.dump(ast.parse(text).body[0]) == ast.dump(node):

@@ -109,11 +109,13 @@ def clip(text: str, width: int) -> str:
 
 def _notes(records: Sequence[SiteRecord]) -> str:
     """Faults, sequential loops of compiled nests, and why the interpreter kept the others."""
-    notes: list[str] = []
+    places: dict[str, list[str]] = {}  # of each sentence
     for record in facts.reached(records):
-        notes += notes_of(record)
-    if not notes:
+        for place, sentence in notes_of(record):
+            places.setdefault(sentence, []).append(place)
+    if not places:
         return ""
+    notes = [f"{_enumerated(where)}: {sentence}" for sentence, where in places.items()]
     kept = [
         textwrap.fill(note, WIDTH, initial_indent="  ", subsequent_indent="      ", break_long_words=False)
         for note in notes[:MAX_NOTES]
@@ -123,27 +125,38 @@ def _notes(records: Sequence[SiteRecord]) -> str:
     return "\n".join(["Notes", *kept])
 
 
-def notes_of(record: SiteRecord) -> list[str]:
-    """One sentence for each thing that kept a reached site from running faster; rejections excepted."""
+def _enumerated(places: Sequence[str]) -> str:
+    """"a.py:3, 17, b.py:4": a file is named once."""
+    parts, last = [], ""
+    for place in places:
+        file, _, line = place.rpartition(":")
+        parts.append(line if file == last else place)
+        last = file
+    return ", ".join(parts)
+
+
+def notes_of(record: SiteRecord) -> list[tuple[str, str]]:
+    """(place, sentence) for each thing that kept a reached site from running faster; rejections excepted."""
     place = facts.place(record)
     notes = [
-        f"{place}: {row.faults:,} of {facts.plural(row.calls, 'call')} as {row.variant} met a fault, "
-        "were rolled back and run again by the interpreter"
+        (place, f"{row.faults:,} of {facts.plural(row.calls, 'call')} as {row.variant} met a fault, "
+         "were rolled back and run again by the interpreter")
         for row in facts.rows_of(record)
         if row.faults
-    ]
+    ]  # fmt: skip
     if record.status == "interpreted":
-        notes.append(f"{place}: {record.reason}")
+        notes.append((place, record.reason))
     if record.status == "accelerated":
+        file = facts.short_path(record.file)
         notes += [
-            f"{facts.short_path(record.file)}:{loop.line}: loop {loop.var} is sequential: {loop.why}"
+            (f"{file}:{loop.line}", f"loop {loop.var} is sequential: {loop.why}")
             for loop in facts.held_back(record)
             if loop.why
         ]
         if record.rejection is not None:
-            notes.append(f"{place}: rejected for other argument types: {record.reason}")
+            notes.append((place, f"rejected for other argument types: {record.reason}"))
         elif record.note:
-            notes.append(f"{place}: {record.note}")
+            notes.append((place, record.note))
     return notes
 
 
@@ -173,7 +186,7 @@ def _rejection(record: SiteRecord, records: Sequence[SiteRecord]) -> str:
 
 _WORDING = (
     ("accelerated", "accelerated"),
-    ("interpreted", "kept in the interpreter by choice"),
+    ("interpreted", "left to the interpreter"),
     ("rejected", "rejected"),
     ("not_reached", "not reached"),
 )

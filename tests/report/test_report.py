@@ -177,6 +177,12 @@ def test_a_loop_rejected_for_the_reason_of_the_loop_around_it_is_not_printed_aga
     assert facts.rejected([inner, outer, other]) == [outer, other]
 
 
+def test_sites_with_the_same_note_share_a_line() -> None:
+    same = [SiteRecord("m", f"{n}.py", line, line, "f", reached=True, note="no C compiler was found")
+            for n, line in (("a", 3), ("a", 17), ("b", 4))]  # fmt: skip
+    assert "\n  a.py:3, 17, b.py:4: no C compiler was found\n" in text.render(same, samples.HEADER)
+
+
 def test_only_the_most_important_rejections_are_printed() -> None:
     many = [SiteRecord("m", "m.py", n, n + 1, "f", rejection=refused(n)) for n in range(1, 40, 2)]
     rendered = text.render(many, samples.HEADER)
