@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.nodes import Binary, Call, Cast, Compare, Expr
-from alpyna_hook.ir.types import Rep, ScalarType
+from alpyna_hook.ir.types import NP_CLASS_OF_REP, Rep, ScalarType
 
 # Interpreter operations, each with the loading of its names and constants:
 #   range_iter      one trip of `for i in range(...)`          loop_entry   range(...) built and its iterator made
@@ -87,9 +87,7 @@ def call_class(expr: Call) -> str:
     return f"libm.{name}"
 
 
-_CASTS = frozenset(
-    ("float64", "float32", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool_", "complex128", "complex64")  # noqa: E501
-)
+_CASTS = frozenset(NP_CLASS_OF_REP.values())
 
 
 def interp_binary(expr: Binary | Compare) -> str:

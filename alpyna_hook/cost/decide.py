@@ -105,8 +105,9 @@ class Oracle:
         """
         predicted = self.predict(candidates, env)
         self._consider_calibration(predicted)
-        if self.forced != "auto" and self.forced in candidates:
-            return Decision(self.forced, predicted, {}, reason=f"forced: {self.forced}")
+        forced = _legal(self.forced, candidates)
+        if forced:
+            return Decision(forced, predicted, {}, reason=f"forced: {forced}")
         leaves = _deciding_leaves(candidates)
         best = _cheapest(predicted)
         if _negligible(predicted, self.profile):
@@ -200,6 +201,13 @@ class Oracle:
             return True
         slack = self.profile.call_s
         return predicted[chosen] <= TOLERANCE * min(predicted.values()) + slack
+
+
+def _legal(forced: str, candidates: Mapping[str, Candidate]) -> str:
+    """The forced variant, or the nearest legal one: sequential code where no loop is parallel. Empty: choose."""
+    if forced == "auto" or forced in candidates:
+        return "" if forced == "auto" else forced
+    return "seq" if "seq" in candidates else "interp"
 
 
 _NEGLIGIBLE = "too little work to be worth a call"

@@ -1,0 +1,74 @@
+"""Calibration: figures are positive and complete, and a missing compiler leaves the interpreter's part."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pytest
+
+from alpyna_hook.cost import bench_source, measure, measure_interp
+from alpyna_hook.cost.classes import INTERP_OPS
+from alpyna_hook.cost.machine import default_profile, from_json, to_json
+from alpyna_hook.devices.host import HostDevice
+
+
+@dataclass
+class Failure:
+    reason: str = "the compiler is on holiday"
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(measure, "QUICK_S", 0.3)
+
+
+def test_every_interpreter_class_is_measured_and_has_a_default():
+    measured = measure_interp.interpreter(0.05)
+    assert set(measured) == set(INTERP_OPS) == set(default_profile().interp)
+    assert all(0 < seconds < 1e-3 for seconds in measured.values())
+
+
+def test_a_subscript_costs_more_than_an_assignment():
+    measured = measure_interp.interpreter(0.2)
+    assert measured["load1"] > measured["assign"]
+
+
+def test_without_a_compiler_only_the_interpreter_is_measured(capsys):
+    profile = measure.calibrate(full=False, compile=lambda source, openmp: Failure(), threads=2)
+    assert profile.measured == ("interp",)
+    assert profile.levels == default_profile(2).levels
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "on holiday" in line
+
+
+def test_a_compiler_without_openmp_still_gives_sequential_figures():
+    host = HostDevice()
+    if isinstance(host.tool, str):
+        pytest.skip(host.tool)
+
+    def no_openmp(source: str, openmp: bool):
+        return Failure() if openmp else host.compile_kernel(source, False)
+
+    profile = measure.calibrate(full=False, compile=no_openmp, threads=2)
+    assert "levels" in profile.measured and "fork" not in profile.measured
+
+
+def test_a_measured_profile_is_complete_sane_and_can_be_stored():
+    host = HostDevice()
+    if isinstance(host.tool, str):
+        pytest.skip(host.tool)
+    profile = measure.calibrate(full=False, compile=host.compile_kernel, threads=2)
+    figures = [*profile.scalar.values(), *profile.vector.values(), *profile.latency.values(), *profile.interp.values()]
+    assert all(math.isfinite(x) and x >= 0 for x in figures)
+    assert profile.latency["add.f64"] > profile.scalar["add.f64"] > 0
+    assert [level.name for level in profile.levels] == ["L1", "L2", "L3", "DRAM"]
+    assert profile.levels[0].bandwidth > profile.levels[-1].bandwidth
+    assert set(profile.scalar) >= set(default_profile().scalar)
+    assert to_json(from_json(to_json(profile))) == to_json(profile)
+
+
+def test_each_benchmark_name_has_its_case_in_the_source():
+    simple = bench_source.SOURCE.split("simple[] = {")[1].split("}")[0]
+    names = [n for n in bench_source.NAMES if n.split(":")[0] not in ("memory", "threads")]
+    assert len([x for x in simple.replace("\n", " ").split(",") if x.strip()]) == len(names)
