@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from alpyna_hook.analysis import opsem
-from alpyna_hook.analysis.exprtypes import (
-    Scope, agree, binary, convert, infer_expr, infer_test, reject, truth, unite,
+from alpyna_hook.analysis.operations import (
+    Rules, Unsupported, agree, binary, comparison, convert, reject, result_type, truth, unary, unite,
 )  # fmt: skip
 from alpyna_hook.analysis.opsem import NO_CHECKS
-from alpyna_hook.analysis.promotion import is_python, promote
+from alpyna_hook.analysis.promotion import is_weak, promote
 from alpyna_hook.analysis.unions import cast, hold, type_of
-from alpyna_hook.ir.nodes import Binary, BinaryOp, Call, Cast, Check, Compare, CompareOp, Expr, Unary
+from alpyna_hook.ir.nodes import Binary, BinaryOp, Call, Cast, Check, CompareOp, Expr, Unary, UnaryOp
 from alpyna_hook.ir.types import BOOL, COMPLEX, FLOAT, INT, NP_CLASS_OF_REP, REP_OF_CLASS, Rep, ScalarType, scalar
 from alpyna_hook.source import Span
 
@@ -46,7 +46,7 @@ _UFUNC_FLOAT = frozenset(
 )
 _UFUNC_FLOAT_ONLY = frozenset(("floor", "ceil", "trunc", "reciprocal"))  # integer loops differ or are new in 2.1
 _UFUNC_FLOAT2 = frozenset("hypot arctan2 copysign nextafter logaddexp logaddexp2 heaviside".split())
-_UFUNC_FLOAT2_ONLY = frozenset("fmin fmax fmod".split())
+_UFUNC_FLOAT2_ONLY = frozenset("fmin fmax fmod power".split())
 _UFUNC_TEST = frozenset("isnan isinf isfinite signbit".split())
 _UFUNC_OPERATOR: dict[str, BinaryOp] = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "floor_divide": "//", "remainder": "%",
@@ -55,15 +55,14 @@ _UFUNC_OPERATOR: dict[str, BinaryOp] = {
 _UFUNC_COMPARE: dict[str, CompareOp] = {
     "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!=",
 }  # fmt: skip
+_UFUNC_LOGICAL: dict[str, BinaryOp] = {"logical_and": "&", "logical_or": "|", "logical_xor": "^"}
+_UFUNC_UNARY: dict[str, UnaryOp] = {"negative": "-", "positive": "+", "invert": "~"}
 _NP_CLASSES = frozenset(NP_CLASS_OF_REP.values())
 _NP_DEFAULT = {"bool": "bool_", "int": "int64", "float": "float64", "complex": "complex128"}
 
 
-def infer_call(expr: Call, scope: Scope) -> Expr:
-    """`expr` typed; `Unsupported` for an intrinsic or argument class that is not modelled."""
-    if expr.fn in ("bool", "np.bool_") and len(expr.args) == 1:
-        return _as_class(infer_test(expr.args[0], scope), "bool" if expr.fn == "bool" else "bool_", expr.span)
-    args = tuple(infer_expr(a, scope) for a in expr.args)
+def infer_call(expr: Call, args: tuple[Expr, ...]) -> Expr:
+    """`expr`, called with these typed arguments; `Unsupported` for what is not modelled."""
     head, dot, name = expr.fn.partition(".")
     if not dot:
         return _builtin(expr, args)
@@ -76,7 +75,7 @@ def infer_call(expr: Call, scope: Scope) -> Expr:
     raise _unknown(expr)
 
 
-def _unknown(expr: Call, why: str = "") -> Exception:
+def _unknown(expr: Call, why: str = "") -> Unsupported:
     return reject(
         "call-unsupported", f"cannot compile this call of `{expr.fn}`" + (f": {why}" if why else ""),
         "left to the interpreter", expr.span,
@@ -95,10 +94,8 @@ def _need_real(expr: Call, args: tuple[Expr, ...]) -> None:
 
 def _builtin(expr: Call, args: tuple[Expr, ...]) -> Expr:
     match expr.fn, args:
-        case ("int" | "float"), (x,):
+        case ("bool" | "int" | "float" | "complex"), (x,):
             return construct(x, expr.fn, expr.span)
-        case "complex", (x,):
-            return construct(x, "complex", expr.span)
         case "complex", (x, y):
             _need_real(expr, args)
             parts = tuple(cast(a, Rep.F64, NO_CHECKS, "float", expr.span) for a in (x, y))
@@ -147,14 +144,13 @@ def _as_class(x: Expr, cls: str, span: Span) -> Expr:
 
 
 def _absolute(expr: Call, x: Expr) -> Expr:
-    rules = {(c, ""): opsem.absolute(c) for c in type_of(x).classes}
+    rules: Rules = {(c, ""): opsem.absolute(c) for c in type_of(x).classes}
     rule = agree(rules, "`abs`", expr.span)
     x = convert(x, rule, rule.left, expr.span)
-    classes = frozenset(r.result for r in rules.values() if isinstance(r, opsem.Rule))
-    rep = {Rep.C64: Rep.F32, Rep.C128: Rep.F64}.get(rule.rep, rule.rep)
-    if rep is Rep.BOOL or not rep.is_float and not rep.is_signed:
-        return _with_classes(x, classes, expr.span)
-    return Call("abs", (x,), rule.checks, expr.span, ScalarType(rep, classes))
+    result = result_type(rules, {Rep.C64: Rep.F32, Rep.C128: Rep.F64}.get(rule.rep, rule.rep))
+    if result.rep is Rep.BOOL or result.rep.is_int and not result.rep.is_signed:
+        return _with_classes(x, result.classes, expr.span)
+    return Call("abs", (x,), rule.checks, expr.span, result)
 
 
 def _with_classes(x: Expr, classes: frozenset[str], span: Span) -> Expr:
@@ -226,32 +222,45 @@ def _math_round(expr: Call, name: str, x: Expr) -> Expr:
 
 
 def _ufunc(expr: Call, name: str, args: tuple[Expr, ...]) -> Expr:
-    span = expr.span
     match args:
         case (x,):
             return _ufunc_1(expr, name, x)
-        case (x, y) if name in _UFUNC_OPERATOR:
-            return _numpy_operands(lambda a, b: binary(_UFUNC_OPERATOR[name], a, b, span), x, y, span)
-        case (x, y) if name in _UFUNC_COMPARE:
-            return _ufunc_compare(_UFUNC_COMPARE[name], x, y, span)
-        case (x, y) if name in ("minimum", "maximum"):
-            return _ufunc_same(expr, x, y, floats_only=False)
-        case (x, y) if name in _UFUNC_FLOAT2 or name in _UFUNC_FLOAT2_ONLY or name == "power":
-            return _ufunc_same(expr, x, y, floats_only=True, integers_become_float=name in _UFUNC_FLOAT2)
-        case (x, y) if name in ("logical_and", "logical_or", "logical_xor"):
-            # both operands are evaluated: no short circuit
-            op: BinaryOp = {"logical_and": "&", "logical_or": "|", "logical_xor": "^"}[name]  # type: ignore[assignment]
-            return Binary(op, truth(x), truth(y), NO_CHECKS, span, scalar("bool_"))
+        case (x, y):
+            return _ufunc_2(expr, name, *_ufunc_operands(x, y, expr.span))
+        case _:
+            raise _unknown(expr)
+
+
+def _ufunc_2(expr: Call, name: str, x: Expr, y: Expr) -> Expr:
+    span = expr.span
+    if name in _UFUNC_OPERATOR:
+        result = binary(_UFUNC_OPERATOR[name], x, y, span)
+        return _as_class(result, "complex128", span) if "complex" in type_of(result).classes else result
+    if name in _UFUNC_COMPARE:
+        return _as_class(comparison(_UFUNC_COMPARE[name], x, y, span), "bool_", span)
+    if name in _UFUNC_LOGICAL:  # both operands are evaluated: no short circuit
+        return Binary(_UFUNC_LOGICAL[name], truth(x), truth(y), NO_CHECKS, span, scalar("bool_"))
+    if name in ("minimum", "maximum"):
+        return _common_loop(expr, x, y, lambda a, b: REP_OF_CLASS[promote(a, b)])
+    if name in _UFUNC_FLOAT2:
+        return _common_loop(expr, x, y, float_loop_2)
+    if name in _UFUNC_FLOAT2_ONLY:
+        return _common_loop(expr, x, y, _float_only)
     raise _unknown(expr)
 
 
-def _numpy_operands(build: Callable[[Expr, Expr], Expr], x: Expr, y: Expr, span: Span) -> Expr:
+def _float_only(a: str, b: str) -> Rep | None:
+    rep = REP_OF_CLASS[promote(a, b)]
+    return rep if rep.is_float else None
+
+
+def _ufunc_operands(x: Expr, y: Expr, span: Span) -> tuple[Expr, Expr]:
     """A ufunc call on two Python scalars computes in NumPy's default dtypes; else NEP 50 as in operators."""
     if type_of(x).is_python and type_of(y).is_python:
-        x, y = as_numpy(x, span), as_numpy(y, span)
-    elif not (type_of(x).is_numpy or type_of(y).is_numpy):
+        return as_numpy(x, span), as_numpy(y, span)
+    if not (type_of(x).is_numpy or type_of(y).is_numpy):
         raise reject("type-unstable", "a NumPy function of values of changing type", "here", span)
-    return build(x, y)
+    return x, y
 
 
 def as_numpy(x: Expr, span: Span) -> Expr:
@@ -265,18 +274,6 @@ def as_numpy(x: Expr, span: Span) -> Expr:
     return _as_class(x, _NP_DEFAULT[cls], span)
 
 
-def _ufunc_compare(op: CompareOp, x: Expr, y: Expr, span: Span) -> Expr:
-    def build(a: Expr, b: Expr) -> Expr:
-        rules = {
-            (c, d): opsem.compare(op, c, d) for c in type_of(a).classes for d in type_of(b).classes
-        }
-        rule = agree(rules, f"`{op}`", span, comparison=True)
-        left, right = convert(a, rule, rule.left, span), convert(b, rule, rule.right, span)
-        return Compare(op, left, right, span, scalar("bool_"))
-
-    return _numpy_operands(build, x, y, span)
-
-
 def _ufunc_1(expr: Call, name: str, x: Expr) -> Expr:
     x = as_numpy(x, expr.span)
     have = type_of(x)
@@ -287,8 +284,8 @@ def _ufunc_1(expr: Call, name: str, x: Expr) -> Expr:
         return _absolute(expr, x)
     if name == "logical_not":
         return _as_class(Unary("not", truth(x), NO_CHECKS, expr.span, BOOL), "bool_", expr.span)
-    if name in ("negative", "positive", "invert"):
-        return _ufunc_unary(expr, name, x, cls)
+    if name in _UFUNC_UNARY:
+        return unary(_UFUNC_UNARY[name], x, expr.span)
     if name == "square":
         return binary("*", x, x, expr.span) if cls != "bool_" else _refuse(expr, cls)
     if name in ("real", "imag", "conjugate"):
@@ -318,31 +315,26 @@ def float_loop(rep: Rep) -> Rep | None:
     return Rep.F32 if rep is Rep.F32 or rep.bits == 16 else Rep.F64
 
 
-def _ufunc_unary(expr: Call, name: str, x: Expr, cls: str) -> Expr:
-    op = {"negative": "-", "positive": "+", "invert": "~"}[name]
-    rule = agree({(cls, ""): opsem.unary(op, cls)}, f"`{op}`", expr.span)  # type: ignore[arg-type]
-    return Unary(op, x, rule.checks, expr.span, scalar(rule.result))  # type: ignore[arg-type]
+def float_loop_2(a: str, b: str) -> Rep | None:
+    """`float_loop` for two operands: each is cast on its own to the first loop that holds both (NEP 50)."""
+    if is_weak(a) or is_weak(b):
+        weak, strong = (a, b) if is_weak(a) else (b, a)
+        return float_loop(REP_OF_CLASS[strong]) if weak == "int" else REP_OF_CLASS[promote(a, b)]
+    loops = {float_loop(REP_OF_CLASS[c]) for c in (a, b)}
+    return Rep.F64 if Rep.F64 in loops else Rep.F32 if Rep.F32 in loops else None
 
 
-def _ufunc_same(expr: Call, x: Expr, y: Expr, floats_only: bool, integers_become_float: bool = False) -> Expr:
-    """A two-argument ufunc whose loops take and give one dtype, the common one."""
+def _common_loop(expr: Call, x: Expr, y: Expr, loop: Callable[[str, str], Rep | None]) -> Expr:
+    """A two-argument ufunc whose loops take and give one dtype: that of `loop` for the operands' classes."""
     _need_real(expr, (x, y))
-
-    def build(a: Expr, b: Expr) -> Expr:
-        classes = {promote(c, d) for c in type_of(a).classes for d in type_of(b).classes}
-        if len(classes) != 1 or any(is_python(c) for c in classes):
-            raise _unknown(expr, "values of changing type")
-        rep = REP_OF_CLASS[classes.pop()]
-        if floats_only and not rep.is_float:
-            loop = float_loop(rep) if integers_become_float else None
-            if loop is None:
-                raise _unknown(expr, f"{NP_CLASS_OF_REP[rep]} arguments")
-            rep = loop
-        cls = NP_CLASS_OF_REP[rep]
-        args = tuple(_weak(arg, rep, cls, expr.span) for arg in (a, b))
-        return replace(expr, args=args, type=scalar(cls))
-
-    return _numpy_operands(build, x, y, expr.span)
+    reps = {loop(a, b) for a in type_of(x).classes for b in type_of(y).classes}
+    rep = reps.pop()
+    if reps:
+        raise _unknown(expr, "values of changing type")
+    if rep is None:
+        raise _unknown(expr, f"{type_of(x)} and {type_of(y)} arguments")
+    cls = NP_CLASS_OF_REP[rep]
+    return replace(expr, args=tuple(_weak(arg, rep, cls, expr.span) for arg in (x, y)), type=scalar(cls))
 
 
 def _weak(x: Expr, rep: Rep, cls: str, span: Span) -> Expr:

@@ -19,9 +19,9 @@ from dataclasses import dataclass, field, replace
 from alpyna_hook.analysis.calltypes import narrow
 from alpyna_hook.analysis.classtags import TagScope, tag_of
 from alpyna_hook.analysis.exprtypes import (
-    Conflict, Scope, Slot, Unsupported, checked, infer_access, infer_expr, infer_index, infer_test, reject, truth, unstable,
-    version,
+    Scope, Slot, checked, infer_access, infer_expr, infer_index, infer_test, version,
 )  # fmt: skip
+from alpyna_hook.analysis.operations import Conflict, Unsupported, reject, truth, unstable
 from alpyna_hook.analysis.tidy import finish
 from alpyna_hook.analysis.unions import hold, join, type_of
 from alpyna_hook.errors import InternalError, Rejection

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from alpyna_hook.analysis.classtags import TagScope
-from alpyna_hook.analysis.exprtypes import Conflict, Slot, unstable, version
+from alpyna_hook.analysis.exprtypes import Slot, version
+from alpyna_hook.analysis.operations import Conflict, reject, unstable
 from alpyna_hook.analysis.unions import can_hold, cast, type_of
 from alpyna_hook.ir.nodes import (
     Assign, Cast, Const, Expr, If, Loop, Nest, Stmt, Var, While, blocks_of, map_body, rewrite_expr, walk_exprs,
@@ -29,6 +30,7 @@ def finish(
     kept |= {tags.name(n) for n in tags.encoding}
     body = map_body(body, lambda e: rewrite_expr(e, fold_cast))
     body = _drop_dead(_enter(body, entry, exits, kept), kept)
+    _reject_wide_ints(body)
     body = _rename(body, _final_names(body, entry, exits))
     types = {**dict(entry), **_types_of(body, entry)}
     types |= {name: t for name, t in exits.items() if t is not None}
@@ -37,6 +39,13 @@ def finish(
         for out in nest.live_outs
     )
     return replace(nest, body=body, live_outs=outs, types=tuple(sorted(types.items(), key=lambda kv: kv[0])))
+
+
+def _reject_wide_ints(body: tuple[Stmt, ...]) -> None:
+    for expr in walk_exprs(body):
+        if isinstance(expr, Const) and isinstance(expr.value, int) and type_of(expr).rep is Rep.I64:
+            if not -(2**63) <= expr.value < 2**63:
+                raise reject("int-too-large", "an integer constant does not fit 64 bits", "this constant", expr.span)
 
 
 def _enter(
@@ -84,6 +93,9 @@ def fold_cast(expr: Expr) -> Expr:
         return expr
     have = type_of(expr)
     value = _converted(expr.operand.value, have.rep, "exact53" in expr.checks)
+    if value is None and have.rep is Rep.F32:
+        # the C compiler would fold the overflow and raise no flag at run time: make it a fault
+        return replace(expr, checks=expr.checks | {"exact53"})
     return expr if value is None else Const(value, expr.span, have)
 
 
@@ -108,7 +120,7 @@ def _rounded(value: float, rep: Rep) -> float | None:
     if rep in (Rep.F64, Rep.C128):
         return value
     try:
-        return float(struct.unpack("f", struct.pack("f", value))[0])
+        return float(struct.unpack("<f", struct.pack("<f", value))[0])
     except OverflowError:
         return None
 

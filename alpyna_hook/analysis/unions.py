@@ -67,7 +67,7 @@ def _cast(expr: Expr, rep: Rep, checks: frozenset[Check], classes: frozenset[str
         return expr
     step = _way(source, rep, checks)
     if step is not None:
-        expr = _cast(expr, step, checks, classes, span)
+        expr = _cast(expr, step, checks, _labels(classes, step), span)
         return _cast(expr, rep, checks, classes, span)
     kept = frozenset(c for c in checks if can_fail(c, source, rep))
     return Cast(expr, kept, span, ScalarType(rep, classes))
@@ -85,9 +85,12 @@ def _way(source: Rep, target: Rep, checks: frozenset[Check]) -> Rep | None:
 
 def operand(expr: Expr, rep: Rep, checks: frozenset[Check], span: Span) -> Expr:
     """`expr` as the operand of an operation carried out in `rep`. Python classes are kept: class tags ask for them."""
-    own = NP_CLASS_OF_REP[rep]
-    classes = frozenset(c if is_python(c) and c != "complex" else own for c in type_of(expr).classes)
-    return _cast(expr, rep, checks, classes, span)
+    return _cast(expr, rep, checks, _labels(type_of(expr).classes, rep), span)
+
+
+def _labels(classes: frozenset[str], rep: Rep) -> frozenset[str]:
+    """Classes as a conversion to `rep` leaves them: Python's are kept, NumPy's become that of `rep`."""
+    return frozenset(c if is_python(c) and c != "complex" else NP_CLASS_OF_REP[rep] for c in classes)
 
 
 def int_constant(expr: Expr) -> int | None:

@@ -1,0 +1,186 @@
+"""Operations on typed operands: one machine operation for all classes the operands may have.
+
+In: typed expressions in their own representations.  Out: a typed expression with the casts and checks that
+Python's meaning asks for.  Where an operand may have several classes, the rules (`opsem`) of all combinations
+must come down to one machine operation; their checks are united.  `Unsupported` is raised where they do not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from alpyna_hook.analysis import opsem
+from alpyna_hook.analysis.opsem import NO_CHECKS, Operand, Refusal, Rule
+from alpyna_hook.analysis.promotion import is_python
+from alpyna_hook.analysis.unions import int_constant, join, operand, type_of
+from alpyna_hook.errors import Rejection
+from alpyna_hook.ir.nodes import Binary, BinaryOp, Call, Check, Compare, CompareOp, Const, Expr, Unary, UnaryOp
+from alpyna_hook.ir.types import BOOL, Rep, ScalarType
+from alpyna_hook.source import Span
+
+
+class Unsupported(Exception):
+    """Carries a `Rejection` out of the depths of an expression to `infer`, which returns it."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection.title)
+        self.rejection = rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """What a name is where incompatible types meet: an error only if it is read."""
+
+    left: ScalarType
+    right: ScalarType
+
+
+def reject(code: str, title: str, label: str, span: Span, help: str = "") -> Unsupported:
+    """The exception to raise for a construct that cannot be typed."""
+    return Unsupported(Rejection(code, title, label, span, help))
+
+
+def unstable(name: str, conflict: Conflict, span: Span) -> Unsupported:
+    """The rejection for a scalar that has incompatible types on different paths."""
+    names = " or ".join(sorted({*conflict.left.classes, *conflict.right.classes}))
+    return reject(
+        "type-unstable", f"`{name}` has a different type on different paths", names, span,
+        "give it one type, for instance by converting explicitly",
+    )  # fmt: skip
+
+
+def truth(expr: Expr) -> Expr:
+    """The truth of a typed scalar: itself if it is a bool, else `expr != 0`."""
+    have = type_of(expr)
+    if have.rep is Rep.BOOL:
+        return expr
+    zero = Const(_zero(have.rep), expr.span, ScalarType(have.rep, have.classes))
+    return Compare("!=", expr, zero, expr.span, BOOL)
+
+
+def _zero(rep: Rep) -> int | float | complex:
+    return 0 if rep.is_int else 0.0 if rep.is_float else 0j
+
+
+def unary(op: UnaryOp, x: Expr, span: Span) -> Expr:
+    """`-x`, `+x`, `~x` of a typed operand."""
+    rules: Rules = {(c, ""): opsem.unary(op, c) for c in type_of(x).classes}
+    rule = agree(rules, f"`{op}`", span)
+    return Unary(op, convert(x, rule, rule.left, span), rule.checks, span, result_type(rules, rule.rep))
+
+
+def binary(op: BinaryOp, x: Expr, y: Expr, span: Span) -> Expr:
+    """`x op y` of typed operands, still in their own representations."""
+    exponent = int_constant(y)
+    rules: Rules = {
+        (a, b): opsem.binary(op, a, b, exponent) for a in type_of(x).classes for b in type_of(y).classes
+    }
+    rule = agree(rules, f"`{op}`", span)
+    checks = rule.checks
+    if exponent is not None and _count_is_safe(op, exponent, rule.rep):
+        checks -= {"negative"}
+    left, right = convert(x, rule, rule.left, span), convert(y, rule, rule.right, span)
+    kind = result_type(rules, rule.rep)
+    if rule.op == "np.power":
+        return Call("np.power", (left, right), NO_CHECKS, span, kind)
+    return Binary(rule.op or op, left, right, checks, span, kind)
+
+
+def _count_is_safe(op: BinaryOp, count: int, rep: Rep) -> bool:
+    return count >= 0 if op == "**" else op in ("<<", ">>") and 0 <= count < rep.bits
+
+
+def comparison(op: CompareOp, x: Expr, y: Expr, span: Span) -> Expr:
+    """`x op y` as a truth value."""
+    rules: Rules = {(a, b): opsem.compare(op, a, b) for a in type_of(x).classes for b in type_of(y).classes}
+    rule = agree(rules, f"`{op}`", span, exact_compare=True)
+    left, right = convert(x, rule, rule.left, span), convert(y, rule, rule.right, span)
+    return Compare(op, left, right, span, result_type(rules, Rep.BOOL))
+
+
+def unite(x: Expr, y: Expr, span: Span) -> ScalarType:
+    """The type of an expression that yields one of two values."""
+    union = join(type_of(x), type_of(y))
+    if union is None:
+        raise unstable("this value", Conflict(type_of(x), type_of(y)), span)
+    return union
+
+
+Rules: TypeAlias = dict[tuple[str, str], opsem.Verdict]
+
+
+def agree(rules: Rules, what: str, span: Span, exact_compare: bool = False) -> Rule:
+    """The one machine operation that all class combinations of an operation come down to."""
+    accepted = [r for r in rules.values() if isinstance(r, Rule)]
+    for pair, verdict in rules.items():
+        if isinstance(verdict, Refusal):
+            label = " and ".join(filter(None, pair))
+            raise reject("operation-unsupported", f"cannot compile: {verdict.why}", label, span)
+    reps = {r.rep for r in accepted}
+    if len(reps) > 1:
+        accepted = _reconcile(accepted, exact_compare)
+    vias = {via for r in accepted for side in (r.left, r.right) if (via := side.via)}
+    if not accepted or len({r.op for r in accepted}) > 1 or len(vias) > 1:
+        names = ", ".join(sorted({c for pair in rules for c in pair if c}))
+        raise reject(
+            "type-unstable", f"{what} means different machine operations on different paths", names, span,
+            "give the operands one type, for instance by starting from 0.0 instead of 0",
+        )  # fmt: skip
+    first = accepted[0]
+    checks: frozenset[Check] = frozenset().union(*(r.checks for r in accepted))
+    left, right = _operand([r.left for r in accepted]), _operand([r.right for r in accepted])
+    return Rule(first.result, first.rep, checks, left, right, first.op)
+
+
+def _operand(ways: list[Operand]) -> Operand:
+    vias = {w.via for w in ways if w.via is not None}
+    checks: frozenset[Check] = frozenset().union(*(w.checks for w in ways))
+    return Operand(vias.pop() if vias else None, checks)
+
+
+def _reconcile(rules: list[Rule], exact_compare: bool) -> list[Rule]:
+    """Rules carried out in different representations, brought to one where that gives equal values or a fault.
+
+    Python-int arithmetic is narrowed to the NumPy integer type it is mixed with: what does not fit is a fault.
+    Comparisons of exactly converted values agree in every representation.  Empty if there is no such way.
+    """
+    exact = frozenset[Check](("range", "exact53"))
+    narrow = {r.rep for r in rules if not is_python(r.result)}
+    if exact_compare:
+        reps = {r.rep for r in rules}
+        floats, ints = [r for r in reps if r.is_float], [r for r in reps if r not in (Rep.I64, Rep.BOOL)]
+        targets = floats or ints or [Rep.I64]
+        if len(targets) > 1:
+            return []
+        return [
+            replace(r, rep=targets[0], left=replace(r.left, checks=exact), right=replace(r.right, checks=exact))
+            for r in rules
+        ]
+    if len(narrow) != 1:
+        return []
+    target = narrow.pop()
+    if not target.is_int or any(is_python(r.result) and r.result != "int" for r in rules):
+        return []
+    fits = Operand(checks=frozenset(("range",)))
+    return [
+        r if r.rep is target
+        else replace(r, rep=target, checks=r.checks | {"overflow"}, left=fits, right=fits)
+        for r in rules
+    ]  # fmt: skip
+
+
+def convert(expr: Expr, rule: Rule, way: Operand, span: Span) -> Expr:
+    """`expr` in the representation `rule` computes in."""
+    have = type_of(expr)
+    if have.rep is rule.rep:
+        return expr
+    if way.via is not None:
+        expr = operand(expr, way.via, way.checks, span)
+    return operand(expr, rule.rep, way.checks, span)
+
+
+def result_type(rules: Rules, rep: Rep) -> ScalarType:
+    """The type of an operation's result, held in `rep`."""
+    classes = frozenset(r.result for r in rules.values() if isinstance(r, Rule))
+    return ScalarType(rep, classes)
