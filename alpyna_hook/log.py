@@ -39,6 +39,9 @@ def error(message: str) -> None:
 def bug(where: str, exception: BaseException) -> None:
     """Note an exception of Alpyna's own, met while doing `where`; with ALPYNA_LOG=debug it is raised again."""
     if settings.current().log == "debug":
+        import traceback
+
+        settings.complain("".join(traceback.format_exception(exception)).rstrip())
         raise exception
     text = str(exception).partition("\n")[0]
     _say("warning", f"internal error {where}: {type(exception).__name__}: {text} (the program is not affected)")

@@ -23,6 +23,7 @@ class Scope:
     """What expressions are rendered in: names, types, and what rendering finds to be needed.
 
     names    IR name -> C name (arrays, scalars, counters); a parallel region may override some
+    copies   arrays of which a parallel region uses a copy of its own -> C name of the copy
     lanes    scalars expanded over the lanes of a strip -> the lane index they are read with
     helpers  collects the helper functions used; ufuncs the NumPy loops, in order of first use
     """
@@ -30,6 +31,7 @@ class Scope:
     names: dict[str, str]
     types: dict[str, Type]
     dialect: Dialect
+    copies: dict[str, str] = field(default_factory=dict)
     helpers: dict[str, None] = field(default_factory=dict)
     ufuncs: dict[tuple[str, Rep], str] = field(default_factory=dict)
     lanes: dict[str, str] = field(default_factory=dict)
@@ -142,10 +144,11 @@ def typed_const(expr: Expr, scope: Scope, level: int) -> str:
 def element(array: str, index: tuple[Expr, ...], modes: tuple[Mode, ...], scope: Scope) -> str:
     """`array[index]` as an lvalue."""
     name, kind = scope.names[array], scope.array(array)
+    base = scope.copies.get(array, name)
     subs = [_subscript(name, axis, i, m, scope) for axis, (i, m) in enumerate(zip(index, modes, strict=True))]
     if kind.layout == "S":
         terms = [f"{_factor(text, level)} * {name}_s{axis}" for axis, (text, level) in enumerate(subs)]
-        return f"{name}[{' + '.join(terms)}]"
+        return f"{base}[{' + '.join(terms)}]"
     order = range(kind.ndim) if kind.layout == "C" else range(kind.ndim - 1, -1, -1)
     offset, level = "", _ATOM
     for axis in order:
@@ -155,7 +158,7 @@ def element(array: str, index: tuple[Expr, ...], modes: tuple[Mode, ...], scope:
             continue
         right = text if own >= _ADD and not text.startswith("-") else f"({text})"
         offset, level = f"{_factor(offset, level)} * {name}_n{axis} + {right}", _ADD
-    return f"{name}[{offset}]"
+    return f"{base}[{offset}]"
 
 
 def _factor(text: str, level: int) -> str:

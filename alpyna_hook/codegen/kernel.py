@@ -17,20 +17,22 @@ import re
 from collections.abc import Mapping
 
 from alpyna_hook.codegen.dialect import FP_STATUS, UFUNC, WIDE, C, Dialect
-from alpyna_hook.codegen.expr import Scope
+from alpyna_hook.codegen.expr import Scope, render
 from alpyna_hook.codegen.helpers import CTYPE, text_of
 from alpyna_hook.codegen.names import c_names
 from alpyna_hook.codegen.stmt import Body, block, own_names
 from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.affine import PAll, PAny, PCompare, PFinite, Predicate, QBinary, QConst, QDim, QParam, QStride, Quantity
-from alpyna_hook.ir.nodes import LiveIn, Loop, Nest, walk_stmts
+from alpyna_hook.ir.nodes import Const, LiveIn, Loop, Nest, While, walk_stmts
 from alpyna_hook.ir.plan import KernelOut, KernelParam, KernelSource, Plan
 from alpyna_hook.ir.types import ArrayType, ObjectType, Rep, ScalarType, Type
 
 PRECONDITION_FAILED, FAULT = 1, 2
 FP_INVALID, FP_DIVIDE, FP_OVERFLOW, FP_UNDERFLOW = 1, 4, 8, 16
-NOT_REPRESENTABLE = -1  # out[0].i with return code 1: an int live-in does not fit the double that holds it
+# out[0].i with return code 1, where it is no precondition's number:
+NOT_REPRESENTABLE = -1  # an int live-in does not fit the double that holds it
+NO_TRIP = -2  # the outermost loop makes no trip, so that names keep the values (and types) they had
 
 
 def render_kernel(plan: Plan, entry_types: Mapping[str, Type], lines: tuple[str, ...], dialect: Dialect = C) -> KernelSource:
@@ -53,7 +55,8 @@ def render_kernel(plan: Plan, entry_types: Mapping[str, Type], lines: tuple[str,
     w = Writer()
     w.line(dialect.kernel_head)
     with w.block(""):
-        used = "\n".join([*declarations, *body, *conditions])
+        empty = no_trip(nest, scope)
+        used = "\n".join([*declarations, *body, *conditions, empty])
         _read_params(params, nest, entry_types, scope, plan, used, w)
         for number, condition in enumerate(conditions):
             with w.block(f"if (!({condition}))"):
@@ -63,6 +66,10 @@ def render_kernel(plan: Plan, entry_types: Mapping[str, Type], lines: tuple[str,
         if plan.watch_fp:
             w.line("int64_t fp = 0;")
             w.line("alp_fp_clear();")
+        if empty:
+            with w.block(f"if ({empty})"):
+                w.line(f"out[0].i = {NO_TRIP};")
+                w.line(f"return {PRECONDITION_FAILED};")
         w.raw(declarations)
         w.line()
         w.raw(body)
@@ -94,6 +101,21 @@ def _body(
     writer.indent()
     block(nest.body, Body(plan, scope, writer, lines, declared=outer | live, flags=flags))
     return writer.take(), declare.take()
+
+
+def no_trip(nest: Nest, scope: Scope) -> str:
+    """C condition under which the outermost loop makes no trip; empty if that does not matter."""
+    if not any(out.definite for out in nest.live_outs):
+        return ""
+    for stmt in nest.body:
+        if isinstance(stmt, While):
+            return f"!({render(stmt.test, scope)})"
+        if isinstance(stmt, Loop):
+            start, stop, step = (render(e, scope) for e in (stmt.start, stmt.stop, stmt.step))
+            if not isinstance(stmt.step, Const):
+                return scope.call("alp_trips", start, stop, step, fault=True) + " == 0"
+            return f"({start}) {'>=' if stmt.step.value > 0 else '<='} ({stop})"  # type: ignore[operator]
+    return ""
 
 
 def _params(nest: Nest, scope: Scope, plan: Plan) -> tuple[KernelParam, ...]:

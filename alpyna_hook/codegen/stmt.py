@@ -276,7 +276,7 @@ def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
     names = dict(ctx.scope.names)
     inner = replace(ctx, parallel=True, flags={}, at={}, key=head.key, declared=set(ctx.declared))
     own = {n: f"{names[n]}_own" for n in loop_plan.conditional}
-    own |= {a: f"{names[a]}_own" for a, _ in loop_plan.array_reductions}
+    ctx.scope.copies = {a: f"{names[a]}_own" for a, _ in loop_plan.array_reductions}
     inner.at = {n: f"{names[n]}_at" for n in loop_plan.conditional}
     outer_faults, ctx.scope.faults = ctx.scope.faults, False
     ctx.scope.names = {**names, **own}
@@ -294,7 +294,7 @@ def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
         if region:
             inner.writer.dedent("")
     faulty, ctx.scope.faults = ctx.scope.faults, ctx.scope.faults or outer_faults
-    ctx.scope.names = names
+    ctx.scope.names, ctx.scope.copies = names, {}
     clauses = _clauses(loop_plan, faulty, ctx)
     if not region:
         ctx.writer.line(f"#pragma omp parallel for num_threads(threads){clauses}")
