@@ -57,7 +57,7 @@ class RunResult:
 
 
 def find(named: str | None, cache: Cache, timeout: float) -> Toolchain | str:
-    """The first compiler that works: the one named, else gcc, clang, cc, the `ziglang` package; or why there is none."""
+    """The first compiler that works: the one named, else gcc, clang, cc, the package `ziglang`; or why not."""
     if named:
         command = _command_of(named)
         if command is None:

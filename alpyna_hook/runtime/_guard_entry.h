@@ -91,10 +91,11 @@ parse_const_check(Param *p, PyObject *check)
     if (overflow > 0) {
         p->constant.u = PyLong_AsUnsignedLongLong(value);
     }
-    else if (overflow < 0) {
+    if (overflow < 0 || PyErr_Occurred()) {
+        PyErr_Clear();
         return fail("const check: beyond 64 bits");
     }
-    return PyErr_Occurred() ? -1 : 1;
+    return 1;
 }
 
 /* Fills kind and details of `p`; the number of slots it takes, or -1. */

@@ -26,7 +26,7 @@ from alpyna_hook import log
 LIMIT: Final = 512 << 20  # bytes
 _FORMAT: Final = "v1"
 _MAGIC: Final = b"alpyna1\n"
-_DIGEST: Final = 32
+_HEAD: Final = len(_MAGIC) + 32  # bytes: the magic and a SHA-256
 _TOUCH_AFTER: Final = 3600.0  # seconds: how stale a last-use time may be before a hit renews it
 _STALE: Final = 86400.0  # seconds after which another process's unfinished write is litter
 _CHECK_EVERY: Final = 64  # stores between two looks at the total size
@@ -65,7 +65,7 @@ class DiskCache:
 
     @property
     def folder(self) -> str:
-        """Where entries lie: the wanted folder if it is safe, else a private temporary one; "" if neither can be had."""
+        """Where entries lie: the wanted folder if it is safe, else a private temporary one; "" if there is neither."""
         if self._folder is None:
             self._folder = _usable(self._wanted)
         return self._folder
@@ -144,9 +144,8 @@ class DiskCache:
                 data = file.read()
         except OSError:
             return None
-        start = len(_MAGIC) + _DIGEST
-        content = data[start:]
-        if not data.startswith(_MAGIC) or hashlib.sha256(content).digest() != data[len(_MAGIC) : start]:
+        head, content = data[:_HEAD], data[_HEAD:]
+        if head != _MAGIC + hashlib.sha256(content).digest():
             log.debug(f"cache: {path} is damaged and removed")
             self._remove(name)
             return None

@@ -6,9 +6,10 @@ Out: `Entry.match(args)` -> the packed input slots or None; `OutSpec.value(out)`
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from alpyna_hook.runtime import guard_values as values
 from alpyna_hook.runtime.guard_values import DOUBLE, FLOAT, INT, UINT, UNSET, Call
@@ -23,107 +24,162 @@ _PLAIN_SLOTS: Final = {"int": 1, "float": 1, "bool": 1, "complex": 2}
 _OUT_SLOTS: Final = {**_PLAIN_SLOTS, "int_from_double": 1}
 
 
+# Reads one value into the packed slots from a byte offset on; False if it is not what the check asks for.
+Loader: TypeAlias = Callable[[Any, bytearray, int], bool]
+
+
 @dataclass(frozen=True)
 class Param:
-    """One checked param: where its value comes from, what it must be, its first input slot."""
+    """One checked param: where its value comes from, what it must be, its first input slot, how it is read."""
 
     index: int
     path: tuple[str, ...]
     check: tuple[Any, ...]
     slot: int
-
-    @property
-    def slots(self) -> int:
-        """How many input slots it takes."""
-        match self.check:
-            case ("is", _):
-                return 0
-            case ("array", _, int(ndim), _, _):
-                return 1 + 2 * ndim
-            case ("np", int(typenum)):
-                return _slots_of_type(typenum)
-            case (str(kind),) if kind in _PLAIN_SLOTS:
-                return _PLAIN_SLOTS[kind]
-            case _:
-                return 1
+    slots: int
+    loader: Loader
 
     def load(self, args: tuple[Any, ...], call: Call) -> bool:
         """Reads and checks the value, fills its slots; False if it does not match."""
-        if self.check[0] == "const":
-            constant = self.check[1]
-            (INT if values.fits_int64(constant) else UINT).pack_into(call.slots, 8 * self.slot, constant)
-            call.values.append(None)
-            return True
-        if self.index >= len(args):
+        if self.index < 0:
+            value = None
+        elif self.index >= len(args):
             return False
-        value = values.follow(args[self.index], self.path)
+        else:
+            value = args[self.index]
+            if self.path:
+                value = values.follow(value, self.path)
+                if value is UNSET:
+                    return False
         call.values.append(value)
-        return value is not UNSET and _load(self.check, value, call.slots, 8 * self.slot)
+        return self.loader(value, call.slots, 8 * self.slot)
 
 
-def _load(check: tuple[Any, ...], value: Any, slots: bytearray, at: int) -> bool:
+def _loader(check: tuple[Any, ...]) -> tuple[int, Loader]:
+    """(slots, loader) for a check. Raises ValueError for what the C extension refuses."""
     match check:
         case ("is", expected):
-            return value is expected
-        case ("int",):
-            if type(value) is not int or not values.fits_int64(value):
-                return False
-            INT.pack_into(slots, at, value)
-        case ("float",):
-            if type(value) is not float:
-                return False
-            DOUBLE.pack_into(slots, at, value)
-        case ("bool",):
-            if type(value) is not bool:
-                return False
-            INT.pack_into(slots, at, value)
-        case ("complex",):
-            if type(value) is not complex:
-                return False
-            DOUBLE.pack_into(slots, at, value.real)
-            DOUBLE.pack_into(slots, at + 8, value.imag)
+            return 0, lambda value, slots, at: value is expected
+        case ("int" | "float" | "bool" | "complex" as kind,):
+            return _PLAIN_SLOTS[kind], {
+                "int": _load_int, "float": _load_float, "bool": _load_bool, "complex": _load_complex
+            }[kind]  # fmt: skip
+        case ("const", int(value)):
+            return 1, _const_loader(value)
         case ("np", int(typenum)):
-            return type(value) is values.scalar_types()[typenum] and _load_numpy(value, slots, at)
+            if typenum not in values.scalar_types():
+                raise ValueError("np check: unsupported type number")
+            return _slots_of_type(typenum), _numpy_loader(values.scalar_types()[typenum])
         case ("array", int(typenum), int(ndim), str(layout), writeable):
-            return _load_array(typenum, ndim, layout, bool(writeable), value, slots, at)
+            if typenum not in values.scalar_types():
+                raise ValueError("array check: unsupported type number")
+            if not 0 <= ndim <= values.MAX_NDIM:
+                raise ValueError("array check: bad ndim")
+            if layout not in ("C", "F", "S"):
+                raise ValueError("array check: layout must be 'C', 'F' or 'S'")
+            return 1 + 2 * ndim, _array_loader(typenum, ndim, layout, bool(writeable))
+    raise ValueError("unknown check")
+
+
+def _load_int(value: Any, slots: bytearray, at: int) -> bool:
+    if type(value) is not int or not values.fits_int64(value):
+        return False
+    INT.pack_into(slots, at, value)
     return True
 
 
-def _load_numpy(value: Any, slots: bytearray, at: int) -> bool:
-    match value.dtype.kind:
-        case "b" | "i":
-            INT.pack_into(slots, at, int(value))
-        case "u":
-            UINT.pack_into(slots, at, int(value))
-        case "f":
-            (FLOAT if value.dtype.itemsize == 4 else DOUBLE).pack_into(slots, at, value)
-        case _:
-            pack = FLOAT if value.dtype.itemsize == 8 else DOUBLE
+def _load_float(value: Any, slots: bytearray, at: int) -> bool:
+    if type(value) is not float:
+        return False
+    DOUBLE.pack_into(slots, at, value)
+    return True
+
+
+def _load_bool(value: Any, slots: bytearray, at: int) -> bool:
+    if type(value) is not bool:
+        return False
+    INT.pack_into(slots, at, value)
+    return True
+
+
+def _load_complex(value: Any, slots: bytearray, at: int) -> bool:
+    if type(value) is not complex:
+        return False
+    DOUBLE.pack_into(slots, at, value.real)
+    DOUBLE.pack_into(slots, at + 8, value.imag)
+    return True
+
+
+def _const_loader(constant: int) -> Loader:
+    if not -(2**63) <= constant < 2**64:
+        raise ValueError("const check: beyond 64 bits")
+    pack = (INT if constant < 2**63 else UINT).pack_into
+
+    def load(value: Any, slots: bytearray, at: int) -> bool:
+        pack(slots, at, constant)
+        return True
+
+    return load
+
+
+def _numpy_loader(cls: Any) -> Loader:
+    def load(value: Any, slots: bytearray, at: int) -> bool:
+        if type(value) is not cls:
+            return False
+        kind, size = value.dtype.kind, value.dtype.itemsize
+        if kind == "c":
+            pack = FLOAT if size == 8 else DOUBLE
             pack.pack_into(slots, at, value.real)
             pack.pack_into(slots, at + 8, value.imag)
-    return True
+        elif kind == "f":
+            (FLOAT if size == 4 else DOUBLE).pack_into(slots, at, value)
+        else:
+            (UINT if kind == "u" else INT).pack_into(slots, at, int(value))
+        return True
+
+    return load
 
 
-def _load_array(
-    typenum: int, ndim: int, layout: str, writeable: bool, value: Any, slots: bytearray, at: int
-) -> bool:
-    if not values.is_array(value) or value.dtype.num != typenum or value.ndim != ndim:
-        return False
-    if values.array_obstacle(value) or (writeable and not value.flags.writeable):
-        return False
-    if layout != "S" and values.layout_of(value) != layout:
-        return False
-    strides = [stride // value.itemsize for stride in value.strides]
+def _array_loader(typenum: int, ndim: int, layout: str, writeable: bool) -> Loader:
+    import numpy as np
+
+    ndarray = np.ndarray
+    record = struct.Struct(f"=Q{2 * ndim}q")
+
+    def load(array: Any, slots: bytearray, at: int) -> bool:
+        if type(array) is not ndarray or array.ndim != ndim or array.dtype.num != typenum:
+            return False
+        flags = array.flags
+        if not flags.aligned or (writeable and not flags.writeable) or not array.dtype.isnative:
+            return False
+        if layout != "S" and layout != ("C" if flags.c_contiguous else "F" if flags.f_contiguous else "S"):
+            return False
+        strides = _element_strides(array.shape, array.strides, array.itemsize, layout)
+        if strides is None:
+            return False
+        record.pack_into(slots, at, array.__array_interface__["data"][0], *array.shape, *strides)
+        return True
+
+    return load
+
+
+def _element_strides(
+    shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int, layout: str
+) -> list[int] | None:
+    """Strides in elements; None if an axis has no elements or a stride is no multiple of the item size."""
+    if 0 in shape:
+        return None
+    if layout == "S":
+        if any(dim > 1 and stride % itemsize for dim, stride in zip(shape, strides)):
+            return None
+        return [stride // itemsize for stride in strides]
     # Strides of contiguous layouts are computed: NumPy leaves those of axes of one element undefined.
-    if layout != "S":
-        step = 1
-        for axis in range(ndim) if layout == "F" else reversed(range(ndim)):
-            strides[axis] = step
-            step *= value.shape[axis]
-    UINT.pack_into(slots, at, value.__array_interface__["data"][0])
-    for k, number in enumerate((*value.shape, *strides)):
-        INT.pack_into(slots, at + 8 + 8 * k, number)
-    return True
+    found = [1] * len(shape)
+    step = 1
+    for axis in range(len(shape)) if layout == "F" else reversed(range(len(shape))):
+        found[axis] = step
+        step *= shape[axis]
+    return found
 
 
 def _slots_of_type(typenum: int) -> int:
@@ -209,6 +265,7 @@ class Entry:
         self.time_always = time_always
         self.release_gil = release_gil
         self.data = data
+        self.function: Any = None  # the kernel as a ctypes function, made at the first call
         self.calls = self.faults = self.declines = self.total_ns = self.last_timed = 0
         self._parse()
 
@@ -217,7 +274,8 @@ class Entry:
         self.n_in = 1 + sum(param.slots for param in self.checked)
         if self.n_in > MAX_IN:
             raise ValueError("too many input slots")
-        for slot, *bounds in (*self.ranges, *self.values):
+        self.bounds = (*self.ranges, *((slot, value, value) for slot, value in self.values))
+        for slot, _, _ in self.bounds:
             if not 0 <= slot < self.n_in:
                 raise ValueError("range on a slot out of bounds")
         for pair in (*self.disjoint, *self.same):
@@ -236,16 +294,28 @@ class Entry:
         """Filled input slots and values if every param, range, value and alias condition holds."""
         call = Call(bytearray(8 * self.n_in), [])
         INT.pack_into(call.slots, 0, self.threads)
-        if not all(param.load(args, call) for param in self.checked):
-            return None
-        for slot, lo, hi in (*self.ranges, *((slot, value, value) for slot, value in self.values)):
+        for param in self.checked:
+            if not param.load(args, call):
+                return None
+        for slot, lo, hi in self.bounds:
             if not lo <= INT.unpack_from(call.slots, 8 * slot)[0] <= hi:
                 return None
         arrays = call.values
-        for a, b in self.disjoint:
-            if not values.views_disjoint(values.view(arrays[a]), values.view(arrays[b])):
+        if self.disjoint and not _all_disjoint(self.disjoint, arrays):
+            return None
+        for a, b in self.same:
+            if not values.is_same(arrays[a], arrays[b]):
                 return None
-        return call if all(values.is_same(arrays[a], arrays[b]) for a, b in self.same) else None
+        return call
+
+
+def _all_disjoint(pairs: tuple[tuple[int, int], ...], arrays: Sequence[Any]) -> bool:
+    spans = {param: values.span(arrays[param]) for pair in pairs for param in pair}
+    for a, b in pairs:
+        if spans[a][0] < spans[b][1] and spans[b][0] < spans[a][1]:
+            if not values.views_disjoint(values.view(arrays[a]), values.view(arrays[b])):
+                return False
+    return True
 
 
 def _parse_params(params: Sequence[tuple[int, tuple[str, ...], tuple[Any, ...]]]) -> tuple[Param, ...]:
@@ -254,38 +324,16 @@ def _parse_params(params: Sequence[tuple[int, tuple[str, ...], tuple[Any, ...]]]
     checked: list[Param] = []
     slot = 1
     for index, path, check in params:
-        _validate_check(check)
+        slots, loader = _loader(check)
         if index < 0 and check[0] != "const":
             raise ValueError("argument index out of range")
         if len(path) > MAX_PATH:
             raise ValueError("attribute path too long")
         if any(type(name) is not str for name in path):
             raise ValueError("attribute path must hold strings")
-        checked.append(Param(index, path, check, slot))
-        slot += checked[-1].slots
+        checked.append(Param(-1 if check[0] == "const" else index, path, check, slot, slots, loader))
+        slot += slots
     return tuple(checked)
-
-
-def _validate_check(check: tuple[Any, ...]) -> None:
-    """Raises ValueError for what the C extension refuses."""
-    match check:
-        case ("is", _) | ("int" | "float" | "bool" | "complex",):
-            return
-        case ("const", int(value)):
-            if not -(2**63) <= value < 2**64:
-                raise ValueError("const check: beyond 64 bits")
-        case ("np", int(typenum)):
-            if typenum not in values.scalar_types():
-                raise ValueError("np check: unsupported type number")
-        case ("array", int(typenum), int(ndim), str(layout), _):
-            if typenum not in values.scalar_types():
-                raise ValueError("array check: unsupported type number")
-            if not 0 <= ndim <= values.MAX_NDIM:
-                raise ValueError("array check: bad ndim")
-            if layout not in ("C", "F", "S"):
-                raise ValueError("array check: layout must be 'C', 'F' or 'S'")
-        case _:
-            raise ValueError("unknown check")
 
 
 def _check_out(spec: OutSpec) -> int:

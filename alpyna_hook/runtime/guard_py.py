@@ -65,7 +65,8 @@ class Site:
         """Puts `entry` first; the least recently matched of 32 makes room."""
         if type(entry) is not Entry:
             raise TypeError("install() takes an Entry")
-        del self._entries[MAX_ENTRIES - 1 :]
+        if len(self._entries) == MAX_ENTRIES:
+            self._entries.pop()
         self._entries.insert(0, entry)
 
     def remove(self, entry: Entry) -> bool:
@@ -107,7 +108,8 @@ class Site:
         try:
             return self.slow(args)
         except Exception as error:
-            return _swallow(self._key, error)
+            _swallow(self._key, error)
+            return None
 
     def _run(self, entry: Entry, call: guard_values.Call, args: tuple[Any, ...]) -> object:
         arrays = [call.values[param] for param in entry.journal]
@@ -131,22 +133,33 @@ class Site:
         try:
             return entry.failed(rc, guard_values.INT.unpack_from(out, 0)[0], args)
         except Exception as error:
-            return _swallow(self._key, error)
+            _swallow(self._key, error)
+            return None
 
 
 def _call_kernel(entry: Entry, slots: bytearray, out: bytearray) -> int:
-    import ctypes
-
-    prototype = ctypes.CFUNCTYPE if entry.release_gil else ctypes.PYFUNCTYPE
-    kernel = prototype(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)(entry.kernel)
+    if entry.function is None:
+        entry.function = _ctypes_function(entry.kernel, entry.release_gil)
     timed = entry.time_always or entry.calls % TIMING_PERIOD == 0
     weight = entry.calls + 1 - entry.last_timed  # this call stands for those since the last timed one
     entry.calls += 1
-    in_memory = (ctypes.c_char * len(slots)).from_buffer(slots)
-    out_memory = (ctypes.c_char * len(out)).from_buffer(out)
     start = time.perf_counter_ns()
-    rc = int(kernel(ctypes.addressof(in_memory), ctypes.addressof(out_memory)))
+    rc: int = entry.function(slots, out)
     if timed:
         entry.total_ns += (time.perf_counter_ns() - start) * weight
         entry.last_timed += weight
     return rc
+
+
+def _ctypes_function(address: int, release_gil: bool) -> Callable[[bytearray, bytearray], int]:
+    """The kernel at `address` as a function of input and output slots."""
+    import ctypes
+
+    prototype = ctypes.CFUNCTYPE if release_gil else ctypes.PYFUNCTYPE
+    kernel = prototype(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)(address)
+    byte, at = ctypes.c_char, ctypes.byref
+
+    def call(slots: bytearray, out: bytearray) -> int:
+        return int(kernel(at(byte.from_buffer(slots)), at(byte.from_buffer(out))))
+
+    return call

@@ -27,6 +27,7 @@ UINT: Final = struct.Struct("=Q")
 DOUBLE: Final = struct.Struct("=d")
 FLOAT: Final = struct.Struct("=f4x")
 MAX_NDIM: Final = 64
+_GETATTRIBUTE: Final = object.__dict__["__getattribute__"]
 
 # NumPy's names of the element types that kernels know; `dtype.num` is platform independent for these C types.
 _SUPPORTED: Final = (
@@ -116,7 +117,7 @@ def follow(value: Any, path: tuple[str, ...]) -> Any:
         if type(name) is not str:
             raise TypeError("attribute names must be strings")
         cls = type(value)
-        if cls.__getattribute__ is not object.__getattribute__ or _in_class(cls, "__getattr__") is not UNSET:
+        if _in_class(cls, "__getattribute__") is not _GETATTRIBUTE or _in_class(cls, "__getattr__") is not UNSET:
             return UNSET
         found = _in_class(cls, name)
         kind = type(found)
@@ -162,6 +163,15 @@ def view(array: Array) -> View:
         hi += max(0, (dim - 1) * stride)
         axes.append((dim, abs(stride)))
     return View(lo, hi, array.itemsize, tuple(axes))
+
+
+def span(array: Array) -> tuple[int, int]:
+    """First and one past the last byte of a non-empty array."""
+    if array.flags.forc:
+        start = array.__array_interface__["data"][0]
+        return start, start + array.nbytes
+    whole = view(array)
+    return whole.lo, whole.hi
 
 
 def views_disjoint(a: View, b: View) -> bool:
