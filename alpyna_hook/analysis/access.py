@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from alpyna_hook.ir.affine import Affine, QDim, QParam, Quantity, affine, pretty
 from alpyna_hook.ir.nodes import (
@@ -52,10 +53,10 @@ from alpyna_hook.source import Span
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """`form >= 0`, or `form == 0` with `equality`."""
+    """`form >= 0`, `form == 0` or `form != 0`."""
 
     form: Affine
-    equality: bool = False
+    op: Literal[">=", "==", "!="] = ">="
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,7 +430,7 @@ _NEGATED = {"<": ">=", "<=": ">", "==": "!=", "!=": "==", ">": "<=", ">=": "<"}
 
 
 def compare_constraints(op: str, left: Affine, right: Affine) -> list[Constraint]:
-    """`left op right` over the integers as constraints; "!=" gives none (not convex)."""
+    """`left op right` over the integers as constraints."""
     one = affine({}, 1)
     match op:
         case "<":
@@ -441,6 +442,8 @@ def compare_constraints(op: str, left: Affine, right: Affine) -> list[Constraint
         case ">=":
             return [Constraint(left - right)]
         case "==":
-            return [Constraint(left - right, equality=True)]
+            return [Constraint(left - right, "==")]
+        case "!=":
+            return [Constraint(left - right, "!=")]
         case _:
             return []

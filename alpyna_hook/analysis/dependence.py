@@ -316,7 +316,9 @@ class _Polyhedron:
                 if side == "src" or counter not in self.equal:
                     self.domain(side, self.question.nest.loops[counter])
             for guard in access.guards:
-                self.conjuncts.append(f"{self.text(side, guard.form)} {'=' if guard.equality else '>='} 0")
+                form = self.text(side, guard.form)
+                relation = {">=": ">= 0", "==": "= 0", "!=": "!= 0"}[guard.op]
+                self.conjuncts.append(f"{form} {relation}")
         for axis, (x, y) in enumerate(zip(self.src.index, self.dst.index)):
             if x is not None and y is not None:
                 self.conjuncts.append(self.same_element(axis, x, y))
@@ -422,7 +424,7 @@ def _complement(pairs: islpy.Set, parameters: Mapping[Quantity, str], question: 
         if part is None:
             return None
         parts.append(part)
-    whole = every(parts)
+    whole = every(sorted(parts, key=str))
     return whole if question.usable(whole) else None
 
 
@@ -441,13 +443,14 @@ def _avoids(piece: islpy.BasicSet, leaves: Sequence[Quantity], question: Questio
         else:
             option = negative(form)
             options += [] if isinstance(option, bool) else [option]
+    options.sort(key=lambda p: (len(str(p)), str(p)))  # isl's order varies from run to run
     usable = [p for p in options if question.usable(p)]
     if not usable:
         return None
     whole = some(options)
     if len(options) <= MAX_DISJUNCTS and whole not in question.banned:
         return whole
-    return min(usable, key=lambda p: len(str(p)))
+    return usable[0]
 
 
 # -- what code generation asks -------------------------------------------------------------------

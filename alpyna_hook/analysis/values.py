@@ -458,7 +458,7 @@ class Evaluator:
             return []
         forms = []
         for c in compare_constraints(op, left, right):
-            forms += [c.form, c.form.scale(-1)] if c.equality else [c.form]
+            forms += [c.form, c.form.scale(-1)] if c.op == "==" else [c.form]
         return forms
 
     def refine_signs(self, test: Expr, truth: bool) -> None:
