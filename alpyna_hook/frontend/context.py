@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Literal, NoReturn, TypeAlias, TypeGuard
 
 from alpyna_hook.errors import Rejection
-from alpyna_hook.frontend.flow import Flow, stored
+from alpyna_hook.frontend.flow import Flow
 from alpyna_hook.frontend.intrinsics import Intrinsic, lookup
 from alpyna_hook.frontend.scope import Scope, is_module, mangled, mentioned, resolve
+from alpyna_hook.frontend.syntax import walk
 from alpyna_hook.ir.nodes import LiveIn
 from alpyna_hook.source import Span
 
@@ -45,7 +46,7 @@ class Frame:
 class Context:
     """State of one nest's lowering.
 
-    assigned  names that a statement of the nest binds
+    assigned  names that a statement of the nest binds -> where (line, byte column)
     arrays    names ("a", "self.grid") subscripted in the nest -> number of subscripts, None if only their shape is read
     plain     loop variables nobody sees outside their loops: the IR counter stands for them
     counters  counters named so far
@@ -57,7 +58,7 @@ class Context:
     flow: Flow
     span: Callable[[ast.AST], Span]
     loop: LoopNode
-    assigned: frozenset[str]
+    assigned: dict[str, list[tuple[int, int]]]
     arrays: dict[str, int | None]
     taken: set[str]
     plain: frozenset[str] = frozenset()
@@ -72,20 +73,20 @@ class Context:
 
 def make_context(loop: LoopNode, scope: Scope, flow: Flow, span: Callable[[ast.AST], Span]) -> Context:
     """The context in which `loop`, an outermost loop of `scope`, is lowered."""
-    assigned: set[str] = set()
+    stores: dict[str, list[tuple[int, int]]] = {}
     taken: set[str] = set()
     arrays: dict[str, int | None] = {}
     inner: set[ast.AST] = set()
-    for node in ast.walk(loop):  # parents first, so the outermost subscript of a chain is met first
+    for node in walk(loop):  # parents first, so the outermost subscript of a chain is met first
         if isinstance(node, ast.Name):
             taken.add(node.id)
             if isinstance(node.ctx, ast.Store):
-                assigned.add(node.id)
+                stores.setdefault(node.id, []).append((node.lineno, node.col_offset))
         elif isinstance(node, ast.Subscript) and node not in inner:
             base, rank = _chain(node, inner)
             if base and (base not in arrays or arrays[base] is None):
                 arrays[base] = rank
-    context = Context(scope, flow, span, loop, frozenset(assigned), arrays, taken)
+    context = Context(scope, flow, span, loop, stores, arrays, taken)
     context.plain = _plain_variables(context)
     return context
 
@@ -111,23 +112,27 @@ def is_shape(node: ast.AST) -> TypeGuard[ast.Attribute]:
 
 def _plain_variables(ctx: Context) -> frozenset[str]:
     """Loop variables of `range` loops that are bound by nothing else and read in no place but their loops."""
-    loops = [n for n in ast.walk(ctx.loop) if isinstance(n, ast.For)]
-    plain = {n.target.id for n in loops if isinstance(n.target, ast.Name) and not seen_after(ctx, n, n.target.id)}
-    for node in ast.walk(ctx.loop):
-        match node:
-            case ast.For(target=ast.Name(id=name), iter=bounds):
-                if name in mentioned(bounds) or any(name in stored_in(s) for s in node.body):
-                    plain.discard(name)
-            case ast.For(target=target):
-                plain -= stored(target)
-            case ast.Assign() | ast.AugAssign() | ast.AnnAssign():
-                plain -= stored(node)
-    return frozenset(plain)
+    loops: dict[str, list[ast.For]] = {}
+    for node in walk(ctx.loop):
+        if isinstance(node, ast.For) and isinstance(node.target, ast.Name):
+            loops.setdefault(node.target.id, []).append(node)
+    return frozenset(
+        name
+        for name, own in loops.items()
+        if len(own) == len(ctx.assigned[name]) and not any(_is_seen(ctx, loop, name) for loop in own)
+    )
 
 
-def stored_in(node: ast.AST) -> frozenset[str]:
-    """All names that `node` binds, nested statements included."""
-    return frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+def _is_seen(ctx: Context, loop: ast.For, name: str) -> bool:
+    """True if the loop's variable `name` is not its own business."""
+    return seen_after(ctx, loop, name) or stored_within(ctx, loop, name) or name in mentioned(loop.iter)
+
+
+def stored_within(ctx: Context, loop: ast.For, name: str) -> bool:
+    """True if the body of `loop` binds `name`."""
+    start = (loop.body[0].lineno, loop.body[0].col_offset)
+    end = (loop.end_lineno or loop.lineno, loop.end_col_offset or 0)
+    return any(start <= at < end for at in ctx.assigned.get(name, ()))
 
 
 def seen_after(ctx: Context, loop: ast.AST, name: str) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias, cast
 
 from alpyna_hook.frontend.scope import Scope, mentioned
+from alpyna_hook.frontend.syntax import children
 
 Names: TypeAlias = frozenset[str]
 Loop: TypeAlias = ast.For | ast.AsyncFor | ast.While
@@ -66,9 +67,11 @@ class _Liveness:
         match stmt:
             case ast.For() | ast.AsyncFor() | ast.While():
                 return self.loop(stmt, after, exits, record)
-            case ast.If(test=test, body=body, orelse=orelse):
-                then = self.block(body, after, exits, record)
-                return then | self.block(orelse, after, exits, record) | reads(test)
+            case ast.If():
+                live = _NONE
+                for part in _branches(stmt):
+                    live |= self.block(part, after, exits, record)
+                return live.union(*(reads(part.test) for part in _chain(stmt)))
             case ast.With() | ast.AsyncWith():
                 inner = replace(exits, raised=exits.raised | after)  # __exit__ may swallow the exception
                 items = [n for i in stmt.items for n in (i.context_expr, i.optional_vars) if n is not None]
@@ -134,8 +137,8 @@ def _assigned(
                 inside = before | (_NONE if isinstance(stmt, ast.While) else stored(stmt.target) - unstable)
                 _assigned(stmt.body, inside, unstable, seen)
                 _assigned(stmt.orelse, before, unstable, seen)
-            case ast.If(body=body, orelse=orelse):
-                state = _join((_assigned(body, before, unstable, seen), _assigned(orelse, before, unstable, seen)))
+            case ast.If():
+                state = _join([_assigned(part, before, unstable, seen) for part in _branches(stmt)])
             case ast.With() | ast.AsyncWith():
                 targets = [i.optional_vars for i in stmt.items if i.optional_vars is not None]
                 state = before.union(*map(stored, targets)) - unstable
@@ -163,6 +166,20 @@ def _assigned_try(stmt: ast.Try, before: Names, unstable: Names, seen: dict[ast.
     return state | final
 
 
+def _chain(stmt: ast.If) -> list[ast.If]:
+    """`stmt` and its `elif`s. (They nest in the syntax tree, perhaps deeper than Python likes to recurse.)"""
+    chain = [stmt]
+    while len(chain[-1].orelse) == 1 and isinstance(chain[-1].orelse[0], ast.If):
+        chain.append(chain[-1].orelse[0])
+    return chain
+
+
+def _branches(stmt: ast.If) -> list[list[ast.stmt]]:
+    """The alternatives of an `if`, the last one perhaps empty."""
+    chain = _chain(stmt)
+    return [*(part.body for part in chain), chain[-1].orelse]
+
+
 def _join(states: Iterable[Names | None]) -> Names | None:
     """The meet of definite assignment: what holds on every path that goes on."""
     live = [s for s in states if s is not None]
@@ -181,7 +198,7 @@ def reads(node: ast.AST) -> Names:
             continue
         if isinstance(at, ast.AugAssign) and isinstance(at.target, ast.Name):
             found.add(at.target.id)
-        todo += _outside(at) if isinstance(at, _DEFINITIONS) else ast.iter_child_nodes(at)
+        todo += _outside(at) if isinstance(at, _DEFINITIONS) else children(at)
     return frozenset(found)
 
 

@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 #   math         `math.*`: arguments become C doubles (or ints for the integer functions)
 #   ufunc        `np.*`: NumPy's own inner loop for the argument types
 #   method       attribute or method of a scalar          z.real, z.conjugate(): no function to guard
-#   structural   spent by the front end, never a `Call`   range, len, enumerate, zip, reversed
+#   structural   spent by the front end, never a `Call`   range, len, enumerate, zip, reversed, divmod
 Kind: TypeAlias = Literal["builtin", "constructor", "math", "ufunc", "method", "structural"]
 
 # Arguments for which CPython raises instead of returning (ValueError unless noted):
@@ -124,6 +124,7 @@ def _rows() -> dict[str, Intrinsic]:
         Intrinsic("real", "method", 1, 1),
         Intrinsic("imag", "method", 1, 1),
         Intrinsic("conjugate", "method", 1, 1),
+        Intrinsic("divmod", "structural", 2, 2),
         Intrinsic("range", "structural", 1, 3),
         Intrinsic("len", "structural", 1, 1),
         Intrinsic("enumerate", "structural", 1, 2),

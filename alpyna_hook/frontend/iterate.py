@@ -16,6 +16,8 @@ from typing import TypeAlias
 from alpyna_hook.frontend.context import Context, dotted, fail, function_of, guard_function
 from alpyna_hook.frontend.intrinsics import Intrinsic
 from alpyna_hook.frontend.lower_expr import array_name, lower_expr
+from alpyna_hook.frontend.scope import mentioned
+from alpyna_hook.frontend.syntax import walk
 from alpyna_hook.ir.nodes import Binary, Call, Const, Dim, Expr, Load
 
 # What the target gets, given the counter: one value, or a tuple of values to be unpacked.
@@ -56,10 +58,10 @@ def iteration(ctx: Context, node: ast.expr) -> Iteration:
     """How `for ... in node` runs; rejects what is neither a range nor an array."""
     if isinstance(node, ast.Call):
         row = function_of(ctx, node.func)
-        if row is not None and row.kind == "structural" and row.name != "len":
+        if row is not None and row.name in _ITERATORS:
             _check_arguments(ctx, node, row)
             guard_function(ctx, node.func, row)
-            return {"range": _range, "enumerate": _enumerate, "zip": _zip, "reversed": _reversed}[row.name](ctx, node)
+            return _ITERATORS[row.name](ctx, node)
     if isinstance(node, (ast.Tuple, ast.List)):
         return _progression(ctx, node)
     if dotted(node) is None:
@@ -147,8 +149,7 @@ def _positions(ctx: Context, node: ast.expr) -> Iteration:
 
 def _check_invariant(ctx: Context, node: ast.expr) -> None:
     """Python evaluates `node` once; we repeat it in each iteration, so the loop may not change its names."""
-    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-    if names & ctx.assigned or any(isinstance(n, ast.Subscript) for n in ast.walk(node)):
+    if not mentioned(node).isdisjoint(ctx.assigned) or any(isinstance(n, ast.Subscript) for n in walk(node)):
         fail(
             ctx, node, "iterable", "The loop changes what this counts from.", "changes", "Use a `range` loop."
         )  # fmt: skip
@@ -168,3 +169,6 @@ def _progression(ctx: Context, node: ast.Tuple | ast.List) -> Iteration:
         )  # fmt: skip
     span = ctx.span(node)
     return Iteration(Const(values[0], span), Const(values[-1] + step, span), Const(step, span), itself)
+
+
+_ITERATORS = {"range": _range, "enumerate": _enumerate, "zip": _zip, "reversed": _reversed}

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from alpyna_hook.errors import Rejection
+from alpyna_hook.frontend.syntax import walk
 from alpyna_hook.source import Source, span_of, split_lines
 
 # Packages whose decorators compile, trace or translate the function they are given.
@@ -31,17 +32,17 @@ Loop = (ast.For, ast.While, ast.AsyncFor)
 def left_out(tree: ast.Module, source: Source) -> dict[ast.AST, Rejection]:
     """Loop node -> rejection, for every loop of `tree` to leave alone, those nested in such a loop included."""
     found: dict[ast.AST, Rejection] = {}
-    owners = _imports(tree)
-    if owners or any(name in source.text for name in COMPILER_NAMES):
+    if any(name in source.text for name in COMPILERS | COMPILER_NAMES):
+        owners = _imports(tree)
         passed = _handed_over(tree, owners)
-        for node in ast.walk(tree):
+        for node in walk(tree):
             if isinstance(node, Function):
                 owner = _owner(node, owners) or passed.get(node.name)
                 if owner is not None:
                     _mark(node, _foreign(node, owner, source), found)
     if _OFF.search(source.text):
         lines = split_lines(source.text)
-        for node in ast.walk(tree):
+        for node in walk(tree):
             if isinstance(node, Loop) and any(_OFF.search(lines[n - 1]) for n in _header_lines(node)):
                 title = "The loop is marked `# alpyna: off`."
                 _mark(node, Rejection("switched-off", title, "switched off", span_of(node, source)), found)
@@ -49,7 +50,7 @@ def left_out(tree: ast.Module, source: Source) -> dict[ast.AST, Rejection]:
 
 
 def _mark(root: ast.AST, rejection: Rejection, found: dict[ast.AST, Rejection]) -> None:
-    for node in ast.walk(root):
+    for node in walk(root):
         if isinstance(node, Loop):
             found.setdefault(node, rejection)
 
@@ -71,7 +72,7 @@ def _header_lines(loop: ast.AST) -> range:
 def _imports(tree: ast.Module) -> dict[str, str]:
     """Names that imports anywhere in the module bind to one of COMPILERS or to something in it -> the package."""
     names: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in walk(tree):
         match node:
             case ast.Import(names=aliases):
                 for alias in aliases:
@@ -97,7 +98,7 @@ def _owner(function: ast.FunctionDef | ast.AsyncFunctionDef, owners: Mapping[str
 
 
 def _names(expr: ast.expr) -> Iterator[str]:
-    for node in ast.walk(expr):
+    for node in walk(expr):
         match node:
             case ast.Name(id=name) | ast.Attribute(attr=name):
                 yield name
@@ -106,7 +107,7 @@ def _names(expr: ast.expr) -> Iterator[str]:
 def _handed_over(tree: ast.Module, owners: Mapping[str, str]) -> dict[str, str]:
     """Functions passed by name to a call of such a package, `njit(f)` or `jit(parallel=True)(f)` -> the package."""
     passed: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Call):
             names = [name for name in _names(node.func) if name in owners or name in COMPILER_NAMES]
             for argument in node.args if names else ():

@@ -18,13 +18,14 @@ import ast
 from collections.abc import Callable, Sequence
 
 from alpyna_hook.errors import Rejection
+from alpyna_hook.frontend import syntax
 from alpyna_hook.frontend.context import (
-    MAX_DEPTH, Context, Frame, LoopNode, Rejected, dotted, fail, fresh, fresh_counter, is_shape, make_context,
-    seen_after, stored_in,
+    MAX_DEPTH, Context, Frame, LoopNode, Rejected, dotted, fail, fresh, fresh_counter, function_of, is_shape,
+    make_context, seen_after, stored_within,
 )  # fmt: skip
 from alpyna_hook.frontend.flow import Flow
 from alpyna_hook.frontend.iterate import Value, iteration, itself
-from alpyna_hook.frontend.lower_expr import array_name, binary, element, lower_expr, lower_test
+from alpyna_hook.frontend.lower_expr import array_name, binary, call_arguments, element, lower_expr, lower_test
 from alpyna_hook.frontend.scope import Scope
 from alpyna_hook.frontend.wording import UNSUPPORTED
 from alpyna_hook.ir.nodes import (
@@ -54,12 +55,8 @@ def lower_nest(loop: LoopNode, scope: Scope, flow: Flow, span: Callable[[ast.AST
 
 def _left_behind(ctx: Context) -> list[str]:
     """Names assigned in the nest that are read after it, in the order of their first assignment."""
-    names: dict[str, None] = {}
-    stores = [n for n in ast.walk(ctx.loop) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-    for node in sorted(stores, key=lambda n: (n.lineno, n.col_offset)):
-        if node.id not in ctx.plain and seen_after(ctx, ctx.loop, node.id):
-            names[node.id] = None
-    return list(names)
+    names = [name for name in ctx.assigned if name not in ctx.plain and seen_after(ctx, ctx.loop, name)]
+    return sorted(names, key=lambda name: min(ctx.assigned[name]))
 
 
 def _loop(ctx: Context, node: LoopNode) -> Stmt:
@@ -82,7 +79,7 @@ def _for(ctx: Context, node: ast.For) -> Loop:
             ctx.counters.add(counter)
             ctx.env[name] = counter
         case _:
-            first = next((n.id for n in ast.walk(node.target) if isinstance(n, ast.Name)), "k")
+            first = next((n.id for n in syntax.walk(node.target) if isinstance(n, ast.Name)), "k")
             counter = fresh_counter(ctx, first)
             _bind(ctx, node, node.target, it.value, counter, head)
     body, after_one = _body(ctx, node.body)
@@ -111,7 +108,7 @@ def _bind(ctx: Context, node: ast.For, target: ast.expr, value: Value, counter: 
 def _bind_counter(ctx: Context, node: ast.For, name: str, counter: Var, out: list[Stmt]) -> None:
     """Bind a name to the counter itself: while the body does not assign the name, it reads the counter."""
     _check_scalar(ctx, node.target, name)
-    reassigned = any(name in stored_in(s) for s in node.body)
+    reassigned = stored_within(ctx, node, name)
     if reassigned or seen_after(ctx, node, name):
         out.append(Assign(name, counter, counter.span))
         _define(ctx, name)
@@ -275,6 +272,15 @@ def _pair(ctx: Context, target: ast.expr, value: ast.expr, pairs: list[tuple[ast
         array = array_name(ctx, value.value)
         if ctx.arrays.get(array) == count:
             pairs += [(part, Dim(array, k, ctx.span(value))) for k, part in enumerate(target.elts)]
+            return
+    elif isinstance(value, ast.Call):
+        row = function_of(ctx, value.func)
+        if row is None or row.name != "divmod":
+            lower_expr(ctx, value)  # most likely rejects the call
+        elif count == len(call_arguments(ctx, value, row)):
+            left, right = (lower_expr(ctx, a) for a in value.args)
+            pairs.append((target.elts[0], binary(ctx, value, ast.FloorDiv(), left, right)))
+            pairs.append((target.elts[1], binary(ctx, value, ast.Mod(), left, right)))
             return
     fail(
         ctx, value, "unpack", "The loop takes a sequence apart whose items are not written out.", "here",

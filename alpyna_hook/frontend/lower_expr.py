@@ -111,12 +111,14 @@ def _name(ctx: Context, node: ast.Name) -> Expr:
     name, span = node.id, ctx.span(node)
     if name in ctx.env:
         return Var(ctx.env[name], span)
-    if name in ctx.arrays:
+    if name in ctx.arrays and name not in ctx.assigned:
         fail(
             ctx, node, "whole-array", f"The array `{name}` is used as a whole.", "whole array",
             "Write it as a loop over its elements.",
         )  # fmt: skip
     if name in ctx.assigned:
+        if name in ctx.arrays:
+            array_name(ctx, node)  # rejects it
         if ctx.definite is not None and name not in ctx.definite:
             live_in(ctx, node, "scalar")  # its value from before the nest may be read
         return Var(name, span)
@@ -286,6 +288,17 @@ def _call(ctx: Context, node: ast.Call) -> Expr:
     if row is None:
         return _method(ctx, node)
     name = ast.unparse(node.func)
+    if row.kind == "structural" and row.name != "len":
+        fail(ctx, node, "not-a-number", f"`{name}(...)` is used as a value.", "not a number")
+    arguments = call_arguments(ctx, node, row)
+    if row.name == "len":
+        return Dim(array_name(ctx, arguments[0]), 0, ctx.span(node))
+    return _apply(ctx, node, row, [lower_expr(ctx, a) for a in arguments])
+
+
+def call_arguments(ctx: Context, node: ast.Call, row: Intrinsic) -> list[ast.expr]:
+    """The arguments of a call of the intrinsic `row`, which the guard is told to check."""
+    name = ast.unparse(node.func)
     if node.keywords or any(isinstance(a, ast.Starred) for a in node.args):
         fail(
             ctx, node, "call-arguments", f"`{name}` is called with keyword or starred arguments.", "here",
@@ -294,15 +307,12 @@ def _call(ctx: Context, node: ast.Call) -> Expr:
     if not row.low <= len(node.args) <= row.high:
         one = len(node.args) == 1 and row.name in ("min", "max")
         fail(
-            ctx, node, "call-arguments", f"This form of `{name}` is not compiled.", f"{len(node.args)} arguments",
+            ctx, node, "call-arguments", f"This form of `{name}` is not compiled.",
+            "one argument" if len(node.args) == 1 else f"{len(node.args)} arguments",
             "Write it as a loop over the elements." if one else "",
         )  # fmt: skip
-    if row.kind == "structural" and row.name != "len":
-        fail(ctx, node, "not-a-number", f"`{name}(...)` is used as a value.", "not a number")
     guard_function(ctx, node.func, row)
-    if row.name == "len":
-        return Dim(array_name(ctx, node.args[0]), 0, ctx.span(node))
-    return _apply(ctx, node, row, [lower_expr(ctx, a) for a in node.args])
+    return node.args
 
 
 def _apply(ctx: Context, node: ast.Call, row: Intrinsic, args: list[Expr]) -> Expr:

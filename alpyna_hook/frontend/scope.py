@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from alpyna_hook.frontend.intrinsics import CONSTANTS, lookup
+from alpyna_hook.frontend.syntax import children, walk
 
 ScopeNode: TypeAlias = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -196,26 +197,29 @@ def _parameters(node: ast.AST) -> set[str]:
     return {a.arg for a in (*every, args.vararg, args.kwarg) if a is not None}
 
 
-def _collect(node: ast.AST, draft: _Draft) -> Iterator[ast.AST]:
+def _collect(node: ast.AST, draft: _Draft) -> Iterable[ast.AST]:
     """Note what `node` says about names; the nodes below it that belong to the same scope."""
     match node:
         case ast.Name(id=name, ctx=ctx):
             (draft.reads if isinstance(ctx, ast.Load) else draft.stores).add(name)
             if isinstance(ctx, ast.Del):
                 draft.unstable.add(name)
+            return ()
+        case ast.Constant():
+            return ()
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
             draft.stores.add(node.name)
             draft.children.append(_draft(node))
             return _outside(node)
         case ast.Lambda():
             draft.captured |= mentioned(node.body) - _parameters(node)
-            return iter((*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)))
+            return (*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None))
         case ast.GeneratorExp():
             draft.captured |= mentioned(node)
-            return iter(())
+            return ()
         case ast.ListComp() | ast.SetComp() | ast.DictComp():
             draft.reads |= mentioned(node)  # runs on the spot; its own variables are read too at worst
-            return iter(())
+            return ()
         case ast.Import(names=aliases):
             for alias in aliases:
                 local = alias.asname or alias.name.partition(".")[0]
@@ -239,7 +243,7 @@ def _collect(node: ast.AST, draft: _Draft) -> Iterator[ast.AST]:
             draft.stores.add(name)
         case ast.Attribute(attr=attr):
             draft.reads.add(attr) if attr in _INTROSPECTION else None
-    return ast.iter_child_nodes(node)
+    return children(node)
 
 
 def _outside(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Iterator[ast.AST]:
@@ -256,4 +260,4 @@ def _outside(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Ite
 
 def mentioned(node: ast.AST) -> set[str]:
     """Every name that occurs in `node`, whatever it is used for."""
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    return {n.id for n in walk(node) if isinstance(n, ast.Name)}

@@ -8,11 +8,12 @@ Nothing heavier than `ast` is imported until a first loop is found.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from alpyna_hook.errors import Rejection
+from alpyna_hook.frontend.syntax import walk
 from alpyna_hook.source import Source, Span, span_of, split_lines
 
 if TYPE_CHECKING:
@@ -63,28 +64,25 @@ def find_sites(tree: ast.Module, source: Source) -> tuple[Site, ...]:
     try:
         scopes = build_scopes(tree)
         module = _Module(source, scopes, left_out(tree, source), _spans(source))
-        sites: list[Site] = []
-        _visit(tree.body, scopes[tree], tree, module, {}, sites)
+        return tuple(_visit(tree, module))
     except RecursionError:  # nested deeper than this Python can walk: leave the module alone
         return ()
-    return tuple(sites)
 
 
-def _visit(
-    body: Sequence[ast.AST], scope: Scope, owner: ast.AST, module: _Module, flows: dict[ast.AST, Flow],
-    sites: list[Site],
-) -> None:  # fmt: skip
-    """Append the sites in `body`, statements of `scope` whose AST node is `owner`."""
-    for stmt in body:
+def _visit(tree: ast.Module, module: _Module) -> list[Site]:
+    """The sites of the module: a walk in source order, with the node of the scope that each statement is in."""
+    sites: list[Site] = []
+    flows: dict[ast.AST, Flow] = {}
+    todo: list[tuple[ast.AST, ast.AST]] = [(stmt, tree) for stmt in reversed(tree.body)]
+    while todo:
+        stmt, owner = todo.pop()
         if isinstance(stmt, (ast.For, ast.While)):
-            site = _try(stmt, scope, owner, module, flows, len(sites))
-            sites.append(site)
-            if site.nest is not None or stmt in module.left_out:
+            sites.append(_try(stmt, owner, module, flows, len(sites)))
+            if sites[-1].nest is not None or stmt in module.left_out:
                 continue
-        if stmt in module.scopes:
-            _visit(stmt.body, module.scopes[stmt], stmt, module, flows, sites)  # type: ignore[attr-defined]
-        else:
-            _visit(list(_nested(stmt)), scope, owner, module, flows, sites)
+        owner = stmt if stmt in module.scopes else owner
+        todo += [(inner, owner) for inner in reversed(list(_nested(stmt)))]
+    return sites
 
 
 def _nested(stmt: ast.AST) -> Iterator[ast.AST]:
@@ -94,14 +92,16 @@ def _nested(stmt: ast.AST) -> Iterator[ast.AST]:
 
 
 def _try(
-    loop: ast.For | ast.While, scope: Scope, owner: ast.AST, module: _Module, flows: dict[ast.AST, Flow], index: int
+    loop: ast.For | ast.While, owner: ast.AST, module: _Module, flows: dict[ast.AST, Flow], index: int
 ) -> Site:
+    """The site of `loop`, a loop in the scope of node `owner`, if it can be one."""
     from alpyna_hook.frontend.flow import analyse
     from alpyna_hook.frontend.lower import lower_nest
 
+    scope = module.scopes[owner]
     place = (index, loop.lineno, loop.end_lineno or loop.lineno, scope.qualname, loop)
     if module.left_out:
-        reason = next((module.left_out[n] for n in ast.walk(loop) if n in module.left_out), None)
+        reason = next((module.left_out[n] for n in walk(loop) if n in module.left_out), None)
         if reason is not None:
             return Site(*place, None, reason)
     if owner not in flows:

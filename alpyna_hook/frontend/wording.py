@@ -54,7 +54,6 @@ _CALLS = {
     "input": _BEFORE,
     "open": _BEFORE,
     "isinstance": _BEFORE,
-    "divmod": "Use `//` and `%`.",
 }
 _LIST_METHODS = ("append", "extend", "insert", "pop", "add", "update")
 

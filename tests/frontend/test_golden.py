@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from alpyna_hook import frontend
 from alpyna_hook.frontend.sites import Site, find_sites
+from alpyna_hook.frontend.wording import UNSUPPORTED
 from alpyna_hook.ir.pprint import pformat
 from alpyna_hook.source import Source
 
@@ -54,3 +57,12 @@ def test_rejections_read_as_the_golden_messages(path: Path) -> None:
     rejections = [site.rejection for site in sites if site.rejection is not None]
     assert {r.code for r in rejections} == {path.stem.replace("_", "-")}, "a file shows the code it is named after"
     check(path.with_suffix(".err"), "\n".join(f"{r.render(source)}\n" for r in rejections))
+
+
+def test_every_reason_for_a_rejection_is_shown() -> None:
+    fallbacks = {"statement", "expression"}  # syntax of Pythons to come
+    folder = Path(frontend.__file__).parent
+    calls = re.compile(r'(?:fail\(\s*ctx, [^"]*?|Rejection\()"([a-z0-9-]+)",\s')
+    codes = {code for file in folder.glob("*.py") for code in calls.findall(file.read_text(encoding="utf-8"))}
+    codes |= {words[0] for words in UNSUPPORTED.values()}
+    assert codes - fallbacks == {path.stem.replace("_", "-") for path in REJECTED}

@@ -54,6 +54,14 @@ def updates(a):
     return n, m
 
 
+def digits(n, out):
+    k = 0
+    while n:
+        n, out[k] = divmod(n, 10)
+        k += 1
+    return k
+
+
 def shapes(a):
     for k in range(2):
         rows, cols = a.shape
@@ -72,3 +80,5 @@ h = chained(np.arange(4.0))
 i = updates(np.array([5, 6, 7, 9]))
 j = np.zeros((2, 3))
 k = shapes(j)
+m = np.zeros(5, dtype=int)
+n = digits(60421, m)

@@ -1,0 +1,5 @@
+"""Rejection annotation."""
+
+
+for i in range(3):
+    x: float = i

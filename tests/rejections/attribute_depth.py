@@ -1,0 +1,6 @@
+"""Rejection attribute-depth."""
+
+
+def f(self, n):
+    for i in range(n):
+        n += self.model.grid.dx

@@ -1,0 +1,16 @@
+"""Rejection constant."""
+
+
+def f(a, n):
+    for i in range(n):
+        s = "text"
+    for i in range(n):
+        s = b"bytes"
+    for i in range(n):
+        best = None
+    for i in range(n):
+        x = ...
+    for i in range(n):
+        s = f"{i}"
+    for s in ("a", "b"):
+        pass

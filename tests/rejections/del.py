@@ -1,0 +1,7 @@
+"""Rejection del."""
+
+
+def f(a, n):
+    for i in range(n):
+        x = a[i]
+        del x

@@ -1,0 +1,6 @@
+"""Rejection dict."""
+
+
+def f(n):
+    for i in range(n):
+        d = {i: 1}

@@ -1,0 +1,6 @@
+"""Rejection list."""
+
+
+def f(n):
+    for i in range(n):
+        x = [i]

@@ -1,0 +1,6 @@
+"""Rejection mixed-use."""
+
+
+def f(a, n):
+    for i in range(n):
+        n = a + len(a)

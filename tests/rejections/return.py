@@ -1,0 +1,7 @@
+"""Rejection return."""
+
+
+def f(a, n):
+    for i in range(n):
+        if a[i] < 0:
+            return i

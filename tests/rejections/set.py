@@ -1,0 +1,6 @@
+"""Rejection set."""
+
+
+def f(n):
+    for i in range(n):
+        x = {i}

@@ -1,0 +1,6 @@
+"""Rejection wide-int."""
+
+
+def f(n):
+    for i in range(n):
+        n = 18446744073709551616
