@@ -139,11 +139,10 @@ def notes_of(record: SiteRecord) -> list[tuple[str, str]]:
     """(place, sentence) for each thing that kept a reached site from running faster; rejections excepted."""
     place = facts.place(record)
     notes = [
-        (place, f"{row.faults:,} of {facts.plural(row.calls, 'call')} as {row.variant} met a fault, "
-         "were rolled back and run again by the interpreter")
+        (place, f"{row.faults:,} of {row.calls:,} calls as {row.variant} met a fault, to be run again by the interpreter")
         for row in facts.rows_of(record)
-        if row.faults
-    ]  # fmt: skip
+        if row.faults and (row.faults < row.calls or record.status == "accelerated")
+    ]
     if record.status == "interpreted":
         notes.append((place, record.reason))
     if record.status == "accelerated":

@@ -64,7 +64,7 @@ class _Choice:
     decision: Any
     record: records.DecisionRecord
     variant: str
-    before: tuple[int, int, int] = (0, 0, 0)  # calls, nanoseconds, faults of earlier entries
+    before: tuple[int, int, int, int] = (0, 0, 0, 0)  # calls, nanoseconds, faults, declines of earlier entries
 
 
 @dataclass
@@ -217,7 +217,8 @@ class SiteState:
         """Takes the choice's entry out of the guard, keeping its counters."""
         kept = [e for e in self.guard.entries() if e is not choice.entry]
         self._pull(choice)
-        choice.before = (choice.record.calls, round(choice.record.total_s * 1e9), choice.record.faults)
+        record = choice.record
+        choice.before = (record.calls, round(record.total_s * 1e9), record.faults, record.declines)
         choice.entry = None
         self.guard.clear()
         for entry in reversed(kept):
@@ -301,9 +302,19 @@ class SiteState:
         entry = choice.entry
         if entry is None:
             return
-        calls, ns, faults = choice.before
-        choice.record.calls = calls + entry.calls
-        choice.record.total_s = (ns + entry.total_ns) / 1e9
+        calls, ns, faults, declines = choice.before
+        choice.record.calls = calls + entry.calls - entry.declines
+        choice.record.total_s = (ns + _measured_ns(entry)) / 1e9
         choice.record.faults = faults + entry.faults
+        choice.record.declines = declines + entry.declines
+
+
+def _measured_ns(entry: Any) -> float:
+    """Nanoseconds of all calls. Of short ones the guard times every TIMING_PERIOD-th, for itself and those before
+    it; the calls after the last timed one are taken to be like the others."""
+    if entry.time_always or not entry.calls:
+        return float(entry.total_ns)
+    accounted = (entry.calls - 1) // guard.TIMING_PERIOD * guard.TIMING_PERIOD + 1
+    return float(entry.total_ns * entry.calls / accounted)
 
 

@@ -32,6 +32,8 @@ class DecisionRecord:
     calls        calls that ran under this choice, those that faulted included
     total_s      measured seconds of all these calls
     faults       calls that met a fault, were rolled back and run again by the interpreter
+    declines     calls, not counted in `calls`, that the kernel left to the interpreter at entry: no trip to make,
+                 or a precondition that does not hold
     """
 
     shapes: dict[str, Any]
@@ -40,6 +42,7 @@ class DecisionRecord:
     calls: int = 0
     total_s: float = 0.0
     faults: int = 0
+    declines: int = 0
 
     @property
     def completed(self) -> int:
@@ -130,7 +133,9 @@ class SiteRecord:
             return self.note
         compiled = [d for d in self.decisions if d.variant != INTERPRETER and d.calls]
         if compiled and not self.note:
-            return "every compiled call met a fault and was run again by the interpreter"
+            return "every call of its compiled form met a fault and was run again by the interpreter"
+        if any(d.declines for d in self.decisions) and not self.note:
+            return "its calls made no trip, or did not meet what the compiled form asks for at entry"
         return self.note or self.choice or "the interpreter was predicted to be fastest"
 
 
