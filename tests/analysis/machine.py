@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from alpyna_hook.ir.nodes import (
-    Assign, Binary, Call, Cast, Compare, Const, Expr, If, Logical, Loop, Nest, Select, Stmt, Unary, Var,
+    Assign, Binary, Break, Call, Cast, Compare, Const, Continue, Dim, Expr, If, Load, Logical, Loop, Nest, Select, Stmt,
+    Store, Unary, Var, While,
 )  # fmt: skip
 from alpyna_hook.ir.types import NP_CLASS_OF_REP, Rep
 
@@ -51,6 +52,10 @@ def evaluate(expr: Expr, env: Mapping[str, object]) -> object:
             return held(value, rep)
         case Var(name=name):
             return env[name]
+        case Dim(array=array, axis=axis):
+            return env[array].shape[axis]
+        case Load(array=array, index=index):
+            return held(env[array][subscripts(env[array], index, env)], rep)
         case Cast(operand=x, checks=checks):
             return cast(evaluate(x, env), x.type.rep, rep, checks)
         case Unary(op=op, operand=x, checks=checks):
@@ -207,8 +212,16 @@ def _rounded(value: float, rep: Rep) -> int:
     return int(value)
 
 
+class _Break(Exception):
+    pass
+
+
+class _Continue(Exception):
+    pass
+
+
 def run(nest: Nest, env: dict[str, object]) -> dict[str, object]:
-    """Scalars after the nest, which has no arrays, no `while` and no jumps."""
+    """Names after the nest: scalars as the machine holds them, arrays in place."""
     for stmt in nest.body:
         _run(stmt, env)
     return env
@@ -218,13 +231,45 @@ def _run(stmt: Stmt, env: dict[str, object]) -> None:
     match stmt:
         case Assign(name=name, value=value):
             env[name] = evaluate(value, env)
+        case Store(array=array, index=index, value=value):
+            at = subscripts(env[array], index, env)
+            with np.errstate(all="ignore"):
+                env[array][at] = evaluate(value, env)
         case If(test=test, then=then, other=other):
-            for inner in then if evaluate(test, env) else other:
-                _run(inner, env)
+            _block(then if evaluate(test, env) else other, env)
         case Loop(counter=counter, start=start, stop=stop, step=step, body=body):
             for k in range(evaluate(start, env), evaluate(stop, env), evaluate(step, env)):
                 env[counter] = k
-                for inner in body:
-                    _run(inner, env)
-        case _:
-            raise AssertionError(stmt)
+                if not _trip(body, env):
+                    return
+        case While(test=test, body=body):
+            while evaluate(test, env):
+                if not _trip(body, env):
+                    return
+        case Break():
+            raise _Break
+        case Continue():
+            raise _Continue
+
+
+def _block(body: tuple[Stmt, ...], env: dict[str, object]) -> None:
+    for stmt in body:
+        _run(stmt, env)
+
+
+def _trip(body: tuple[Stmt, ...], env: dict[str, object]) -> bool:
+    """One trip; False after a break."""
+    try:
+        _block(body, env)
+    except _Continue:
+        pass
+    except _Break:
+        return False
+    return True
+
+
+def subscripts(array, index: tuple[Expr, ...], env: Mapping[str, object]) -> tuple[int, ...]:
+    at = tuple(evaluate(i, env) for i in index)
+    if not all(-n <= k < n for k, n in zip(at, array.shape, strict=True)):
+        raise Fault
+    return at
