@@ -112,7 +112,7 @@ def specialise(request: Request) -> Specialisation | Rejection:
         plans,
         sources,
         {"interp": Candidate(counts, journal=False), **{v: candidate_of(plan, counts) for v, plan in plans.items()}},
-        tuple(_verdicts(proved.body, facts, verdicts, 0)),
+        tuple(_verdicts(proved, proved.body, facts, verdicts, 0)),
         _disjoint(request, arrays, written_arrays(proved)),
         tuple(sorted(request.same.items())),
         written_arrays(proved),
@@ -220,7 +220,7 @@ def _trips(loop: Loop, request: Request) -> int | None:
 
 
 def _verdicts(
-    body: tuple[Stmt, ...], facts: Mapping[str, LoopFacts], verdicts: Parallelism, depth: int
+    nest: Nest, body: tuple[Stmt, ...], facts: Mapping[str, LoopFacts], verdicts: Parallelism, depth: int
 ) -> list[LoopVerdict]:
     found: list[LoopVerdict] = []
     for stmt in body:
@@ -229,11 +229,12 @@ def _verdicts(
             verdict, fact = verdicts.verdicts[stmt.counter], facts[stmt.counter]
             why = verdict.why
             if verdict.parallel and not fact.parallel:
-                why = "the conditions of its parallel form cannot be checked at entry"
+                unchecked = "the conditions of its parallel form cannot be checked at entry"
+                why = _unsupported(stmt, nest, verdict) or unchecked
             found.append(LoopVerdict(stmt.span.line, stmt.var, depth, fact.parallel, why))
             deeper = depth + 1
         for block in blocks_of(stmt):
-            found += _verdicts(block, facts, verdicts, deeper)
+            found += _verdicts(nest, block, facts, verdicts, deeper)
     return found
 
 

@@ -106,11 +106,12 @@ def _predicted(variant: str, decisions: Sequence[DecisionRecord]) -> float | Non
 
 def reached(records: Iterable[SiteRecord]) -> list[SiteRecord]:
     """The sites that were called, those that cost the most time first."""
-
-    def weight(record: SiteRecord) -> float:
-        return sum(row.total_s or row.predicted_s or 0.0 for row in rows_of(record))
-
     return sorted((r for r in records if r.reached), key=lambda r: (-weight(r), r.file, r.line))
+
+
+def weight(record: SiteRecord) -> float:
+    """Seconds spent at a site: measured where they were, else predicted."""
+    return sum(row.total_s or row.predicted_s or 0.0 for row in rows_of(record))
 
 
 def rejected(records: Sequence[SiteRecord]) -> list[SiteRecord]:

@@ -13,14 +13,18 @@ from alpyna_hook.report import facts
 from alpyna_hook.runtime.records import INTERPRETER, SiteRecord
 
 WIDTH = 116
+MAX_SITES = 20
 MAX_REJECTIONS = 6
 MAX_NOTES = 12
+WORTH_A_NOTE = 0.01  # of the time of all sites: what is sequential in a shorter one is of no interest
 
 _HEADINGS = ("place", "function", "ran as", "calls", "total", "predicted", "speed-up", "loops")
 _RIGHT = frozenset((3, 4, 5, 6))  # columns of numbers
 _LIMITS = (29, 18, 11, 9, 7, 9, 8)  # of all columns but the last, which gets the rest of WIDTH
 
 _LEGEND = "* parallel loop; speed-up is over the predicted time of the interpreter"
+
+_ELSEWHERE = "--report FILE.html or .json has them all"
 
 Style = Callable[[str, str], str]  # text, one of _CODES
 
@@ -59,7 +63,8 @@ def title(header: facts.Header) -> str:
 def _table(records: Sequence[SiteRecord], header: facts.Header, style: Style) -> str:
     lines: list[tuple[str, ...]] = []
     colours: list[str] = []
-    for record in facts.reached(records):
+    sites = facts.reached(records)
+    for record in sites[:MAX_SITES]:
         cells = _cells(record, header.threads)
         lines += cells
         colours += ["green" if record.status == "accelerated" else "yellow"] * len(cells)
@@ -70,6 +75,9 @@ def _table(records: Sequence[SiteRecord], header: facts.Header, style: Style) ->
     body = [style(_line(row, widths), colour) for row, colour in zip(lines, colours)]
     starred = any(loop.parallel for r in records for loop in r.loops)
     legend = [style(_LEGEND, "dim")] if starred else []
+    if rest := sites[MAX_SITES:]:
+        weight = facts.seconds(sum(map(facts.weight, rest)))
+        body.append(f"... and {facts.plural(len(rest), 'site')} more that took {weight} in all ({_ELSEWHERE})")
     return "\n".join([style(_line(_HEADINGS, widths), "bold"), *body, *legend])
 
 
@@ -110,8 +118,10 @@ def clip(text: str, width: int) -> str:
 def _notes(records: Sequence[SiteRecord]) -> str:
     """Faults, sequential loops of compiled nests, and why the interpreter kept the others."""
     places: dict[str, list[str]] = {}  # of each sentence
-    for record in facts.reached(records):
-        for place, sentence in notes_of(record):
+    sites = facts.reached(records)
+    least = WORTH_A_NOTE * sum(map(facts.weight, sites))
+    for record in sites[:MAX_SITES]:
+        for place, sentence in notes_of(record, facts.weight(record) >= least):
             places.setdefault(sentence, []).append(place)
     if not places:
         return ""
@@ -121,7 +131,7 @@ def _notes(records: Sequence[SiteRecord]) -> str:
         for note in notes[:MAX_NOTES]
     ]
     if len(notes) > MAX_NOTES:
-        kept.append(f"  ... and {len(notes) - MAX_NOTES} more (--report FILE.html or .json has them all)")
+        kept.append(f"  ... and {len(notes) - MAX_NOTES} more ({_ELSEWHERE})")
     return "\n".join(["Notes", *kept])
 
 
@@ -135,11 +145,12 @@ def _enumerated(places: Sequence[str]) -> str:
     return ", ".join(parts)
 
 
-def notes_of(record: SiteRecord) -> list[tuple[str, str]]:
-    """(place, sentence) for each thing that kept a reached site from running faster; rejections excepted."""
+def notes_of(record: SiteRecord, with_loops: bool = True) -> list[tuple[str, str]]:
+    """(place, sentence) for each thing that kept a reached site from running faster, its sequential loops among them
+    if `with_loops`; rejections excepted."""
     place = facts.place(record)
     notes = [
-        (place, f"{row.faults:,} of {row.calls:,} calls as {row.variant} met a fault, to be run again by the interpreter")
+        (place, f"{row.faults:,} of {row.calls:,} calls as {row.variant} met a fault: the interpreter ran them again")
         for row in facts.rows_of(record)
         if row.faults and (row.faults < row.calls or record.status == "accelerated")
     ]
@@ -150,7 +161,7 @@ def notes_of(record: SiteRecord) -> list[tuple[str, str]]:
         notes += [
             (f"{file}:{loop.line}", f"loop {loop.var} is sequential: {loop.why}")
             for loop in facts.held_back(record)
-            if loop.why
+            if loop.why and with_loops
         ]
         if record.rejection is not None:
             notes.append((place, f"rejected for other argument types: {record.reason}"))
@@ -165,7 +176,7 @@ def _rejections(records: Sequence[SiteRecord], style: Style) -> str:
         return ""
     shown = [_rejection(record, records) for record in sites[:MAX_REJECTIONS]]
     if len(sites) > MAX_REJECTIONS:
-        shown.append(f"... and {len(sites) - MAX_REJECTIONS} more (--report FILE.html or .json has them all)")
+        shown.append(f"... and {len(sites) - MAX_REJECTIONS} more ({_ELSEWHERE})")
     return "\n".join([style("Left to the interpreter", "bold"), *(textwrap.indent(text, "  ") for text in shown)])
 
 
