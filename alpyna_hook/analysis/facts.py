@@ -178,7 +178,9 @@ class Facts:
             k = fact.coefficient(symbol)
             if (k > 0) == (c > 0):
                 g = math.gcd(k, c)
-                reduced[goal.scale(abs(k) // g) - fact.scale(abs(c) // g)] = None
+                # integers: f * goal >= 0 is the same as f * goal + (f - 1) >= 0
+                factor = abs(k) // g
+                reduced[goal.scale(factor) + constant(factor - 1) - fact.scale(abs(c) // g)] = None
         return list(reduced)
 
     def _entry_proof(self, goal: Affine, path: Forms) -> Forms | None:
@@ -188,16 +190,23 @@ class Facts:
         if not goal.terms:
             # Only where control never comes (path facts contradict the entry) could this still hold.
             return () if any(self._never(f) for f in path) else None
-        for known in (*self.accepted, *(f for f in path if is_entry(f))):
-            low = self._static_low(goal - known)
-            if low is not None and low >= 0:
-                return ()
+        if any(self._follows(goal, known) for known in (*self.accepted, *(f for f in path if is_entry(f)))):
+            return ()
         predicate = nonnegative(goal)
         if isinstance(predicate, bool):
             return () if predicate else None
         if predicate in self.banned or not holds(predicate, self.entry):
             return None
         return (goal,)
+
+    def _follows(self, goal: Affine, known: Affine) -> bool:
+        """Whether `goal` >= 0 whenever `known` >= 0, by a multiple of it and the types of the leaves."""
+        factors = {1} | {g // k for key, k in known.terms if (g := goal.coefficient(key)) % k == 0 and g // k > 0}
+        for factor in factors:
+            low = self._static_low(goal - known.scale(factor))
+            if low is not None and low >= 0:
+                return True
+        return False
 
     def _never(self, fact: Affine) -> bool:
         if not is_entry(fact):
@@ -287,12 +296,8 @@ class Facts:
         """What was accepted, without what follows from the rest."""
         kept = dict(self.accepted)
         for form in list(kept):
-            for other in kept:
-                if other != form:
-                    low = self._static_low(form - other)
-                    if low is not None and low >= 0:
-                        del kept[form]
-                        break
+            if any(other != form and self._follows(form, other) for other in kept):
+                del kept[form]
         return (*kept.values(), *self.others)
 
     def snapshot(self) -> tuple[dict[Affine, Predicate], dict[Predicate, None]]:

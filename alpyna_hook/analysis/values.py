@@ -102,9 +102,30 @@ class Evaluator:
 
     def subscripts(self, array: str, index: tuple[Expr, ...]) -> tuple[tuple[Expr, ...], tuple[Mode, ...]]:
         """The subscripts, and how each is made safe."""
-        parts = [self.expr(e) for e in index]
-        modes = tuple(self.mode(array, axis, value) for axis, (_, value) in enumerate(parts))
-        return tuple(e for e, _ in parts), modes
+        parts, modes = [], []
+        for axis, e in enumerate(index):
+            new, mode = self.subscript(array, axis, e)
+            parts.append(new)
+            modes.append(mode)
+        return tuple(parts), tuple(modes)
+
+    def subscript(self, array: str, axis: int, e: Expr) -> tuple[Expr, Mode]:
+        """That a subscript is in range mostly implies that its arithmetic does not overflow: so try that first."""
+        if not isinstance(e, (Binary, Unary)) or self.trust:
+            new, value = self.expr(e)
+            return new, self.mode(array, axis, value)
+        saved, numbered = self.facts.snapshot(), dict(self.numbered)
+        self.trust = True
+        guess = self.expr(e)[1]
+        self.trust = False
+        mode = self.mode(array, axis, guess)
+        new, value = self.expr(e)
+        if value != guess:
+            self.facts.restore(saved)
+            self.numbered = numbered
+            new, value = self.expr(e)
+            mode = self.mode(array, axis, value)
+        return new, mode
 
     def mode(self, array: str, axis: int, value: Value) -> Mode:
         if self.trust or not isinstance(value, Affine):
