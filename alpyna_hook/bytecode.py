@@ -59,8 +59,8 @@ def _key(path: str, name: str, size: int) -> bytes | None:
         modified = os.stat(path).st_mtime_ns
     except OSError:
         return None
-    made_by = (MAGIC_NUMBER.hex(), alpyna_hook.__version__, _own_stamp(), sys.flags.optimize, settings.current().require)
-    facts = (made_by, name, path, size, modified)
+    options = (sys.flags.optimize, settings.current().require)
+    facts = (MAGIC_NUMBER.hex(), alpyna_hook.__version__, _own_stamp(), options, name, path, size, modified)
     return repr(facts).encode("utf-8", "surrogatepass")
 
 

@@ -21,8 +21,8 @@ from types import ModuleType
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import CodeType, TracebackType
-    from typing import Any, Literal
+    from types import CodeType, FrameType, TracebackType
+    from typing import Any, Literal, NoReturn
 
     GuardedCode = Callable[[bytes, str], "CodeType | None"]
 
@@ -71,8 +71,9 @@ def run(program: Program, guarded: GuardedCode) -> None:
             _run_text(program, sys.stdin.buffer.read(), "<stdin>", guarded)
         case _:
             sys.argv = [program.name, *program.arguments]
-            if _has_importer(program.name):
-                sys.path[:0 if _safe_path() else 1] = [program.name]
+            path = absolute(program.name)
+            if _has_importer(path):
+                sys.path[: 0 if _safe_path() else 1] = [path]
                 _run_module("__main__", alter_argv=False)
             else:
                 _set_path0(lambda: os.path.dirname(os.path.realpath(program.name)))
@@ -80,14 +81,19 @@ def run(program: Program, guarded: GuardedCode) -> None:
 
 
 def run_claimed(path: str, code: CodeType) -> None:
-    """Run the script `path`, whose code is ready and for which `sys.argv` is right, in place of a folder's `__main__`."""
+    """Run the script `path`, with its code ready and `sys.argv` right, where CPython expects a folder's `__main__`."""
     if not _safe_path():
         sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
-    _run_script_code(code, os.path.abspath(path))
+    _run_script_code(code, path)
+
+
+def absolute(path: str) -> str:
+    """`path` made absolute as CPython does it for the script's: joined to the current folder, not normalised."""
+    return os.path.join(os.getcwd(), path)
 
 
 def _run_script(program: Program, guarded: GuardedCode) -> None:
-    path = os.path.abspath(program.name)
+    path = absolute(program.name)
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -103,7 +109,12 @@ def _run_script_code(code: CodeType, path: str) -> None:
     namespace["__file__"] = path
     namespace["__cached__"] = None
     _execute(code, namespace)
-    for name in ("__file__", "__cached__"):  # CPython does so when a script ends, before atexit functions run
+    _forget_file(namespace)
+
+
+def _forget_file(namespace: dict[str, Any]) -> None:
+    """What CPython does when a script has ended, and its traceback is printed, before atexit functions run."""
+    for name in ("__file__", "__cached__"):
         namespace.pop(name, None)
 
 
@@ -121,7 +132,7 @@ def _run_module(name: str, alter_argv: bool) -> None:
     import runpy
 
     _fresh_main(BuiltinImporter)
-    _make_room()
+    _make_room(own_exec=False)
     try:
         runpy._run_module_as_main(name, alter_argv)  # type: ignore[attr-defined]
     except BaseException as exception:
@@ -156,25 +167,35 @@ def _fresh_main(loader: Any) -> dict[str, Any]:
 
 
 def _execute(code: CodeType, namespace: dict[str, Any]) -> None:
-    _make_room()
+    _make_room(own_exec=True)
     try:
         exec(code, namespace)
     except BaseException as exception:
-        _peel(exception)
+        _peel(exception, namespace)
         raise
 
 
-def _make_room() -> None:
-    """Give back the recursion depth that the frames below the program use up."""
-    frame, depth = sys._getframe(1), 0
+def _make_room(own_exec: bool) -> None:
+    """Give back the recursion depth that the frames below the program use up.
+
+    Until 3.11 a call of the C function `exec` counts, too: runpy's under `python -m`, and our own (`own_exec`).
+    """
+    frame: FrameType | None = sys._getframe(1)
+    depth = calls = 0
     while frame is not None:
         depth += 1
-        frame = frame.f_back  # type: ignore[assignment]
+        calls += frame.f_code.co_name == "_run_code" and frame.f_globals.get("__name__") == "runpy"
+        frame = frame.f_back
+    if sys.version_info < (3, 12):
+        depth += calls + own_exec
     sys.setrecursionlimit(sys.getrecursionlimit() + depth)
 
 
-def _peel(exception: BaseException) -> None:
-    """Have `sys.excepthook` see `exception`, should it get there, without the frames below the program's first."""
+def _peel(exception: BaseException, namespace: dict[str, Any] | None = None) -> None:
+    """Have `sys.excepthook` see `exception`, should it get there, without the frames below the program's first.
+
+    `namespace`: of a script, which then forgets its file.
+    """
     if isinstance(exception, SystemExit) or not hasattr(sys, "excepthook"):
         return
     own = exception.__traceback__
@@ -198,6 +219,8 @@ def _peel(exception: BaseException) -> None:
             sys.__excepthook__(type(error), error, error.__traceback__)
             print("\nOriginal exception was:", file=sys.stderr)
             sys.__excepthook__(kind, value, traceback)
+        if namespace is not None:
+            _forget_file(namespace)
 
     sys.excepthook = peeled
 
@@ -224,7 +247,7 @@ def _set_path0(folder: Callable[[], str]) -> None:
         sys.path[:1] = [folder()]
 
 
-def hand_over(program: Program) -> Any:
+def hand_over(program: Program) -> NoReturn:
     """Become a plain `python` that runs `program`. Does not return; raises OSError if that cannot be done."""
     from subprocess import _args_from_interpreter_flags  # type: ignore[attr-defined]
 

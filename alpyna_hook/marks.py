@@ -1,6 +1,6 @@
 """Marks: which modules Alpyna may rewrite.
 
-In: a module's name, file and text.  Out: `Marks.by_name`, `by_file` and `by_text`, asked in this order, the cheap first.
+In: a module's name, file and text.  Out: `by_name`, `by_file` and `by_text`, asked in this order, the cheap first.
 
 Marked are `__main__`, and modules under the script's folder; what `[tool.alpyna] modules` in the nearest
 pyproject.toml or the user's patterns name; and a module that says `__alpyna__ = True` at its top (`False` excludes
@@ -24,6 +24,8 @@ class Marks:
     def __init__(self, root: str, patterns: tuple[str, ...] = ()) -> None:
         self.root = os.path.realpath(root) if root else ""
         self.patterns = patterns + (project_modules(self.root) if self.root else ())
+        if self.patterns:
+            import fnmatch  # noqa: F401  now, because an import inside `find_spec` asks the finder again without end
         self._stdlib = os.path.realpath(os.path.dirname(os.__file__)) + os.sep
 
     def by_name(self, name: str) -> bool | None:

@@ -2,9 +2,9 @@
 
 In: the records of the process, at the end of the program.  Out: reasons, and status 3 if there are any.
 
-A loop counts as wanting if it ran and no form of it could be compiled: it is rejected, or its compiled form could not be
-built. One that the oracle left to the interpreter is supported; so is one that the user switched off, and one
-around loops that were accelerated (a time loop that prints).
+A loop counts as wanting if it ran and no form of it could be compiled: it is rejected, or its compiled form could
+not be built. One that the oracle left to the interpreter is supported; so is one that the user switched off, and
+one around loops that were accelerated (a time loop that prints).
 """
 
 from __future__ import annotations

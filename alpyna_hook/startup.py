@@ -3,16 +3,16 @@
 In: what is to run (`begin`), or nothing but `sys.argv` (`activate`).  Out: the import hook is in place, the report
 is due at exit, and under `activate` the script itself is taken over.
 
-`alpyna install` puts one line into site-packages (`alpyna-startup.pth`), which calls `activate` if ALPYNA is set and costs
-microseconds if not. The same can be had from a `sitecustomize.py`:
+`alpyna install` puts one line into site-packages (`alpyna-startup.pth`), which calls `activate` if ALPYNA is set and
+costs microseconds if not. The same can be had from a `sitecustomize.py`:
 
     import alpyna_hook.startup
     alpyna_hook.startup.activate()
 
 An import hook never sees the script itself. But before CPython opens it, it offers the script's path to
 `sys.path_hooks`, because it might be a folder or a zip file. Ours claims a script with loops, CPython then asks our
-importer for `__main__`, and gets three lines that run the script as `python -m alpyna` would. Nothing is executed anew, and
-a script without loops, or with a syntax error, is not claimed. `-c` code is not accelerated, modules it imports are.
+importer for `__main__`, and gets two lines that run the script as `python -m alpyna` would. Nothing is started anew,
+and a script without loops, or with a syntax error, is not claimed. `-c` code is not accelerated, what it imports is.
 """
 
 from __future__ import annotations
@@ -129,15 +129,19 @@ def _module_argument(arguments: list[str]) -> str:
 
 
 def _claim(path: str) -> _Claim:
-    """A path hook: claims the script that this interpreter is about to run, if it has guarded loops."""
-    global _claimed
-    sys.path_hooks.remove(_claim)  # the script is the first path that CPython asks for
-    if os.path.isfile(path) and os.path.abspath(sys.argv[0]) == os.path.abspath(path):
+    """A path hook: claims the script that this interpreter is about to run, if it has guarded loops.
+
+    The script is the first path that CPython asks for, or at least the first file. A hook cannot take itself out of
+    the list while CPython goes through that, so one that has not claimed anything stays there, and says no.
+    """
+    global _asked, _claimed
+    if not _asked and path == os.path.join(os.getcwd(), sys.argv[0]) and os.path.isfile(path):
+        _asked = True
         from alpyna_hook import hook
 
         data = hook.read(path)
         if data is not None and hook.may_have_loops(data) and not path.endswith(".pyc"):
-            code = hook.main_code(data, os.path.abspath(path))
+            code = hook.main_code(data, path)
             if code is not None:
                 _claimed = _Claim(path, code)
                 return _claimed
@@ -154,21 +158,24 @@ class _Claim:
     def find_spec(self, fullname: str, target: ModuleType | None = None) -> ModuleSpec | None:
         from importlib.machinery import ModuleSpec
 
-        return ModuleSpec(fullname, self, origin=self.path) if fullname == "__main__" else None
+        if fullname != "__main__":
+            return None
+        return ModuleSpec(fullname, self, origin=self.path)  # type: ignore[arg-type]  # get_code is all runpy needs
 
     def get_code(self, fullname: str) -> CodeType:
         """What runpy runs in place of the script: a call of `_take_over`."""
         return compile(_BOOTSTRAP, "<alpyna>", "exec")
 
 
+_asked = False  # a hook was asked for the script; whoever asks later wants something else
 _claimed: _Claim | None = None
 
 
 def _take_over() -> None:
     """Undo what CPython did in the belief that the script is a folder, and run it as a script."""
-    global _claimed
-    claim, _claimed = _claimed, None
+    claim = _claimed
     assert claim is not None
+    sys.path_hooks.remove(_claim)
     sys.path_importer_cache.pop(claim.path, None)
     if sys.path and sys.path[0] == claim.path:
         del sys.path[0]
@@ -185,6 +192,7 @@ def install(arguments: list[str]) -> int:
     """Write the start-up line into site-packages; 1 if that cannot be done."""
     if arguments:
         return _no_arguments("install")
+    reason: str | None = ""
     for folder in _site_folders():
         path = os.path.join(folder, PTH_NAME)
         try:
