@@ -53,7 +53,8 @@ class QBinary:
 
 
 Quantity: TypeAlias = QConst | QParam | QDim | QStride | QBinary
-Env: TypeAlias = Mapping[Quantity, int]  # values of QParam, QDim and QStride leaves
+# Values of QParam, QDim and QStride leaves; a float live-in may be given, too (as QParam, for PFinite).
+Env: TypeAlias = Mapping[Quantity, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,10 @@ class Affine:
 
     def coefficient(self, key: str | Quantity) -> int:
         """Coefficient of a counter or leaf, 0 if absent."""
-        return dict(self.terms).get(key, 0)
+        for k, c in self.terms:
+            if k == key:
+                return c
+        return 0
 
     def counters(self) -> tuple[str, ...]:
         """Loop counters that occur, sorted."""
@@ -196,4 +200,6 @@ class Affine:
 def affine(terms: Mapping[str | Quantity, int], const: int = 0) -> Affine:
     """The canonical `Affine` of these terms (zero coefficients dropped, sorted)."""
     kept = [(k, c) for k, c in terms.items() if c]
+    if len(kept) < 2:
+        return Affine(tuple(kept), const)
     return Affine(tuple(sorted(kept, key=lambda kc: (isinstance(kc[0], str), str(kc[0])))), const)
