@@ -715,23 +715,27 @@ def test_calls_leak_nothing(guard: Any, kernel: Any, errors: Any) -> None:
             guard.describe(array)
             guard.overlap(array, array[1:])
             guard.follow(holder, ("n",))
-            with pytest.raises(ValueError):
+            try:
                 guard.Entry([(0, ("a",), ("is", array)), (0, (), ("bad",))])
+            except ValueError:
+                pass
             guard.Entry(params, outs=[(("int",), 1, -1, -1)], data=holder)
         errors.clear()
 
     work()
-    references = sys.getrefcount(array), sys.getrefcount(holder), sys.getrefcount(None) // 1000
+    references = sys.getrefcount(array), sys.getrefcount(holder)
+    nones = sys.getrefcount(None)
     growth = []
     tracemalloc.start()
-    for _ in range(4):
+    for _ in range(5):
         before = tracemalloc.get_traced_memory()[0]
         work()
         gc.collect()
         growth.append(tracemalloc.get_traced_memory()[0] - before)
     tracemalloc.stop()
-    assert min(growth) < 2000  # a leaked object a call would be 300 of them; caches and tables grow once
-    assert references == (sys.getrefcount(array), sys.getrefcount(holder), sys.getrefcount(None) // 1000)
+    assert min(growth) < 4000  # one leaked object a call would be 300 of them, 4800 bytes at least; caches and tables grow once
+    assert references == (sys.getrefcount(array), sys.getrefcount(holder))
+    assert abs(sys.getrefcount(None) - nones) < 300
 
 
 def test_cycles_through_a_site_are_collected(guard: Any) -> None:
