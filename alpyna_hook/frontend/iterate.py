@@ -15,10 +15,10 @@ from typing import TypeAlias
 
 from alpyna_hook.frontend.context import Context, dotted, fail, function_of, guard_function
 from alpyna_hook.frontend.intrinsics import Intrinsic
-from alpyna_hook.frontend.lower_expr import array_name, lower_expr
+from alpyna_hook.frontend.lower_expr import MAX_ITEMS, array_name, lower_expr
 from alpyna_hook.frontend.scope import mentioned
 from alpyna_hook.frontend.syntax import walk
-from alpyna_hook.ir.nodes import Binary, Call, Const, Dim, Expr, Load
+from alpyna_hook.ir.nodes import Binary, Call, Compare, Const, Dim, Expr, Load, Select
 
 # What the target gets, given the counter: one value, or a tuple of values to be unpacked.
 Value: TypeAlias = "Callable[[Expr], Expr] | tuple[Value, ...]"
@@ -63,7 +63,7 @@ def iteration(ctx: Context, node: ast.expr) -> Iteration:
             guard_function(ctx, node.func, row)
             return _ITERATORS[row.name](ctx, node)
     if isinstance(node, (ast.Tuple, ast.List)):
-        return _progression(ctx, node)
+        return _items(ctx, node)
     if dotted(node) is None:
         fail(
             ctx, node, "iterable", "The loop runs over something that is neither a `range` nor an array.", "here",
@@ -151,24 +151,57 @@ def _check_invariant(ctx: Context, node: ast.expr) -> None:
     """Python evaluates `node` once; we repeat it in each iteration, so the loop may not change its names."""
     if not mentioned(node).isdisjoint(ctx.assigned) or any(isinstance(n, ast.Subscript) for n in walk(node)):
         fail(
-            ctx, node, "iterable", "The loop changes what this counts from.", "changes", "Use a `range` loop."
+            ctx, node, "iterable", "The loop would have to evaluate this anew in each iteration.", "not constant",
+            "Use a `range` loop.",
         )  # fmt: skip
 
 
-def _progression(ctx: Context, node: ast.Tuple | ast.List) -> Iteration:
-    """`for d in (-1, 0, 1)`: ints in equal steps are a range."""
-    items = [lower_expr(ctx, e) for e in node.elts if not isinstance(e, (ast.Starred, ast.Tuple, ast.List))]
+def _items(ctx: Context, node: ast.Tuple | ast.List) -> Iteration:
+    """`for d in (-1, 0, 1)`, `for dx, dy in ((0, 1), (1, 0))`: items written out, counted through."""
+    elements = [e.elts if isinstance(e, (ast.Tuple, ast.List)) else [e] for e in node.elts]
+    widths = {len(e) if isinstance(at, (ast.Tuple, ast.List)) else 0 for e, at in zip(elements, node.elts)}
+    if len(widths) != 1 or not len(elements) <= MAX_ITEMS:
+        fail(
+            ctx, node, "iterable", f"The loop runs over items that are not alike, or not 1 to {MAX_ITEMS} of them.",
+            "here", "Loop over a `range`, and take the items from an array.",
+        )  # fmt: skip
+    for item in (item for e in elements for item in e):
+        _check_invariant(ctx, item)
+    rows = [[lower_expr(ctx, item) for item in e] for e in elements]
+    span = ctx.span(node)
+    columns = [list(column) for column in zip(*rows)]
+    if widths == {0}:
+        steps = _steps(columns[0])
+        if steps is not None:
+            first, step = steps
+            return Iteration(Const(first, span), Const(first + step * len(rows), span), Const(step, span), itself)
+        return Iteration(Const(0, span), Const(len(rows), span), Const(1, span), _nth(columns[0]))
+    return Iteration(Const(0, span), Const(len(rows), span), Const(1, span), tuple(map(_nth, columns)))
+
+
+def _steps(items: list[Expr]) -> tuple[int, int] | None:
+    """First item and step, if the items are ints in equal steps."""
     values = [e.value for e in items if isinstance(e, Const) and type(e.value) is int]
     step = values[1] - values[0] if len(values) > 1 else 1
-    if not values or len(values) != len(node.elts) or not step or values != list(
-        range(values[0], values[0] + step * len(values), step)
-    ):
-        fail(
-            ctx, node, "iterable", "The loop runs over items that are not integers in equal steps.", "here",
-            "Loop over a `range`, and take the items from an array.",
-        )  # fmt: skip
-    span = ctx.span(node)
-    return Iteration(Const(values[0], span), Const(values[-1] + step, span), Const(step, span), itself)
+    alike = len(values) == len(items) and step and all(b - a == step for a, b in zip(values, values[1:]))
+    return (values[0], step) if alike else None
+
+
+def _nth(items: list[Expr]) -> Callable[[Expr], Expr]:
+    """The item that a counter from 0 selects: affine in the counter if the items are, else chosen by comparisons."""
+    steps = _steps(items)
+    if steps is not None:
+        first, step = (Const(value, items[0].span) for value in steps)
+        return lambda c: Binary("+", first, Binary("*", step, c, span=first.span), span=first.span)
+
+    def select(counter: Expr) -> Expr:
+        chosen = items[-1]
+        for k in range(len(items) - 2, -1, -1):
+            span = items[k].span
+            chosen = Select(Compare("==", counter, Const(k, span), span), items[k], chosen, span)
+        return chosen
+
+    return select
 
 
 _ITERATORS = {"range": _range, "enumerate": _enumerate, "zip": _zip, "reversed": _reversed}

@@ -33,6 +33,7 @@ _COMPARE: dict[type[ast.cmpop], CompareOp] = {
     ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!=", ast.Gt: ">", ast.GtE: ">=",
 }  # fmt: skip
 _MAX_REPEATED = 24  # nodes of an operand that is written twice
+MAX_ITEMS = 16  # items of a tuple that are compared or counted through one by one
 _INT_LIMIT = 2**64  # wider literals have no machine representation
 
 
@@ -144,14 +145,17 @@ def _unary(ctx: Context, node: ast.UnaryOp) -> Expr:
 
 def _compare(ctx: Context, node: ast.Compare, truth: bool) -> Expr:
     """`a < b <= c`: the pairs in order, joined by `and`."""
-    for op, right in zip(node.ops, node.comparators):
+    if len(node.ops) == 1 and isinstance(node.ops[0], (ast.In, ast.NotIn)):
+        return _membership(ctx, node, truth)
+    for op in node.ops:
         if type(op) not in _COMPARE:
-            none = isinstance(right, ast.Constant) and right.value is None
             fail(
                 ctx, node, "comparison", f"`{_COMPARE_WORDS[type(op)]}` does not compare numbers.", "here",
-                "Decide this before the loop." if none else "",
+                "Decide this before the loop.",
             )  # fmt: skip
     operands = [lower_expr(ctx, e) for e in (node.left, *node.comparators)]
+    for written, operand in zip(node.comparators, operands[1:-1]):
+        _check_short(ctx, written, operand)
     span = ctx.span(node)
     pairs: list[Expr] = [
         Compare(_COMPARE[type(op)], x, y, span) for op, x, y in zip(node.ops, operands, operands[1:])
@@ -161,18 +165,46 @@ def _compare(ctx: Context, node: ast.Compare, truth: bool) -> Expr:
     return reduce(lambda y, x: _choose(ctx, node, True, x, y), pairs[::-1])
 
 
+def _membership(ctx: Context, node: ast.Compare, truth: bool) -> Expr:
+    """`x in (1, 2, 3)`: a bool, true if `x` equals one of the numbers (identity adds nothing for these)."""
+    span, items = ctx.span(node), node.comparators[0]
+    if not isinstance(items, (ast.Tuple, ast.List, ast.Set)) or not 0 < len(items.elts) <= MAX_ITEMS:
+        word = _COMPARE_WORDS[type(node.ops[0])]
+        fail(
+            ctx, node, "comparison", f"`{word}` of this does not compare numbers.", "here",
+            "Compare with `==`, or with a few constants: `x in (1, 2)`.",
+        )  # fmt: skip
+    value = lower_expr(ctx, node.left)
+    _check_short(ctx, node.left, value)
+    constants = [lower_expr(ctx, e) for e in items.elts]
+    if not all(isinstance(c, Const) for c in constants):
+        fail(
+            ctx, items, "comparison", "The items of `in` are not constants.", "not constant", "Compare with `==`."
+        )  # fmt: skip
+    pairs: list[Expr] = [Compare("==", value, c, span) for c in constants]
+    found = reduce(lambda x, y: Logical("or", x, y, span), pairs)
+    if isinstance(node.ops[0], ast.NotIn):
+        return Unary("not", found, span=span)
+    return found if truth else Unary("not", Unary("not", found, span=span), span=span)
+
+
 _COMPARE_WORDS = {ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in"}
 
 
 def _choose(ctx: Context, node: ast.expr, conjunction: bool, left: Expr, right: Expr) -> Expr:
     """The value of `left and right` (`conjunction`) or `left or right`."""
-    if sum(1 for _ in walk(left)) > _MAX_REPEATED:
-        fail(
-            ctx, node, "long-and-or", "The value of this `and`/`or` is too long an expression.", "here",
-            "Use an `if` statement.",
-        )  # fmt: skip
+    _check_short(ctx, node, left)
     then, other = (right, left) if conjunction else (left, right)
     return Select(left, then, other, ctx.span(node))
+
+
+def _check_short(ctx: Context, node: ast.expr, repeated: Expr) -> None:
+    """Reject what would be repeated at length (nested, the length would grow exponentially)."""
+    if sum(1 for _ in walk(repeated)) > _MAX_REPEATED:
+        fail(
+            ctx, node, "long-operand", "The operand would have to be written out several times.", "too long",
+            "Assign it to a variable first.",
+        )  # fmt: skip
 
 
 def array_name(ctx: Context, node: ast.expr) -> str:

@@ -8,6 +8,7 @@ Nothing heavier than `ast` is imported until a first loop is found.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from alpyna_hook.frontend.flow import Flow
     from alpyna_hook.frontend.scope import Scope
     from alpyna_hook.ir.nodes import Nest
+
+_LOOP = re.compile(r"(?:^|[\r\n])[ \t\f]*(?:async\s+)?(?:for|while)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class _Module:
 
 def find_sites(tree: ast.Module, source: Source) -> tuple[Site, ...]:
     """All sites of a module, rejected ones included, in source order."""
-    if "for" not in source.text and "while" not in source.text:
+    if not _LOOP.search(source.text):
         return ()
     from alpyna_hook.frontend.leave_out import left_out
     from alpyna_hook.frontend.scope import build_scopes

@@ -130,6 +130,18 @@ def _eval(expr: Expr, env: dict[str, Any]) -> Any:
     raise AssertionError(expr)
 
 
+def _arrays(nest: Nest, roots: dict[str, Any]) -> list[Any]:
+    """The arrays among the live-ins."""
+    arrays = []
+    for live in nest.live_ins:
+        value = roots[live.root]
+        for attribute in live.path:
+            value = getattr(value, attribute)
+        if live.role == "array" and hasattr(value, "tobytes"):
+            arrays.append(value)
+    return arrays
+
+
 class _Replace(ast.NodeTransformer):
     """Each accepted loop becomes a call of its nest; where a root is unbound, the loop itself runs."""
 
@@ -149,8 +161,8 @@ class _Replace(ast.NodeTransformer):
         arguments = "".join(f"{root}, " for root in site.roots)
         outs = [f"    if {o.name!r} in @out: {o.name} = @out[{o.name!r}]" for o in site.nest.live_outs]
         text = "\n".join((
-            f"try: @in = ({arguments})", "except (NameError, AttributeError): @in = None",
-            "if @in is None: pass", "else:", f"    @out = @run({site.index}, @in)", *outs, "    del @out", "del @in",
+            f"try: @out = @run({site.index}, ({arguments}))", "except (NameError, AttributeError): @out = None",
+            "if @out is None: pass", "else:", "    pass", *outs, "del @out",
         )).replace("@", "_alpyna_test_")  # fmt: skip
         statements = ast.parse(text).body
         statements[1].body = [node]  # type: ignore[attr-defined]
@@ -173,11 +185,21 @@ def run_lowered(text: str) -> tuple[dict[str, Any], set[int]]:
     sites = find_sites(tree, source)
     ran: set[int] = set()
 
-    def run(index: int, roots: tuple[Any, ...]) -> dict[str, Any]:
+    def run(index: int, values: tuple[Any, ...]) -> dict[str, Any] | None:
         site = sites[index]
         assert site.nest is not None
+        roots = dict(zip(site.roots, values))
+        journal = [(array, array.copy()) for array in _arrays(site.nest, roots)]
+        try:
+            result = run_nest(site.nest, roots)
+        except AssertionError:
+            raise
+        except Exception:  # a fault: put the arrays back and let the loop itself raise
+            for array, saved in journal:
+                array[...] = saved
+            return None
         ran.add(index)
-        return run_nest(site.nest, dict(zip(site.roots, roots)))
+        return result
 
     namespace: dict[str, Any] = {"__name__": "program", "_alpyna_test_run": run}
     new = ast.fix_missing_locations(_Replace(sites).visit(tree))

@@ -6,8 +6,10 @@ def f(a, lines, n):
         pass
     for x in a[1:]:
         pass
-    for x in (1, 2, 4):
+    for x, y in ((1, 2), 3):
         pass
+    for x, y in ((1, 2), (n, 3)):
+        n = x
     for x in ():
         pass
     for x in reversed(range(0, n, 3)):

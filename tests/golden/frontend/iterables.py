@@ -43,6 +43,24 @@ def stencil(g, out):
                     out[i, j] += g[i + di, j + dj]
 
 
+def neighbours(g, out):
+    for i in range(1, g.shape[0] - 1):
+        for j in range(1, g.shape[1] - 1):
+            for di, dj in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+                if g[i + di, j + dj] in (3, 5):
+                    continue
+                out[i, j] += g[i + di, j + dj]
+            for w in [1, 2, 4, 8.5]:
+                out[i, j] += w
+            for sign, scale in ((1, 0.5), (-1, 2.0)):
+                out[i, j] += sign * scale
+    odd = 0
+    for k in range(9):
+        odd += k not in (0, 2, 4)
+        found = k in {8}
+    return odd, found
+
+
 def last_of_each(xs):
     for x in xs:
         pass
@@ -56,4 +74,6 @@ numbered(np.arange(1.0, 6.0), c)
 d = pairs(np.arange(1.0, 6.0), np.arange(2.0, 5.0))
 e = np.zeros((5, 5))
 stencil(np.arange(25.0).reshape(5, 5), e)
+g = np.zeros((5, 5))
+h = neighbours(np.arange(25.0).reshape(5, 5), g)
 f = last_of_each(np.array([3, 1, 2], dtype=np.int16))

@@ -1,4 +1,4 @@
-"""Rejection long-and-or."""
+"""Rejection long-operand."""
 
 
 def f(a, n):
