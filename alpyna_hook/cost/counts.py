@@ -73,9 +73,10 @@ class LoopCount:
     """One loop. `while` loops have start = step = None and their trip count in `stop`: QParam("@while<k>"), a leaf
     that nobody knows at entry: an estimate, or what earlier calls showed.
 
-    weight         executions per execution of the enclosing block (branches)
-    trip_share     share of the range that runs (1, or BREAK_TRIPS)
-    vectorisable   by its structure: innermost, unit or zero strides, no carried chain, no checks, no calls
+    weight      executions per execution of the enclosing block (branches)
+    trip_share  share of the range that runs (1, or BREAK_TRIPS)
+    straight    trip count known on entry, and no branch holds a store, a loop or a jump
+    carried     scalars that take a value from one trip to the next
     """
 
     counter: str
@@ -85,7 +86,14 @@ class LoopCount:
     body: Block
     weight: float = 1.0
     trip_share: float = 1.0
-    vectorisable: bool = False
+    straight: bool = False
+    carried: tuple[str, ...] = ()
+
+    @property
+    def vectorisable(self) -> bool:
+        """By structure: innermost, straight, unit or zero strides, no chain, no checks, no calls. Whether dependences
+        allow it is the analysis' business (`Candidate.vectorised`)."""
+        return self.straight and _vectorisable(self.body, self.counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +318,8 @@ def _nested(
             body=block,
             weight=tally.weight,
             trip_share=BREAK_TRIPS if broken else 1.0,
-            vectorisable=not inner.branch_store and _vectorisable(block, counter),
+            straight=not inner.branch_store,
+            carried=names,
         )
     )
     for name in _assigned(body):
@@ -357,7 +366,6 @@ def _own_statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
 
 
 def _vectorisable(block: Block, counter: str) -> bool:
-    """By structure alone; whether dependences allow it is the analysis' business (`Candidate.vectorised`)."""
     if block.loops or block.chain:
         return False
     scalar_only = ("check", "bounds", "libm.", "npy.", "pow.", "fmod.", "idiv.")

@@ -63,7 +63,7 @@ class Profile:
     compile_s: Mapping[str, float]  # per route: "seq", "omp"
     call_s: float  # guard + argument marshalling + kernel call
     decline_s: float  # guard that says "interpreter"
-    journal_bps: float  # bytes per second of saving an array before a run that may fault
+    journal_bps: float  # bytes per second of saving arrays too large for the caches
     origin: str = "default"  # default | quick | full
     created: str = ""  # ISO date and time
     host: Mapping[str, str] | None = None

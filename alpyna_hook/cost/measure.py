@@ -156,7 +156,7 @@ def _memory(bench: _Bench, openmp: bool, threads: int, profile: Profile) -> Prof
         places = 1 << int(math.log2(size // 8))
         each = bench.best("memory:random", places, first=1 << 16)
         levels.append(Level(level.name, level.size, one, max(many, one), each))
-    elements = 1 << 19
+    elements = _LARGEST // 16
     journal = 8.0 * elements / bench.best("memory:copy", elements, first=2)
     figures = [x for level in levels for x in (level.bandwidth, level.bandwidth_t, level.random_s)]
     if not all(math.isfinite(x) and x > 0 for x in (*figures, journal)):

@@ -28,6 +28,7 @@ from alpyna_hook.cost.machine import Profile
 from alpyna_hook.cost.priced import Candidate, Eval, PricedLoop, Pricer, candidate_of, counters_of, slots_of
 from alpyna_hook.cost.symbolic import compiled
 from alpyna_hook.cost.traffic import traffic_seconds
+from alpyna_hook.cost.unroll import unrolled
 from alpyna_hook.ir.affine import QParam, Quantity
 
 __all__ = ["Bound", "Candidate", "Env", "bind", "candidate_of", "predict"]
@@ -97,16 +98,17 @@ class Bound:
             memory = part * max(all_memory, memory / speedup) + (1.0 - part) * memory
             compute = serial + shared / speedup
         seconds = self.root_s + max(compute, memory) + forks * profile.fork_hot_s + profile.call_s
-        return seconds + sum(self.sizes[name](values) for name in self.journal) / profile.journal_bps
+        return seconds + _journal_seconds(sum(self.sizes[name](values) for name in self.journal), profile)
 
 
 def bind(candidate: Candidate, profile: Profile, variant: str) -> Bound:
     """Fold `profile` into the counts of `candidate` as `variant` runs them."""
     counts = candidate.counts
-    slots = slots_of(counts, variant != "interp")
+    root = counts.root if variant == "interp" else unrolled(counts.root)
+    slots = slots_of(root, () if variant == "interp" else counts.arrays)
     counters = counters_of(counts.root)
     defaults = [0.0] * len(slots)
-    outer = {loop.stop for loop in counts.root.loops if loop.start is None}
+    outer = {loop.stop for loop in root.loops if loop.start is None}
     known = []
     for leaf, slot in slots.items():
         if isinstance(leaf, QParam) and leaf.name.startswith("@while"):
@@ -121,11 +123,19 @@ def bind(candidate: Candidate, profile: Profile, variant: str) -> Bound:
         slots=slots,
         defaults=defaults,
         known=known,
-        top=[price.loop(loop) for loop in counts.root.loops],
-        root_s=price.block(counts.root, False),
+        top=[price.loop(loop) for loop in root.loops],
+        root_s=price.block(root, "", False),
         sizes={a.name: compiled(a.size, slots) for a in counts.arrays} if variant != "interp" else {},
         journal=tuple(a.name for a in counts.arrays if a.written) if journal and variant != "interp" else (),
     )
+
+
+def _journal_seconds(size: float, profile: Profile) -> float:
+    """Saving `size` bytes: read, write-allocate and write back, from the level that holds source and copy."""
+    for level in profile.levels[1:-1]:
+        if level.size is not None and 2.0 * size <= level.size:
+            return 3.0 * size / level.bandwidth
+    return size / profile.journal_bps
 
 
 def _reset(loop: PricedLoop) -> None:

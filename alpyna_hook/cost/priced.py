@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from alpyna_hook.cost.chains import Amounts
-from alpyna_hook.cost.counts import Access, Block, Counts, LoopCount
+from alpyna_hook.cost.counts import Access, ArrayInfo, Block, Counts, LoopCount
 from alpyna_hook.cost.machine import Profile
 from alpyna_hook.cost.symbolic import compiled
 from alpyna_hook.ir.affine import QParam, Quantity, leaves
@@ -27,6 +26,7 @@ class Candidate:
     collapse    counters collapsed into an enclosing parallel loop's iteration space
     balanced    counters of parallel loops with a dynamic or guided schedule
     vectorised  counters of loops that run as vector code; None: judge by structure
+    strips      (counter, width) of parallel loops whose neighbouring iterations run side by side in vector lanes
     journal     None: journal if the counts say that the nest can fault
     """
 
@@ -35,6 +35,7 @@ class Candidate:
     collapse: frozenset[str] = frozenset()
     balanced: frozenset[str] = frozenset()
     vectorised: frozenset[str] | None = None
+    strips: tuple[tuple[str, int], ...] = ()
     journal: bool | None = None
 
 
@@ -46,7 +47,8 @@ def candidate_of(plan: Plan, counts: Counts) -> Candidate:
         if p.parallel and p.collapse > 1:
             collapsed.update(_inside(counts.root, p.counter, p.collapse - 1))
     balanced = frozenset(p.counter for p in plan.loops if p.parallel and p.schedule != "static")
-    return Candidate(counts, parallel, frozenset(collapsed), balanced, None, plan.faults)
+    strips = tuple((p.counter, p.strip) for p in plan.loops if p.strip)
+    return Candidate(counts, parallel, frozenset(collapsed), balanced, None, strips, plan.faults)
 
 
 def _inside(block: Block, counter: str, depth: int) -> list[str]:
@@ -115,9 +117,9 @@ def counters_of(block: Block) -> set[str]:
     return found
 
 
-def slots_of(counts: Counts, memory: bool) -> dict[Quantity, int]:
-    """A place in the list of values for every leaf of the loop bounds, loop counters included, and with `memory` of the
-    strides and array sizes too."""
+def slots_of(root: Block, arrays: tuple[ArrayInfo, ...]) -> dict[Quantity, int]:
+    """A place in the list of values for every leaf of the loop bounds, loop counters included, and if there are
+    `arrays`, of strides and array sizes too."""
     slots: dict[Quantity, int] = {}
 
     def add(q: Quantity | None) -> None:
@@ -125,7 +127,7 @@ def slots_of(counts: Counts, memory: bool) -> dict[Quantity, int]:
             slots.setdefault(leaf, len(slots))
 
     def visit(block: Block) -> None:
-        for access in block.accesses if memory else ():
+        for access in block.accesses if arrays else ():
             add(access.offset)
             for _, stride in access.strides or ():
                 add(stride)
@@ -134,10 +136,13 @@ def slots_of(counts: Counts, memory: bool) -> dict[Quantity, int]:
                 add(q)
             visit(loop.body)
 
-    visit(counts.root)
-    for array in counts.arrays if memory else ():
+    visit(root)
+    for array in arrays:
         add(array.size)
     return slots
+
+
+_ALONE = ("libm.", "npy.", "pow.", "fmod.", "branch")  # operations that little else overlaps with
 
 
 @dataclass
@@ -149,30 +154,34 @@ class Pricer:
     candidate: Candidate
     slots: dict[Quantity, int]
 
-    def block(self, block: Block, vector: bool) -> float:
-        """Seconds per execution of the block's own work: the larger of throughput and carried chain."""
+    def block(self, block: Block, counter: str, vector: bool, width: int = 1) -> float:
+        """Seconds per execution of the block's own work: the largest of memory ports, arithmetic ports and carried
+        chain, and in addition what nothing overlaps with (calls, mispredicted branches).
+
+        counter  of the loop whose body this is: what does not move with it stays in a register
+        width    neighbouring iterations of an outer loop that run side by side, hiding each other's latency
+        """
+        profile = self.profile
         if self.variant == "interp":
-            return sum(n * self.profile.interp.get(name, 0.0) for name, n in block.interp)
-        work = self._throughput(block.ops, vector)
-        cost = self.profile.vector_of if vector else self.profile.scalar_of
-        for access in block.accesses:
-            work += access.weight * cost("store" if access.store else "load")
-        chain = sum(n * self.profile.latency_of(name) for name, n in block.chain)
-        return max(work, chain)
+            return sum(n * profile.interp.get(name, 0.0) for name, n in block.interp)
+        of = profile.vector_of if vector else profile.scalar_of
+        alone = sum(n * of(name) for name, n in block.ops if name.startswith(_ALONE))
+        arithmetic = sum(n * of(name) for name, n in block.ops if not name.startswith(_ALONE))
+        moving = (a for a in block.accesses if a.strides is None or counter in dict(a.strides) or not counter)
+        memory = sum(a.weight * of("store" if a.store else "load") for a in moving)
+        chain = sum(n * profile.latency_of(name) for name, n in block.chain)
+        return max(memory, arithmetic, chain / width) + alone
 
-    def _throughput(self, ops: Amounts, vector: bool) -> float:
-        of = self.profile.vector_of if vector else self.profile.scalar_of
-        return sum(n * of(name) for name, n in ops)
-
-    def loop(self, loop: LoopCount) -> PricedLoop:
+    def loop(self, loop: LoopCount, width: int = 1) -> PricedLoop:
+        """`loop` and all inside. `width` as for `block`: of the enclosing strip-mined loop."""
         candidate, profile = self.candidate, self.profile
-        compiled_code = self.variant != "interp"
+        native = self.variant != "interp"
+        width = dict(candidate.strips).get(loop.counter, width)
         vector = loop.vectorisable if candidate.vectorised is None else loop.counter in candidate.vectorised
-        vector = vector and compiled_code
-        trip = profile.vector_of("trip") if vector else profile.scalar_of("trip")
-        scalar_trip = profile.scalar_of("trip")
+        vector = native and (vector or width > 1)
         dependent = {leaf for inner in _all_loops(loop.body) for q in _bounds(inner) for leaf in leaves(q)}
         bounds = [compiled(q, self.slots) if q is not None else None for q in (loop.start, loop.stop, loop.step)]
+        trip = (profile.vector_of("trip") if vector else profile.scalar_of("trip")) if native else 0.0
         return PricedLoop(
             counter=loop.counter,
             slot=self.slots[QParam(loop.counter)],
@@ -182,15 +191,15 @@ class Pricer:
             weight=loop.weight,
             share=loop.trip_share,
             varies=QParam(loop.counter) in dependent,
-            body=self.block(loop.body, vector) + (trip if compiled_code else 0.0),
-            entry=profile.scalar_of("loop") * (2.0 if vector else 1.0) if compiled_code else 0.0,
+            body=self.block(loop.body, loop.counter, vector, width) + trip,
+            entry=profile.scalar_of("loop") * (2.0 if vector else 1.0) / width if native else 0.0,
             parallel=loop.counter in candidate.parallel,
             collapsed=loop.counter in candidate.collapse,
             balanced=loop.counter in candidate.balanced,
-            vector=vector,
-            scalar_body=self.block(loop.body, False) + (scalar_trip if compiled_code else 0.0),
-            groups=self._groups(loop.body.accesses) if compiled_code else [],
-            inner=[self.loop(inner) for inner in loop.body.loops],
+            vector=vector and width == 1,
+            scalar_body=self.block(loop.body, loop.counter, False) + (profile.scalar_of("trip") if native else 0.0),
+            groups=self._groups(loop.body.accesses) if native else [],
+            inner=[self.loop(inner, width) for inner in loop.body.loops],
         )
 
     def _groups(self, accesses: tuple[Access, ...]) -> list[Group]:

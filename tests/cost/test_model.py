@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from build import dot, load, loop, matmul, nest, num, op, saxpy, store, triangle, var, vector
+from build import F64, dot, load, loop, matmul, nest, num, op, saxpy, store, triangle, var, vector
 
 from alpyna_hook.cost.counts import count
 from alpyna_hook.cost.machine import default_profile
 from alpyna_hook.cost.model import bind, predict
 from alpyna_hook.cost.priced import Candidate
+from alpyna_hook.cost.unroll import unrolled
 from alpyna_hook.ir.affine import QDim, QParam
 from alpyna_hook.ir.nodes import Assign, Compare, Nest, While
 from alpyna_hook.ir.types import BOOL, FLOAT, INT
@@ -151,10 +152,10 @@ def test_indirect_access_to_a_large_array_costs_more_than_to_a_small_one():
 
 def test_a_nest_that_can_fault_pays_for_saving_what_it_writes():
     counts = count(saxpy())
-    env = env_of(1_000_000, x=1, y=1)
+    env = env_of(100_000_000, x=1, y=1)
     plain = bind(Candidate(counts, journal=False), PROFILE, "seq").seconds(env)
     saved = bind(Candidate(counts, journal=True), PROFILE, "seq").seconds(env)
-    assert saved - plain == pytest.approx(8e6 / PROFILE.journal_bps)
+    assert saved - plain == pytest.approx(8e8 / PROFILE.journal_bps)
 
 
 def test_an_unknown_trip_count_is_taken_from_the_environment_when_given():
@@ -169,3 +170,39 @@ def test_an_unknown_trip_count_is_taken_from_the_environment_when_given():
 def test_a_missing_size_is_an_error_not_a_guess():
     with pytest.raises(KeyError):
         predict(count(saxpy()), {}, PROFILE, "seq")
+
+
+def convolution(taps: int) -> Nest:
+    """for i in range(n): s = 0.0; for d in range(taps): s = s + w[d] * x[i + d]; then y[i] = s"""
+    i, d = var("i"), var("d")
+    add = Assign("s", op("+", var("s", F64), op("*", load("w", d), load("x", op("+", i, d)))))
+    body = (Assign("s", num(0.0)), loop("d", 0, taps, add), store("y", (i,), var("s", F64)))
+    arrays = {name: vector() for name in "wxy"}
+    return nest(loop("i", 0, var("n"), *body), arrays, n=INT, s=F64)
+
+
+def test_a_short_constant_loop_is_unrolled_and_its_parent_vectorised():
+    env = env_of(1000, w=1, x=1, y=1)
+    short, long = (predict(count(convolution(taps)), env, PROFILE, "seq") / taps for taps in (3, 50))
+    assert 2 * short < long  # per tap: the long one waits for each addition
+
+
+def test_an_unrolled_loop_lengthens_the_chain_that_it_carries_on():
+    i, d = var("i"), var("d")
+    add = Assign("s", op("+", var("s", F64), load("x", op("+", i, d))))
+    total = nest(loop("i", 0, var("n"), loop("d", 0, 3, add)), {"x": vector()}, n=INT, s=F64)
+    (outer,) = unrolled(count(total).root).loops
+    assert outer.body.chain == (("add.f64", 3.0),) and not outer.vectorisable
+
+
+def test_unrolled_copies_read_neighbouring_elements():
+    (outer,) = unrolled(count(convolution(3)).root).loops
+    assert len([a for a in outer.body.accesses if a.array == "x"]) == 3
+
+
+def test_a_strip_of_neighbouring_iterations_hides_the_latency_of_their_sums():
+    counts = count(matmul())
+    env = env_of(200, a=2, b=2, c=2)
+    plain = bind(Candidate(counts), PROFILE, "seq").seconds(env)
+    stripped = bind(Candidate(counts, strips=(("j", 8),)), PROFILE, "seq").seconds(env)
+    assert 3 * stripped < plain
