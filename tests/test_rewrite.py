@@ -1,0 +1,344 @@
+"""Guarded loops: what runs when a site accepts, declines or is retired, and what a program can see of the guard."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import itertools
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from alpyna_hook import rewrite
+from alpyna_hook.runtime.guard import UNSET
+from alpyna_hook.source import Source, site_key
+
+Answer = Callable[..., Any]
+_numbers = itertools.count()
+
+
+class Module:
+    """A guarded module whose sites answer as the test says, in source order."""
+
+    def __init__(self, text: str, *answers: Answer | None) -> None:
+        name = f"guarded_{next(_numbers)}"
+        self.source = Source(f"{name}.py", name, text)
+        compiled = rewrite.compile_module(self.source)
+        assert compiled is not None
+        self.compiled = compiled
+        rewrite.activate(compiled)
+        accepted = [site for site in compiled.sites if site.nest is not None]
+        self.keys = [site_key(self.source, site.index) for site in accepted]
+        assert len(answers) in (0, len(self.keys)), [site.rejection for site in compiled.sites]
+        for key, answer in zip(self.keys, answers):
+            vars(builtins)[key] = answer
+        self.module = types.ModuleType(name)
+        sys.modules[name] = self.module
+
+    def run(self) -> dict[str, Any]:
+        exec(self.compiled.code, vars(self.module))
+        return vars(self.module)
+
+    @property
+    def original(self) -> types.CodeType:
+        return compile(self.source.text, self.source.filename, "exec", dont_inherit=True)
+
+
+@pytest.fixture(autouse=True)
+def clean_up() -> Iterator[None]:
+    before = set(vars(builtins))
+    yield
+    for name in set(vars(builtins)) - before:
+        if name not in (rewrite.LEAVE, rewrite.UNSET, rewrite.ERRORS):
+            del vars(builtins)[name]
+    for name in [name for name in sys.modules if name.startswith("guarded_")]:
+        del sys.modules[name]
+
+
+def decline(*roots: Any) -> None:
+    return None
+
+
+def names(namespace: dict[str, Any]) -> set[str]:
+    return {name for name in namespace if "@" in name}
+
+
+COUNT = """\
+def count(n):
+    s = 0
+    for i in range(n):
+        s += i
+    return s, i
+"""
+
+NESTED = """\
+def last(n, m):
+    i = j = 'before'
+    for i in range(n):
+        for j in range(m):
+            x = i + j
+    return i, j
+"""
+
+
+def test_a_site_that_declines_leaves_the_loop_to_the_interpreter() -> None:
+    module = Module(COUNT, decline)
+    assert module.run()["count"](4) == (6, 3)
+
+
+def test_a_site_that_accepts_replaces_the_loop_and_its_live_outs_are_assigned() -> None:
+    module = Module(COUNT, lambda *roots: ("i", "s"))
+    outs = [out.name for out in module.compiled.sites[0].nest.live_outs]  # type: ignore[union-attr]
+    assert module.run()["count"](4) == tuple("is"[outs.index(name)] for name in ("s", "i"))
+
+
+def test_a_retired_site_is_not_called() -> None:
+    module = Module(COUNT, None)
+    assert module.run()["count"](4) == (6, 3)
+
+
+def test_a_live_out_that_was_not_assigned_keeps_its_old_value() -> None:
+    module = Module(NESTED, lambda *roots: (7, UNSET))
+    assert module.run()["last"](1, 0) == (7, "before")
+
+
+def test_a_live_out_that_may_be_unassigned_is_assigned_when_it_was() -> None:
+    module = Module(NESTED, lambda *roots: (7, 8))
+    assert module.run()["last"](1, 1) == (7, 8)
+
+
+def test_temporaries_are_gone_after_the_guard() -> None:
+    text = NESTED.replace("return i, j", "return sorted(locals())")
+    seen = []
+    for answer in (decline, None, lambda *roots: tuple(range(len(outs)))):
+        module = Module(text, answer)
+        outs = module.compiled.sites[0].nest.live_outs  # type: ignore[union-attr]
+        seen.append(set(module.run()["last"](1, 1)) - {"x"})
+    assert seen == [{"i", "j", "m", "n"}] * 3
+
+
+def test_locals_seen_inside_a_loop_are_the_programs_own() -> None:
+    module = Module("def f(n):\n    for i in range(n):\n        seen = sorted(locals())\n    return seen\n")
+    assert module.run()["f"](1) == ["i", "n"]
+
+
+@pytest.mark.parametrize("answer", [None, decline, lambda *roots: (5, 6)])
+def test_a_loop_at_module_level_leaves_its_names_and_no_others(answer: Answer | None) -> None:
+    module = Module("for i in range(2):\n    for j in range(3):\n        pass\n", answer)
+    namespace = module.run()
+    assert (namespace["i"], namespace["j"]) == ((5, 6) if answer and answer() else (1, 2))
+    assert names(namespace) == set()
+
+
+def test_an_unassigned_live_out_at_module_level_stays_undefined() -> None:
+    module = Module("for i in range(2):\n    for j in range(0):\n        pass\n", lambda *roots: (1, UNSET))
+    namespace = module.run()
+    assert namespace["i"] == 1 and "j" not in namespace
+
+
+def test_a_loop_in_a_class_body_assigns_class_attributes() -> None:
+    text = "class C:\n    n = 3\n    for i in range(n):\n        for j in range(n):\n            pass\n"
+    module = Module(text, lambda *roots: ("i", "j"))
+    found = vars(module.run()["C"])
+    assert (found["i"], found["j"]) == ("i", "j") and names(found) == set()
+
+
+def test_an_enum_body_with_a_loop_gets_no_members_from_the_guard() -> None:
+    text = "import enum\nclass E(enum.Enum):\n    _ignore_ = ['i', 'j']\n    for i in range(2):\n        for j in range(2):\n"
+    text += "            pass\n    A = 1\n"
+    module = Module(text, lambda *roots: (1, 1))
+    assert [member.name for member in module.run()["E"]] == ["A"]
+
+
+@pytest.mark.parametrize("assigned", ["global x", "nonlocal x"])
+def test_names_of_other_scopes_are_assigned_there(assigned: str) -> None:
+    text = f"x = 0\ndef outer(n):\n    {'x = 0' if 'nonlocal' in assigned else 'pass'}\n    def inner():\n"
+    text += f"        {assigned}\n        for i in range(n):\n            x = i\n    inner()\n    return x\n"
+    module = Module(text, lambda *roots: (42,))
+    assert module.run()["outer"](3) == 42
+
+
+def test_an_underscore_is_a_name_like_any_other() -> None:
+    module = Module("def f(n):\n    for _ in range(n):\n        pass\n    return _\n", lambda *roots: (9,))
+    assert module.run()["f"](3) == 9
+
+
+def test_generators_and_coroutines_are_guarded() -> None:
+    text = "def g(n):\n    yield 1\n    for i in range(n):\n        s = i\n    yield s\n"
+    text += "async def c(n):\n    for i in range(n):\n        s = i\n    return s\n"
+    module = Module(text, lambda *roots: (10,), lambda *roots: (11,))
+    namespace = module.run()
+    assert list(namespace["g"](3)) == [1, 10]
+    with pytest.raises(StopIteration) as stop:
+        namespace["c"](3).send(None)
+    assert stop.value.value == 11
+
+
+def test_a_root_that_is_not_bound_leaves_the_error_to_the_loop() -> None:
+    module = Module("def f(n):\n    for i in range(n):\n        a[i] = missing\n", lambda *roots: ())
+    with pytest.raises(NameError, match="missing") as error:
+        module.run()["f"](1)
+    assert error.traceback[-1].lineno + 1 == 3
+    assert error.value.__context__ is None
+
+
+def test_an_unbound_local_leaves_the_error_to_the_loop() -> None:
+    module = Module("def f(n):\n    for i in range(n):\n        b = s\n    s = 1\n", lambda *roots: ())
+    with pytest.raises(UnboundLocalError):
+        module.run()["f"](1)
+
+
+def test_private_names_in_methods_are_mangled_alike() -> None:
+    text = "class C:\n    def f(self, __n):\n        for __i in range(__n):\n            pass\n        return __i\n"
+    assert Module(text, lambda *roots: ("last",)).run()["C"]().f(3) == "last"
+    assert Module(text, decline).run()["C"]().f(3) == 2
+
+
+def test_a_loop_in_the_last_branch_of_an_outer_loop_leaves_only_itself() -> None:
+    text = "def f(n):\n    out = []\n    for k in [1, 2]:\n        for i in range(n):\n            pass\n        out.append(i)\n"
+    module = Module(text + "    return out\n", lambda *roots: (77,))
+    assert module.run()["f"](3) == [77, 77]
+
+
+def test_the_guard_adds_no_lines() -> None:
+    text = COUNT + "\n\n" + NESTED + "for k in range(3):\n    pass\n"
+    module = Module(text)
+    assert lines(module.compiled.code) == lines(module.original)
+
+
+def lines(code: types.CodeType) -> set[tuple[str, int | None]]:
+    inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
+    return {(code.co_name, line) for _, _, line in code.co_lines()}.union(*map(lines, inner))
+
+
+def test_a_module_without_loops_is_left_alone() -> None:
+    assert rewrite.compile_module(Source("m.py", "m", "x = [i for i in range(3)]\n")) is None
+
+
+def test_a_module_with_a_syntax_error_is_left_alone() -> None:
+    assert rewrite.compile_module(Source("m.py", "m", "for i in range(3): pass\nx = (\n")) is None
+
+
+def test_a_loop_at_the_limit_of_nested_blocks_falls_back_to_the_original(capsys: pytest.CaptureFixture[str]) -> None:
+    depth = 19
+    text = "".join(f"{' ' * d}while True:\n" for d in range(depth)) + f"{' ' * depth}for i in range(n): pass\n"
+    compile(text, "m.py", "exec")
+    rewrite.compile_module(Source("m.py", "m", text))  # None or guarded, but no exception
+
+
+def test_docstrings_and_future_statements_survive() -> None:
+    module = Module("'doc'\nfrom __future__ import annotations\nfor i in range(3):\n    pass\nx: undefined = 1\n")
+    namespace = module.run()
+    assert namespace["__doc__"] == "doc" and namespace["__annotations__"] == {"x": "undefined"}
+
+
+# --- putting the original code back ---------------------------------------------------------------------------------
+
+
+def function_code(code: types.CodeType, *path: str) -> types.CodeType:
+    for name in path:
+        code = next(c for c in code.co_consts if isinstance(c, types.CodeType) and c.co_name == name)
+    return code
+
+
+def test_retiring_the_only_site_of_a_function_restores_its_code() -> None:
+    module = Module(COUNT, decline)
+    count = module.run()["count"]
+    assert count.__code__ != function_code(module.original, "count")
+    rewrite.retire(module.keys[0])
+    assert count.__code__ == function_code(module.original, "count")
+    assert count(4) == (6, 3)
+
+
+def test_a_function_keeps_its_guards_while_a_site_is_active() -> None:
+    text = "def f(n):\n    for i in range(n):\n        pass\n    print\n    for j in range(n):\n        pass\n    return i, j\n"
+    module = Module(text, decline, lambda *roots: (5,))
+    function = module.run()["f"]
+    rewrite.retire(module.keys[0])
+    assert function(3) == (2, 5)
+    rewrite.retire(module.keys[1])
+    assert function(3) == (2, 2)
+    assert function.__code__ == function_code(module.original, "f")
+
+
+def test_methods_and_decorated_functions_are_restored() -> None:
+    body = "        for i in range(n):\n            pass\n        return i\n"
+    text = "import functools\ndef deco(f):\n    @functools.wraps(f)\n    def w(*a):\n        return f(*a)\n    return w\nclass C:\n"
+    for decorator, name in (("", "m"), ("@staticmethod", "s"), ("@classmethod", "c"), ("@deco", "d"), ("@property", "p")):
+        text += f"    {decorator}\n    def {name}({'n' if name == 's' else 'self, n=3'}):\n{body}"
+    module = Module(text, *[decline] * 5)
+    kind = vars(module.run()["C"])
+    functions = [kind["m"], kind["s"].__func__, kind["c"].__func__, kind["d"].__wrapped__, kind["p"].fget]
+    for key in module.keys:
+        rewrite.retire(key)
+    for function in functions:
+        assert function.__code__ == function_code(module.original, "C", function.__name__)
+
+
+CLOSURE = """\
+def make(k):
+    def inner(n):
+        for i in range(n):
+            s = i * k
+        return s
+    return inner
+"""
+
+
+def test_living_closures_are_found_in_the_heap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewrite, "_next_search", 0.0)
+    module = Module(CLOSURE, decline)
+    make = module.run()["make"]
+    inner = make(2)
+    rewrite.retire(module.keys[0])
+    plain = function_code(module.original, "make", "inner")
+    assert inner.__code__ == plain and inner(3) == 4
+    assert make(3).__code__ == plain, "closures made from now on are plain, too"
+
+
+def test_an_outer_function_with_an_active_site_makes_restored_closures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewrite, "_next_search", 0.0)
+    text = CLOSURE.replace("    def inner", "    for j in range(k):\n        pass\n    def inner").replace("    return inner",
+                                                                                                   "    return inner, j")
+    module = Module(text, lambda *roots: ("outer",), decline)
+    make = module.run()["make"]
+    rewrite.retire(module.keys[1])
+    inner, j = make(2)
+    assert j == "outer" and inner(3) == 4
+    assert inner.__code__ == function_code(module.original, "make", "inner")
+
+
+def test_a_function_that_is_running_is_restored_for_the_next_call() -> None:
+    module = Module(COUNT)
+
+    def answer(*roots: Any) -> None:
+        rewrite.retire(module.keys[0])
+
+    vars(builtins)[module.keys[0]] = answer
+    count = module.run()["count"]
+    assert count(4) == (6, 3) and count(4) == (6, 3)
+    assert count.__code__ == function_code(module.original, "count")
+
+
+def test_registering_the_same_text_again_does_not_revive_retired_sites() -> None:
+    module = Module(COUNT, decline)
+    rewrite.retire(module.keys[0])
+    rewrite.activate(module.compiled)
+    assert vars(builtins)[module.keys[0]] is None
+
+
+def test_a_changed_module_of_the_same_name_has_sites_of_its_own() -> None:
+    first = rewrite.compile_module(Source("m.py", "m", COUNT))
+    second = rewrite.compile_module(Source("m.py", "m", COUNT.replace("+=", "-=")))
+    assert first is not None and second is not None
+    assert site_key(first.source, 0) != site_key(second.source, 0)
+
+
+def test_rewritten_trees_hold_positions_only_of_the_original() -> None:
+    tree = ast.parse(COUNT)
+    last = len(COUNT.splitlines())
+    rewritten = rewrite.rewrite_module(tree, Source("m.py", "m", COUNT)).tree
+    assert all(1 <= node.lineno <= last for node in ast.walk(rewritten) if hasattr(node, "lineno"))
