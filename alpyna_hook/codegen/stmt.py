@@ -331,7 +331,11 @@ def _clauses(loop_plan: LoopPlan, faulty: bool, ctx: Body) -> str:
 
 
 def _region(loop_plan: LoopPlan, clauses: str, faulty: bool, lines: list[str], ctx: Body) -> None:
+    """A parallel region with a loop in it, in a C block of its own for what the threads combine."""
     w, names = ctx.writer, ctx.scope.names
+    own_block = bool(loop_plan.conditional or loop_plan.array_reductions)
+    if own_block:
+        w.line("{")
     for array, _ in loop_plan.array_reductions:
         _allocate_copies(array, ctx)
     for name in loop_plan.conditional:
@@ -367,6 +371,8 @@ def _region(loop_plan: LoopPlan, clauses: str, faulty: bool, lines: list[str], c
             w.line(f"{ctx.flags[name]} |= {names[name]}_last != INT64_MIN;")
     for array, _ in loop_plan.array_reductions:
         w.line(f"free({names[array]}_all);")
+    if own_block:
+        w.line("}")
 
 
 def _allocate_copies(array: str, ctx: Body) -> None:
