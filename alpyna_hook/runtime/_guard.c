@@ -627,6 +627,7 @@ PyInit__guard(void)
     }
     unset = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
     if (unset == NULL || PyModule_AddObjectRef(module, "UNSET", unset) < 0 ||
+        PyModule_AddIntConstant(module, "TIMING_PERIOD", TIMING_PERIOD) < 0 ||
         PyModule_AddObjectRef(module, "Site", (PyObject *)&site_type) < 0 ||
         PyModule_AddObjectRef(module, "Entry", (PyObject *)&entry_type) < 0) {
         Py_DECREF(module);

@@ -16,27 +16,36 @@ built (the kernel has then run, so the loop can no longer be left to the interpr
 `describe(value)` gives the check tuple a value meets or ("other", what it is); `follow(object, path)` reads attributes
 by the guard's rule (UNSET where that could run code of the program); `overlap(a, b)` compares two arrays' memory.
 
+`Entry.total_ns` is the time spent in kernels: of every call with `time_always`, else of every TIMING_PERIOD-th call, which
+stands for those since the one timed before.
+
 `ALPYNA_PURE=1` selects the twin; it is also used where the extension was not built.  `IMPLEMENTATION` says which.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # the constant of typing, whose import costs more than all of this
 if TYPE_CHECKING:
-    from alpyna_hook.runtime.guard_py import UNSET, Entry, Site, describe, follow, overlap, set_on_error
+    from alpyna_hook.runtime.guard_py import (
+        TIMING_PERIOD, UNSET, Entry, Site, describe, follow, overlap, set_on_error,
+    )  # fmt: skip
 
     IMPLEMENTATION: str
 else:
     try:
         if os.environ.get("ALPYNA_PURE") == "1":
             raise ImportError
-        from alpyna_hook.runtime._guard import UNSET, Entry, Site, describe, follow, overlap, set_on_error
+        from alpyna_hook.runtime._guard import (
+            TIMING_PERIOD, UNSET, Entry, Site, describe, follow, overlap, set_on_error,
+        )  # fmt: skip
 
         IMPLEMENTATION = "c"
     except ImportError:
-        from alpyna_hook.runtime.guard_py import UNSET, Entry, Site, describe, follow, overlap, set_on_error
+        from alpyna_hook.runtime.guard_py import (
+            TIMING_PERIOD, UNSET, Entry, Site, describe, follow, overlap, set_on_error,
+        )  # fmt: skip
 
         IMPLEMENTATION = "python"
 
