@@ -33,7 +33,7 @@ from alpyna_hook.ir.affine import QParam, Quantity
 
 __all__ = ["Bound", "Candidate", "Env", "bind", "candidate_of", "predict"]
 
-INNER_TRIPS = 16.0  # `while` inside a loop, until something better is known
+INNER_TRIPS = 32.0  # `while` inside a loop, until something better is known
 OUTER_TRIPS = 1000.0  # `while` as the outermost loop
 VECTOR_REMAINDER = 1.5  # trips that vector code of four lanes leaves to its scalar remainder, in the mean
 
