@@ -12,6 +12,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from alpyna_hook import log, settings
@@ -49,6 +50,23 @@ def register(source: Source, sites: Sequence[Site], retire: Callable[[str], None
 
 
 UNSET_NAME = "@alpyna:unset"
+
+
+@cache
+def _watch_forks() -> None:
+    """Called once there is an OpenMP kernel: a forked child must not run it (see devices.host.omp_unsafe)."""
+    import os
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_after_fork)
+
+
+def _after_fork() -> None:
+    from alpyna_hook.devices import host
+
+    if host.omp_unsafe():
+        for state in _states.values():
+            state.drop("omp")
 
 
 def _on_error(*details: Any) -> None:
@@ -174,6 +192,8 @@ class SiteState:
                 special.candidates.pop(variant, None)
                 continue
             special.kernels[variant] = kernel
+            if variant == "omp":
+                _watch_forks()
             special.record.compile_s[variant] = kernel.compile_s
             special.record.cache[variant] = kernel.cache
             oracle.note_compile(variant, kernel.compile_s)
@@ -223,6 +243,15 @@ class SiteState:
         self.guard.clear()
         for entry in reversed(kept):
             self.guard.install(entry)
+
+    def drop(self, variant: str) -> None:
+        """Never run `variant` again in this process."""
+        for special in self._specials.values():
+            special.kernels.pop(variant, None)
+            special.candidates.pop(variant, None)
+            for choice in special.choices:
+                if choice.variant == variant and choice.entry is not None:
+                    self._remove(choice)
 
     # --- when a kernel did not finish ------------------------------------------------------------------------------
 

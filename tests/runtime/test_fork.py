@@ -1,0 +1,48 @@
+"""A forked child runs no OpenMP kernel that its parent compiled: libgomp would hang there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+PROGRAM = """
+import os
+import numpy as np
+
+
+def work(k):
+    a = np.zeros((300, 300))
+    for i in range(300):
+        for j in range(300):
+            a[i, j] = (i * j + k) % 7
+    return float(a.sum())
+
+
+print(work(0), work(1), flush=True)
+child = os.fork()
+if not child:
+    print(work(2), flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+print(work(3))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_forked_child_gives_the_same_results_and_ends(tmp_path: Path) -> None:
+    script = tmp_path / "forks.py"
+    script.write_text(PROGRAM)
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "ALPYNA_CACHE_DIR": str(tmp_path / "cache")}
+
+    def output(*command: str) -> bytes:
+        return subprocess.run(
+            [sys.executable, *command, str(script)], stdout=subprocess.PIPE, timeout=60, check=True, env=environ
+        ).stdout
+
+    assert output("-m", "alpyna", "--variant", "omp") == output()
