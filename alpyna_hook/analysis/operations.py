@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from alpyna_hook.analysis import opsem
-from alpyna_hook.analysis.opsem import NO_CHECKS, Operand, Refusal, Rule
+from alpyna_hook.analysis.opsem import Operand, Refusal, Rule
 from alpyna_hook.analysis.promotion import is_python
 from alpyna_hook.analysis.unions import int_constant, join, operand, type_of
 from alpyna_hook.errors import Rejection
-from alpyna_hook.ir.nodes import Binary, BinaryOp, Call, Check, Compare, CompareOp, Const, Expr, Unary, UnaryOp
+from alpyna_hook.ir.nodes import Binary, BinaryOp, Check, Compare, CompareOp, Const, Expr, Unary, UnaryOp
 from alpyna_hook.ir.types import BOOL, Rep, ScalarType
 from alpyna_hook.source import Span
 
@@ -81,10 +81,7 @@ def binary(op: BinaryOp, x: Expr, y: Expr, span: Span) -> Expr:
     if exponent is not None and _count_is_safe(op, exponent, rule.rep):
         checks -= {"negative"}
     left, right = convert(x, rule, rule.left, span), convert(y, rule, rule.right, span)
-    kind = result_type(rules, rule.rep)
-    if rule.op == "np.power":
-        return Call("np.power", (left, right), NO_CHECKS, span, kind)
-    return Binary(rule.op or op, left, right, checks, span, kind)
+    return Binary(rule.op or op, left, right, checks, span, result_type(rules, rule.rep))
 
 
 def _count_is_safe(op: BinaryOp, count: int, rep: Rep) -> bool:

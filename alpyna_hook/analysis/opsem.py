@@ -12,9 +12,9 @@ status flag rises, and kernels test the flags at the end.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
-from alpyna_hook.analysis.promotion import is_integer, is_python, is_weak, promote
+from alpyna_hook.analysis.promotion import is_integer, is_python, promote
 from alpyna_hook.ir.nodes import BinaryOp, Check, CompareOp, UnaryOp
 from alpyna_hook.ir.types import REP_OF_CLASS, Rep
 
@@ -38,7 +38,7 @@ class Rule:
     checks: frozenset[Check] = NO_CHECKS
     left: Operand = Operand()
     right: Operand = Operand()
-    op: BinaryOp | Literal["np.power"] | None = None
+    op: BinaryOp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +115,16 @@ def _numpy_binary(op: BinaryOp, left: str, right: str) -> Verdict:
     if rep.is_float:
         if op in _BITWISE or op in _SHIFTS:
             return _type_error(op, left, right)
-        through_ufunc = op == "**" and _promoted_by_ufunc(left, right, result)
-        ways = _to_float(left, rep), _to_float(right, rep)
-        return Rule(result, rep, NO_CHECKS, *ways, op="np.power" if through_ufunc else None)
+        if op == "**" and result not in (left, right):
+            # scalarmath has no common dtype: array power, whose algorithm depends on the exponent's value
+            return Refusal(f"`**` between {left} and {right} is an array operation in NumPy")
+        return Rule(result, rep, NO_CHECKS, _to_float(left, rep), _to_float(right, rep))
     if op == "/":
         return Rule("float64", Rep.F64, NO_CHECKS, _by_way_of(left, rep), _by_way_of(right, rep))
     checks = _integer_checks(op)
     if op == "<<":
         checks = frozenset(("negative",))  # bits shifted out are dropped without a warning
     return Rule(result, rep, checks, _to_int(left, rep), _to_int(right, rep))
-
-
-def _promoted_by_ufunc(left: str, right: str, result: str) -> bool:
-    """scalarmath computes in the dtype of one of the operands (by libm's pow); what fits neither goes to the
-    ufunc, whose vector loops round differently: int64 ** 0.5, int32 ** float32."""
-    if is_weak(left) or is_weak(right):
-        return "float" in (left, right) and result not in (left, right)
-    return result not in (left, right)
 
 
 def _to_int(cls: str, rep: Rep) -> Operand:

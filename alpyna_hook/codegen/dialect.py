@@ -63,12 +63,13 @@ FP_STATUS = """\
 static inline void alp_fp_clear(void)
 {
     __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() & ~0x3fu);
-    __asm__ volatile("" ::: "memory");
+    __asm__ volatile("fnclex" ::: "memory");
 }
 static inline int64_t alp_fp_raised(void) /* 1 invalid, 4 divide by zero, 8 overflow, 16 underflow */
 {
-    __asm__ volatile("" ::: "memory");
-    return __builtin_ia32_stmxcsr() & 0x1d;
+    uint16_t x87; /* glibc's feraiseexcept, which NumPy's loops call, sets overflow and underflow there */
+    __asm__ volatile("fnstsw %0" : "=am"(x87)::"memory");
+    return (__builtin_ia32_stmxcsr() | x87) & 0x1d;
 }
 #else
 #include <fenv.h>

@@ -258,6 +258,8 @@ def _int_binary(expr: Binary, rep: Rep, scope: Scope) -> tuple[str, int]:
         if checks:
             return scope.call(f"alp_ipow_checked_{n}", a, b, fault=True), _ATOM
         return scope.call(f"alp_ipow_{n}", a, b), _ATOM
+    if op == "<<" and "overflow" not in checks:
+        return scope.call(f"alp_shl_wrap_{n}", a, b, fault=True), _ATOM
     if op == "<<":
         return scope.call(f"alp_shl_{n}", a, b, fault=True), _ATOM
     if op == ">>":
@@ -350,9 +352,11 @@ def _math_call(fn: str, expr: Call, rep: Rep, scope: Scope) -> str:
 
 
 def _numpy_call(fn: str, expr: Call, rep: Rep, scope: Scope) -> tuple[str, int]:
-    if fn in ("minimum", "maximum"):
+    if fn in ("minimum", "maximum") and not rep.is_complex:
         a, b = (render(x, scope) for x in expr.args)
-        return scope.call(f"alp_np{fn[:3]}_{rep.value}", a, b), _ATOM
+        if not rep.is_float:
+            return scope.call(f"alp_{fn[:3]}_{rep.value}", a, b), _ATOM
+        return scope.call(f"alp_np{fn[:3]}_{rep.value}", _ufunc(fn, rep, scope), a, b), _ATOM
     if fn in ("isnan", "isinf", "isfinite"):
         return f"{fn}({render(expr.args[0], scope)})", _ATOM
     if fn in ("abs", "absolute") and rep.is_int:
@@ -361,9 +365,21 @@ def _numpy_call(fn: str, expr: Call, rep: Rep, scope: Scope) -> tuple[str, int]:
         return f"{scope.dialect.math(_C_NAME.get(fn, fn), rep)}({render(expr.args[0], scope)})", _ATOM
     if not rep.is_float or len(expr.args) > 2:
         raise InternalError(f"no code for {expr.fn} on {rep.value}")
-    name = scope.ufuncs.setdefault((fn, rep), f"np_{fn}" + ("f" if rep is Rep.F32 else ""))
     args = ", ".join(render(a, scope) for a in expr.args)
-    return scope.call(f"alp_ufunc{len(expr.args)}_{rep.value}", name, args), _ATOM
+    return scope.call(f"alp_ufunc{len(expr.args)}_{rep.value}", _ufunc(fn, rep, scope), args), _ATOM
+
+
+def _ufunc(fn: str, rep: Rep, scope: Scope) -> str:
+    """C name of NumPy's loop of `np.fn` for `rep`, which becomes a parameter of the kernel."""
+    return scope.ufuncs.setdefault((fn, rep), f"np_{fn}" + ("f" if rep is Rep.F32 else ""))
+
+
+def _complex_abs(expr: Call, scope: Scope) -> str:
+    """CPython and NumPy both end in libm's hypot, as cabs does; CPython raises where the result overflows."""
+    (z,) = expr.args
+    if "domain" in expr.checks:
+        return scope.call(f"alp_cabs_{rep_of(z).value}", render(z, scope), fault=True)
+    return scope.call(f"alp_npcabs_{rep_of(z).value}", render(z, scope))
 
 
 def _int_abs(expr: Call, rep: Rep, scope: Scope) -> str:
@@ -379,6 +395,8 @@ def _builtin_call(fn: str, expr: Call, rep: Rep, scope: Scope) -> tuple[str, int
         case "min" | "max":
             a, b = (render(x, scope) for x in expr.args)
             return scope.call(f"alp_{fn}_{rep.value}", a, b), _ATOM
+        case "abs" if rep_of(first).is_complex:
+            return _complex_abs(expr, scope), _ATOM
         case "abs" if rep.is_float:
             return f"{scope.dialect.math('fabs', rep)}({render(first, scope)})", _ATOM
         case "abs":

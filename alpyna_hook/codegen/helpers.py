@@ -181,10 +181,29 @@ static inline {T} alp_min_{N}({T} a, {T} b) {{ return b < a ? b : a; }}""",
     "max": """\
 static inline {T} alp_max_{N}({T} a, {T} b) {{ return b > a ? b : a; }}""",
     "npmin": """\
-/* np.minimum: a NaN wins */
-static inline {T} alp_npmin_{N}({T} a, {T} b) {{ return a <= b || a != a ? a : b; }}""",
+/* np.minimum: where neither is less (equal, signed zeros, NaN) NumPy's own loop decides */
+static inline {T} alp_npmin_{N}(const alp_ufunc *u, {T} a, {T} b)
+{{
+    if (a < b || b < a)
+        return a < b ? a : b;
+    {T} y;
+    char *data[3] = {{(char *)&a, (char *)&b, (char *)&y}};
+    const intptr_t one = 1, steps[3] = {{0, 0, sizeof y}};
+    u->loop(data, &one, steps, u->data);
+    return y;
+}}""",
     "npmax": """\
-static inline {T} alp_npmax_{N}({T} a, {T} b) {{ return a >= b || a != a ? a : b; }}""",
+/* np.maximum: where neither is less (equal, signed zeros, NaN) NumPy's own loop decides */
+static inline {T} alp_npmax_{N}(const alp_ufunc *u, {T} a, {T} b)
+{{
+    if (a < b || b < a)
+        return a < b ? b : a;
+    {T} y;
+    char *data[3] = {{(char *)&a, (char *)&b, (char *)&y}};
+    const intptr_t one = 1, steps[3] = {{0, 0, sizeof y}};
+    u->loop(data, &one, steps, u->data);
+    return y;
+}}""",
     "ipow": """\
 static inline {T} alp_ipow_{N}({T} base, int64_t exponent)
 {{
@@ -215,6 +234,14 @@ static inline {T} alp_shl_{N}({T} a, int64_t s, int64_t *fault)
     const {T} r = ({T})(({U})a << (wide ? 0 : s));
     *fault |= wide || ({T})(r >> (wide ? 0 : s)) != a;
     return r;
+}}""",
+    "shl_wrap": """\
+/* NumPy drops the bits that leave on the left */
+static inline {T} alp_shl_wrap_{N}({T} a, int64_t s, int64_t *fault)
+{{
+    const bool wide = s < 0 || s >= {BITS};
+    *fault |= wide;
+    return ({T})(({U})a << (wide ? 0 : s));
 }}""",
     "shr": """\
 static inline {T} alp_shr_{N}({T} a, int64_t s, int64_t *fault)
@@ -275,6 +302,15 @@ static inline {T} alp_complex_{N}({R} re, {R} im)
     __imag__ z = im;
     return z;
 }}""",
+    "cabs": """\
+static inline {R} alp_cabs_{N}({T} z, int64_t *fault)
+{{
+    const {R} r = hypot{f}(__real__ z, __imag__ z);
+    *fault |= isinf(r) && isfinite(__real__ z) && isfinite(__imag__ z);
+    return r;
+}}""",
+    "npcabs": """\
+static inline {R} alp_npcabs_{N}({T} z) {{ return hypot{f}(__real__ z, __imag__ z); }}""",
     "cmul": """\
 /* the plain formula, as CPython and NumPy have it (C's own operator treats infinities specially) */
 static inline {T} alp_cmul_{N}({T} a, {T} b)
@@ -321,12 +357,13 @@ static inline {T} alp_npcdiv_{N}({T} a, {T} b, int64_t *fault)
     return z;
 }}""",
     "ufunc1": """\
-/* one element through NumPy's own inner loop, so that the bits are NumPy's */
+/* one element through NumPy's own inner loop, so that the bits are NumPy's; strides as for its scalars
+   (a power loop squares where the exponent is 2 and has stride 0) */
 static inline {T} alp_ufunc1_{N}(const alp_ufunc *u, {T} x)
 {{
     {T} y;
     char *data[2] = {{(char *)&x, (char *)&y}};
-    const intptr_t one = 1, steps[2] = {{sizeof x, sizeof y}};
+    const intptr_t one = 1, steps[2] = {{0, sizeof y}};
     u->loop(data, &one, steps, u->data);
     return y;
 }}""",
@@ -335,7 +372,7 @@ static inline {T} alp_ufunc2_{N}(const alp_ufunc *u, {T} x1, {T} x2)
 {{
     {T} y;
     char *data[3] = {{(char *)&x1, (char *)&x2, (char *)&y}};
-    const intptr_t one = 1, steps[3] = {{sizeof x1, sizeof x2, sizeof y}};
+    const intptr_t one = 1, steps[3] = {{0, 0, sizeof y}};
     u->loop(data, &one, steps, u->data);
     return y;
 }}""",

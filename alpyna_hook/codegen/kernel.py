@@ -57,15 +57,15 @@ def render_kernel(plan: Plan, entry_types: Mapping[str, Type], lines: tuple[str,
     with w.block(""):
         empty = no_trip(nest, scope)
         used = "\n".join([*declarations, *body, *conditions, empty])
+        if plan.watch_fp:  # before the parameters are read: arithmetic on them must not move above it
+            w.line("int64_t fp = 0;")
+            w.line("alp_fp_clear();")
         _read_params(params, nest, entry_types, scope, plan, used, w)
         for number, condition in enumerate(conditions):
             with w.block(f"if (!({condition}))"):
                 w.line(f"out[0].i = {number};")
                 w.line(f"return {PRECONDITION_FAILED};")
         w.lines("int64_t fault = 0;" if scope.faults else "")
-        if plan.watch_fp:
-            w.line("int64_t fp = 0;")
-            w.line("alp_fp_clear();")
         if empty:
             with w.block(f"if ({empty})"):
                 w.line(f"out[0].i = {NO_TRIP};")
