@@ -7,7 +7,7 @@ Out: for a pair of accesses and a *direction* per common loop, one of
     dependent       anything else
 
 Tests, in order of cost (Goff, Kennedy, Tseng: Practical Dependence Testing, PLDI 1991; Kennedy &
-Allen, Optimizing Compilers for Modern Architectures, ch. 3): ZIV, strong SIV, GCD per dimension.
+Allen, Optimizing Compilers for Modern Architectures, ch. 3): ZIV, strong SIV, GCD, Banerjee per dimension.
 What they leave open becomes the dependence polyhedron (Pugh, The Omega Test, CACM 1992), tested for
 integer points by isl; projected on the entry quantities, its complement is the predicate.
 """
@@ -120,8 +120,8 @@ def depends(question: Question, src: Access, dst: Access, directions: Sequence[D
 
 
 def _cheap(question: Question, src: Access, dst: Access, relation: Mapping[str, Direction]) -> Answer | None:
-    """ZIV, strong SIV and GCD, dimension by dimension, then a search for a witness; None if all that
-    cannot tell."""
+    """ZIV, strong SIV, GCD and Banerjee, dimension by dimension, then a search for a witness; None if
+    all that cannot tell."""
     equal = frozenset(c for c, d in relation.items() if d == "=")
     distances: dict[str, int] = {}
     dimensions: list[tuple[Affine, list[_Term]]] = []
@@ -147,6 +147,8 @@ def _cheap(question: Question, src: Access, dst: Access, relation: Mapping[str, 
                 return INDEPENDENT  # two dimensions ask for different distances
     if unknown == len(src.index):
         return DEPENDENT
+    if any(_apart(question, src, dst, relation, known, moving) for known, moving in dimensions):
+        return INDEPENDENT
     if _witness(question, src, dst, relation, dimensions):
         distance = next((distances[c] for c, d in relation.items() if d in "<>" and c in distances), None)
         return Answer(True, distance=distance)
@@ -155,6 +157,74 @@ def _cheap(question: Question, src: Access, dst: Access, relation: Mapping[str, 
 
 _Term: TypeAlias = tuple[str, str, int]  # side ("src" or "dst"), counter or symbol, coefficient
 _WRAPS: _Term = ("", "", 0)  # stands for a dimension whose subscript may or may not wrap
+
+
+def _apart(
+    question: Question, src: Access, dst: Access, relation: Mapping[str, Direction], known: Affine,
+    moving: Sequence[_Term],
+) -> bool:
+    """Banerjee's inequalities with symbolic, triangular bounds (Kennedy & Allen, section 3.3.3): whether
+    source and sink subscript differ by the same sign throughout their loops and this direction."""
+    if not moving or moving[0] == _WRAPS:
+        return False
+    bounds = _Bounds(question, src, dst, relation)
+    return any(
+        bounds.positive({**{("", k): sign * c for k, c in known.terms},
+                         **{(side, k): sign * c for side, k, c in moving}}, sign * known.const)
+        for sign in (1, -1)
+    )  # fmt: skip
+
+
+_Sided: TypeAlias = "dict[tuple[str, str | Quantity], int]"  # linear form; side "" for what both share
+
+
+class _Bounds:
+    """Bounds of the two iterations' counters, for the elimination of one counter after the other."""
+
+    def __init__(self, question: Question, src: Access, dst: Access, relation: Mapping[str, Direction]) -> None:
+        self.question, self.relation = question, relation
+        self.loops = {"src": src.loops, "dst": dst.loops, "": src.loops}
+        self.equal = frozenset(c for c, d in relation.items() if d == "=")
+
+    def positive(self, form: _Sided, const: int, tries: int = 8) -> bool:
+        """Whether form + const >= 1 for all iterations (sufficient)."""
+        form = {k: c for k, c in form.items() if c}
+        counters = [(side, k) for side, k in form if isinstance(k, str)]
+        if not counters:
+            # sizes are >= 0; other parameters must cancel
+            return const >= 1 and all(isinstance(k, QDim) and c > 0 for (_, k), c in form.items())
+        side, key = max(counters, key=self.depth)
+        c = form.pop((side, key))
+        for bound_side, bound in self.bounds(side, str(key), c > 0)[:tries]:
+            reduced = dict(form)
+            for k, f in bound.terms:
+                where = ("" if not isinstance(k, str) or k in self.equal else bound_side, k)
+                reduced[where] = reduced.get(where, 0) + c * f
+            if self.positive(reduced, const + c * bound.const, tries - 1):
+                return True
+        return False
+
+    def depth(self, key: tuple[str, str | Quantity]) -> tuple[int, bool]:
+        side, counter = key
+        loops = self.loops[side]
+        return (loops.index(str(counter)) if counter in loops else 99, side == "dst")
+
+    def bounds(self, side: str, counter: str, lower: bool) -> list[tuple[str, Affine]]:
+        """(side of the counters in it, bound) of one counter, from its range and from the direction."""
+        loop = self.question.nest.loops.get(counter)
+        step = None if loop is None else loop.constant_step
+        if loop is None or step is None or counter not in self.loops[side]:
+            return []
+        found: list[tuple[str, Affine]] = []
+        direction = self.relation.get(counter, "*")
+        if side == "dst" and direction in "<>" and ((direction == "<") == (step > 0)) == lower:
+            apart = abs(step) if lower else -abs(step)
+            found.append(("src", affine({counter: 1}, apart)))
+        bound = loop.start if lower == (step > 0) else loop.stop
+        if bound is not None:
+            inside = 0 if bound is loop.start else (-1 if step > 0 else 1)
+            found.append((side, bound + affine({}, inside)))
+        return found
 
 
 def _witness(
