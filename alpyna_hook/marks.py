@@ -118,7 +118,7 @@ def _table_by_hand(text: str) -> dict[str, object]:
     import ast
     import re
 
-    section = re.search(r"^\[tool\.alpyna\][ \t]*(?:#.*)?$(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
+    section = re.search(r"^\[tool\.alpyna\][ \t]*(?:#[^\n]*)?$(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
     found = section and re.search(r"^modules[ \t]*=[ \t]*(\[[^\]]*\])", section[1], re.MULTILINE)
     if not found:
         return {}

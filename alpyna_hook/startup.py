@@ -73,11 +73,25 @@ def _report_at_exit(settings: Settings, even_if_empty: bool) -> None:
         from alpyna_hook import report
         from alpyna_hook.runtime import records
 
+        interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
         sites = records.all_sites()
         if sites or even_if_empty:
             report.emit(sites, target, settings, _devices())
+        if interrupted:
+            _still_interrupted()
 
     atexit.register(write)
+
+
+def _still_interrupted() -> None:
+    """Have CPython end the process by SIGINT, as it does after a KeyboardInterrupt nobody handled.
+
+    It keeps that in a flag which any later run of source text resets, and imports run some (`namedtuple`, dataclasses).
+    """
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        pass
 
 
 def _devices() -> list[dict[str, str]]:

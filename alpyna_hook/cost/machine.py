@@ -164,7 +164,7 @@ def fingerprint() -> dict[str, str]:
     """What makes a profile this machine's and this Python's; a profile with another one is not used."""
     numpy = sys.modules.get("numpy")
     return {
-        "cpu": _cpuinfo().get("model name", platform.processor() or platform.machine()),
+        "cpu": _cpuinfo().get("model name") or platform.processor() or platform.machine(),
         "cpus": str(_cpus()),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "numpy": str(getattr(numpy, "__version__", "")),
