@@ -26,9 +26,9 @@ from alpyna_hook.analysis.parallel import Fp, Verdict, parallelism
 from alpyna_hook.analysis.scalars import leaves_early, reads_of
 from alpyna_hook.ir.affine import Env, Predicate
 from alpyna_hook.ir.nodes import (
-    Assign, Continue, Expr, If, Load, Loop, Nest, Stmt, Store, Var, While, blocks_of, exprs_of, map_stmt_exprs, rewrite_expr,
-    walk, walk_exprs, walk_stmts,
+    Assign, Const, Continue, If, Load, Loop, Nest, Stmt, Store, Var, blocks_of, exprs_of, walk, walk_exprs, walk_stmts,
 )  # fmt: skip
+from alpyna_hook.transform.rebuild import fresh_counters, replaced, with_counters
 
 MAX_LEAVES = 24  # statements; more would take too long to compare pair by pair
 
@@ -80,7 +80,7 @@ def _verdicts(nest: Nest, setting: _Setting) -> Mapping[str, Verdict]:
 
 def _sequential(nest: Nest, setting: _Setting) -> list[Loop]:
     """Loops of at least two statements that are not parallel, outermost first, none inside a parallel one."""
-    if not any(isinstance(s, Loop) and len(_leaves(s.body, ())) > 1 for s in walk_stmts(nest.body)):
+    if not any(isinstance(s, Loop) and _working(_leaves(s.body, ())) > 1 for s in walk_stmts(nest.body)):
         return []
     verdicts = _verdicts(nest, setting)
     found: list[Loop] = []
@@ -101,7 +101,7 @@ def _sequential(nest: Nest, setting: _Setting) -> list[Loop]:
 def _split(nest: Nest, loop: Loop, setting: _Setting) -> Nest | None:
     """`nest` with `loop` distributed, None if that is not possible or does not pay."""
     leaves = _leaves(loop.body, ())
-    if len(leaves) < 2 or len(leaves) > MAX_LEAVES or not _repeatable(loop) or leaves_early(loop.body):
+    if _working(leaves) < 2 or len(leaves) > MAX_LEAVES or not _repeatable(loop) or leaves_early(loop.body):
         return None
     if any(isinstance(s, Continue) for s in _own_level(loop.body)):
         return None
@@ -234,7 +234,7 @@ class _Graph:
 def _fuse(groups: list[frozenset[int]], parallel: Mapping[frozenset[int], bool], graph: _Graph) -> list[frozenset[int]]:
     """Components of one kind in one loop again, parallel ones only if it stays parallel: greedy typed fusion
     (Kennedy & McKinley, LCPC 1993). A bare `i = counter` goes where its loop is needed anyway."""
-    free = [g for g in groups if all(_is_counter(graph.leaves[k]) for k in g)]
+    free = [g for g in groups if all(_trivial(graph.leaves[k].stmt) for k in g)]
     left = [g for g in groups if g not in free]
     result: list[frozenset[int]] = []
     kind: bool | None = None
@@ -259,8 +259,13 @@ def _fuse(groups: list[frozenset[int]], parallel: Mapping[frozenset[int], bool],
     return result
 
 
-def _is_counter(leaf: _Leaf) -> bool:
-    return isinstance(leaf.stmt, Assign) and isinstance(leaf.stmt.value, Var)
+def _trivial(stmt: Stmt) -> bool:
+    """`i = counter`, `tag = 1`: no work worth a loop."""
+    return isinstance(stmt, Assign) and isinstance(stmt.value, (Var, Const))
+
+
+def _working(leaves: Sequence[_Leaf]) -> int:
+    return sum(not _trivial(leaf.stmt) for leaf in leaves)
 
 
 # -- rebuilding ----------------------------------------------------------------------------------
@@ -279,13 +284,10 @@ def _replace_loop(
         part = replace(loop, body=_filtered(loop.body, kept, {id(leaf.stmt) for leaf in leaves}))
         names = {s.counter: s.counter for s in walk_stmts((part,)) if isinstance(s, Loop)}
         if number:
-            for old in names:
-                names[old] = next(new for k in range(1, 1000) if (new := f"{old}.{k}") not in used)
-                used.add(names[old])
-                types |= {names[old]: types[old]} if old in types else {}
+            names = fresh_counters(part, used, types)
         counters.append(names[loop.counter])
-        parts.append(_renamed(part, names))
-    body = _spliced(nest.body, loop, tuple(parts))
+        parts.append(with_counters(part, names))
+    body = replaced(nest.body, loop, tuple(parts))
     return replace(nest, body=body, types=tuple(sorted(types.items()))), counters
 
 
@@ -298,41 +300,6 @@ def _filtered(body: tuple[Stmt, ...], kept: set[int], leaves: set[int]) -> tuple
             inner = _filtered(stmt.body, kept, leaves)
             if inner:
                 result.append(replace(stmt, body=inner))
-    return tuple(result)
-
-
-def _renamed(stmt: Stmt, names: Mapping[str, str]) -> Stmt:
-    def variable(e: Expr) -> Expr:
-        return replace(e, name=names[e.name]) if isinstance(e, Var) and e.name in names else e
-
-    def counters(s: Stmt) -> Stmt:
-        match s:
-            case Loop():
-                return replace(s, counter=names[s.counter], body=tuple(map(counters, s.body)))
-            case If():
-                return replace(s, then=tuple(map(counters, s.then)), other=tuple(map(counters, s.other)))
-            case While():
-                return replace(s, body=tuple(map(counters, s.body)))
-            case _:
-                return s
-
-    return counters(map_stmt_exprs(stmt, lambda e: rewrite_expr(e, variable)))
-
-
-def _spliced(body: tuple[Stmt, ...], loop: Loop, parts: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-    result: list[Stmt] = []
-    for stmt in body:
-        if stmt is loop:
-            result += parts
-            continue
-        match stmt:
-            case If(then=then, other=other):
-                stmt = replace(stmt, then=_spliced(then, loop, parts), other=_spliced(other, loop, parts))
-            case Loop(body=inner) | While(body=inner):
-                stmt = replace(stmt, body=_spliced(inner, loop, parts))
-            case _:
-                pass
-        result.append(stmt)
     return tuple(result)
 
 
@@ -357,7 +324,7 @@ def _depths(nest: Nest, setting: _Setting) -> dict[object, int]:
                 case Store(array=name, span=span):
                     key = (name, span)
                     found[key] = min(best, found.get(key, best))
-                case Assign(name=name, value=value, span=span) if not isinstance(value, Var):
+                case Assign(name=name, span=span) if not _trivial(stmt):
                     key = (name, span)
                     found[key] = min(best, found.get(key, best))
                 case Loop(counter=counter, body=inner):
