@@ -357,8 +357,8 @@ def _numpy_call(fn: str, expr: Call, rep: Rep, scope: Scope) -> tuple[str, int]:
         if not rep.is_float:
             return scope.call(f"alp_{fn[:3]}_{rep.value}", a, b), _ATOM
         return scope.call(f"alp_np{fn[:3]}_{rep.value}", _ufunc(fn, rep, scope), a, b), _ATOM
-    if fn in ("isnan", "isinf", "isfinite"):
-        return f"{fn}({render(expr.args[0], scope)})", _ATOM
+    if fn in ("isnan", "isinf", "isfinite", "signbit"):
+        return f"({fn}({render(expr.args[0], scope)}) != 0)", _ATOM
     if fn in ("abs", "absolute") and rep.is_int:
         return _int_abs(expr, rep, scope), _ATOM
     if fn in _EXACT_UFUNCS and rep.is_float:
@@ -410,6 +410,10 @@ def _builtin_call(fn: str, expr: Call, rep: Rep, scope: Scope) -> tuple[str, int
             return f"({CTYPE[rep]}){rounded}", _UNARY
         case "round" if rep_of(first) is rep:
             return _render(first, scope)
+        case "real" | "imag":
+            return f"__{fn}__ ({render(first, scope)})", _UNARY
+        case "conjugate":
+            return f"__builtin_conj{'f' if rep is Rep.C64 else ''}({render(first, scope)})", _ATOM
         case "complex" if len(expr.args) == 2:
             re, im = (render(x, scope) for x in expr.args)
             return scope.call(f"alp_complex_{rep.value}", re, im), _ATOM
