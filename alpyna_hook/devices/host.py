@@ -142,6 +142,13 @@ class HostDevice:
         except OSError as error:
             return CompileFailure(f"no place for the compiler's output: {error}")
 
+    def cached(self, source: str, openmp: bool, precise_fp: bool = False) -> bool:
+        """Whether `compile_kernel` would find the kernel in the disk cache."""
+        tool = self.tool
+        if isinstance(tool, str) or (openmp and not tool.openmp):
+            return False
+        return self._cache.get_file(_key(source, kernel_flags(tool, openmp, precise_fp), tool)) is not None
+
     def _build(
         self, source: str, tool: Toolchain, flags: Sequence[str], key: str, start: float, openmp: bool
     ) -> Kernel | CompileFailure:

@@ -180,7 +180,7 @@ class SiteState:
         self._review(special)
         oracle = specials.oracle()
         while True:
-            ready = specials.readiness(special.spec, special.kernels)
+            ready = specials.Readiness(special.spec, special.kernels)
             decision = oracle.decide(special.candidates, signature.entry, ready, special.history)
             variant = decision.variant
             if variant == "interp" or variant in special.kernels:

@@ -6,7 +6,7 @@ The process has one oracle, one host device and one disk cache; they are made at
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -93,9 +93,27 @@ def _version() -> str:
     return key_of(__version__, np.__version__, *stamps)
 
 
-def readiness(spec: Specialisation, kernels: Mapping[str, Kernel]) -> dict[str, str]:
-    """What the oracle wants to know of each variant: compiled, on disk, or neither."""
-    return {v: "compiled" if v in kernels else "no" for v in spec.sources}
+class Readiness(Mapping[str, str]):
+    """What the oracle wants to know of each variant: "compiled" (loaded), "disk" or "no". The disk is only asked
+    about the variants that it looks at."""
+
+    def __init__(self, spec: Specialisation, kernels: Mapping[str, Kernel]) -> None:
+        self._spec, self._kernels = spec, kernels
+        self._on_disk: dict[str, bool] = {}
+
+    def __getitem__(self, variant: str) -> str:
+        if variant in self._kernels:
+            return "compiled"
+        if variant not in self._on_disk:
+            text = self._spec.sources[variant].text  # type: ignore[index]
+            self._on_disk[variant] = device().cached(text, variant == "omp")
+        return "disk" if self._on_disk[variant] else "no"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._spec.sources)
+
+    def __len__(self) -> int:
+        return len(self._spec.sources)
 
 
 def compile_variant(spec: Specialisation, variant: Variant) -> Kernel | str:
