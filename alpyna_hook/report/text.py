@@ -56,8 +56,16 @@ def title(header: facts.Header) -> str:
     if header.numpy:
         parts.append(f"NumPy {header.numpy}")
     parts += [f"fp {header.fp}", facts.plural(header.threads, "thread")]
-    parts += [": ".join(filter(None, (d.get("name"), d.get("compiler")))) for d in header.devices]
+    parts += [": ".join(filter(None, (d.get("name"), _without_folder(d.get("compiler", ""))))) for d in header.devices]
     return ", ".join(parts)
+
+
+def _without_folder(compiler: str) -> str:
+    """"/usr/bin/cc gcc (Debian) 12.2.0" -> "gcc (Debian) 12.2.0"; a path without more keeps its last part."""
+    path, _, version = compiler.partition(" ")
+    if not path.startswith(("/", "\\")) and path[1:2] != ":":
+        return compiler
+    return version or path.replace("\\", "/").rpartition("/")[2]
 
 
 def _table(records: Sequence[SiteRecord], header: facts.Header, style: Style) -> str:

@@ -88,4 +88,4 @@ def heat() -> list[SiteRecord]:
     return [relax, corner, printing, ordered, inner]
 
 
-HEADER = Header("0.1.0", "3.11.2", "2.4.0", ({"name": "host", "compiler": "gcc 12.2.0"},), "strict", 2)
+HEADER = Header("0.1.0", "3.11.2", "2.4.0", ({"name": "host", "compiler": "/usr/bin/gcc gcc (GCC) 12.2.0"},), "strict", 2)
