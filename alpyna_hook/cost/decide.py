@@ -12,7 +12,6 @@ A call whose own gain exceeds the price pays at once.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -184,16 +183,26 @@ class Oracle:
         predicted: Mapping[str, float],
         chosen: str,
     ) -> dict[Quantity, tuple[int, int]]:
-        """Power-of-two buckets around the deciding leaves, narrowed where `chosen` would be a poor choice at a corner.
-
-        A bucket by itself says nothing of `range(lo, hi)` with both a million: there the corners do.
+        """Power-of-two buckets around the deciding leaves, narrowed while `chosen` would be a poor choice in the corner
+        with the least or with the most work. A bucket alone says nothing of `range(lo, hi)` with both a million.
         """
         box = {leaf: bucket(int(env[leaf])) for leaf in leaves if leaf in env}
+        sized = {leaf: box[leaf] for leaf in candidates["interp"].counts.trip_leaves if leaf in box}
+        rising = self._rising(candidates["interp"], env, sized)
         for _ in range(6):
-            if all(self._good(candidates, {**env, **corner}, chosen) for corner in _corners(box)):
-                return box
-            box = {leaf: _narrowed(span, int(env[leaf])) for leaf, span in box.items()}
-        return {leaf: (int(env[leaf]), int(env[leaf])) for leaf in box}
+            low = {leaf: span[not rising[leaf]] for leaf, span in sized.items()}
+            high = {leaf: span[rising[leaf]] for leaf, span in sized.items()}
+            if all(self._good(candidates, {**env, **corner}, chosen) for corner in (low, high)):
+                return {**box, **sized}
+            sized = {leaf: _narrowed(span, int(env[leaf])) for leaf, span in sized.items()}
+        return {**box, **{leaf: (int(env[leaf]), int(env[leaf])) for leaf in sized}}
+
+    def _rising(
+        self, candidate: Candidate, env: Env, box: Mapping[Quantity, tuple[int, int]]
+    ) -> dict[Quantity, bool]:
+        """Whether more work comes with larger values of each leaf: `hi` of range(lo, hi) yes, `lo` no."""
+        seconds = self._bind(candidate, "interp").seconds
+        return {leaf: seconds({**env, leaf: high}) >= seconds({**env, leaf: low}) for leaf, (low, high) in box.items()}
 
     def _good(self, candidates: Mapping[str, Candidate], env: Env, chosen: str) -> bool:
         predicted = self.predict(candidates, env)
@@ -226,15 +235,6 @@ def _narrowed(span: tuple[int, int], value: int) -> tuple[int, int]:
     """Half-way (in logarithms of the distance) towards `value`."""
     low, high = span
     return (value - math.isqrt(value - low), value + math.isqrt(high - value))
-
-
-def _corners(box: Mapping[Quantity, tuple[int, int]]) -> list[dict[Quantity, int]]:
-    """All corners of up to three leaves; of more, all low, all high, and each leaf low or high by itself."""
-    names = list(box)
-    if len(names) <= 3:
-        return [dict(zip(names, point)) for point in itertools.product(*(sorted(set(box[n])) for n in names))]
-    corners = [{n: box[n][side] for n in names} for side in (0, 1)]
-    return corners + [{n: box[n][side]} for n in names for side in (0, 1)]
 
 
 def _deciding_leaves(candidates: Mapping[str, Candidate]) -> tuple[Quantity, ...]:

@@ -20,14 +20,14 @@ Sources, by term:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from alpyna_hook.cost.counts import Counts
 from alpyna_hook.cost.machine import Profile
 from alpyna_hook.cost.priced import Candidate, Eval, PricedLoop, Pricer, candidate_of, counters_of, slots_of
-from alpyna_hook.cost.symbolic import compiled
-from alpyna_hook.cost.traffic import traffic_seconds
+from alpyna_hook.cost.symbolic import compiled, compiled_all
+from alpyna_hook.cost.traffic import traffic
 from alpyna_hook.cost.unroll import unrolled
 from alpyna_hook.ir.affine import QParam, Quantity
 
@@ -65,6 +65,8 @@ class Bound:
     known: list[tuple[Quantity, int]]
     top: list[PricedLoop]
     root_s: float
+    counters: tuple[int, ...]  # places of the loop counters among the values
+    geometry: Callable[[Sequence[float]], tuple[float, ...]]
     sizes: dict[str, Eval]
     journal: tuple[str, ...]
 
@@ -91,14 +93,17 @@ class Bound:
             serial, shared, forks = serial + a, shared + b, forks + f
             speedup = max(speedup, s)
         compute = serial + shared
-        memory = traffic_seconds(self.top, self.sizes, self.profile.levels, values, 1)
-        if shared + forks > 0 and self.variant == "omp":
-            all_memory = traffic_seconds(self.top, self.sizes, self.profile.levels, values, threads)
-            part = shared / (compute or 1.0)
-            memory = part * max(all_memory, memory / speedup) + (1.0 - part) * memory
+        sizes = {name: size(values) for name, size in self.sizes.items()}
+        for slot in self.counters:
+            values[slot] = 0.0
+        moved = traffic(self.top, sizes, profile.levels, self.geometry(values))
+        memory = moved.seconds(1)
+        if self.variant == "omp" and compute > 0.0 and forks > 0.0:
+            part = shared / compute
+            memory = part * max(moved.seconds(threads), memory / speedup) + (1.0 - part) * memory
             compute = serial + shared / speedup
         seconds = self.root_s + max(compute, memory) + forks * profile.fork_hot_s + profile.call_s
-        return seconds + _journal_seconds(sum(self.sizes[name](values) for name in self.journal), profile)
+        return seconds + _journal_seconds(sum(sizes[name] for name in self.journal), profile)
 
 
 def bind(candidate: Candidate, profile: Profile, variant: str) -> Bound:
@@ -117,14 +122,17 @@ def bind(candidate: Candidate, profile: Profile, variant: str) -> Bound:
             known.append((leaf, slot))
     journal = counts.can_fault if candidate.journal is None else candidate.journal
     price = Pricer(profile, variant, candidate, slots)
+    top = [price.loop(loop) for loop in root.loops]
     return Bound(
         variant=variant,
         profile=profile,
         slots=slots,
         defaults=defaults,
         known=known,
-        top=[price.loop(loop) for loop in root.loops],
+        top=top,
         root_s=price.block(root, "", False),
+        counters=tuple(slots[q] for q in map(QParam, counters) if q in slots),
+        geometry=compiled_all(tuple(price.terms), slots),
         sizes={a.name: compiled(a.size, slots) for a in counts.arrays} if variant != "interp" else {},
         journal=tuple(a.name for a in counts.arrays if a.written) if journal and variant != "interp" else (),
     )

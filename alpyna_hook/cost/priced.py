@@ -98,11 +98,12 @@ class PricedLoop:
 
 @dataclass
 class Group:
-    """References to one array with the same strides: a stencil's loads, say. Strides and offsets by compiled text."""
+    """References to one array with the same strides: a stencil's loads, say. Strides and offsets are places in the
+    geometry, `Pricer.terms`; strides is None for data-dependent subscripts."""
 
     array: str
-    strides: tuple[tuple[str, Eval], ...] | None
-    offsets: tuple[Eval, ...]
+    strides: tuple[tuple[str, int], ...] | None
+    offsets: tuple[int, ...]
     itemsize: int
     passes: float  # times each line crosses a level: 1 read, 2 if written (write-allocate, write back)
     weight: float
@@ -153,6 +154,10 @@ class Pricer:
     variant: str
     candidate: Candidate
     slots: dict[Quantity, int]
+    terms: dict[Quantity, int] = field(default_factory=dict)  # the geometry: strides and offsets, and their places
+
+    def _term(self, q: Quantity) -> int:
+        return self.terms.setdefault(q, len(self.terms))
 
     def block(self, block: Block, counter: str, vector: bool, width: int = 1) -> float:
         """Seconds per execution of the block's own work: the largest of memory ports, arithmetic ports and carried
@@ -214,13 +219,13 @@ class Pricer:
             offsets = dict.fromkeys(a.offset for a in members if a.offset is not None)
             strides = None
             if first.strides is not None:
-                strides = tuple((c, compiled(q, self.slots)) for c, q in first.strides)
+                strides = tuple((c, self._term(q)) for c, q in first.strides)
             weight = min(1.0, max(a.weight for a in members)) if strides is not None else first.weight
             groups.append(
                 Group(
                     first.array,
                     strides,
-                    tuple(compiled(q, self.slots) for q in offsets),
+                    tuple(self._term(q) for q in offsets),
                     first.itemsize,
                     2.0 if stored else 1.0,
                     weight,

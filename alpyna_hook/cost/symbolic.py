@@ -93,6 +93,21 @@ def compiled(q: Quantity, slots: Mapping[Quantity, int]) -> Callable[[Sequence[f
     if isinstance(q, QConst):
         value = float(q.value)
         return lambda v: value
-    names = {leaf: f"v[{slot}]" for leaf, slot in slots.items()}
+    names = _names(slots)
     function: Callable[[Sequence[float]], float] = eval(f"lambda v: {text(q, names)}", {"min": min, "max": max})
     return function
+
+
+def compiled_all(
+    terms: Sequence[Quantity], slots: Mapping[Quantity, int]
+) -> Callable[[Sequence[float]], tuple[float, ...]]:
+    """All of `terms` as one function of the list of leaf values."""
+    names = _names(slots)
+    body = "".join(f"{text(q, names)}, " for q in terms)
+    function: Callable[[Sequence[float]], tuple[float, ...]]
+    function = eval(f"lambda v: ({body})", {"min": min, "max": max})
+    return function
+
+
+def _names(slots: Mapping[Quantity, int]) -> dict[Quantity, str]:
+    return {leaf: f"v[{slot}]" for leaf, slot in slots.items()}

@@ -10,109 +10,141 @@ any nest).  A nest whose whole footprint fits is taken to find it there: program
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from alpyna_hook.cost.machine import Level
-from alpyna_hook.cost.priced import Eval, Group, PricedLoop
+from alpyna_hook.cost.priced import Group, PricedLoop
 
 LINE = 64  # bytes of a cache line
 APART = 2 * LINE  # from this stride on the hardware's stream prefetchers do not help
 
 
-@dataclass
+@dataclass(slots=True)
+class _Reach:
+    """A group at one call: bytes that each counter moves it by, and the distances between its members."""
+
+    group: Group
+    strides: dict[str, float]
+    gaps: list[float]
+    steps: list[tuple[float, float]]  # (stride, trips) of the loops passed so far, by rising stride
+
+
+@dataclass(slots=True)
 class Placed:
     """Footprints of one loop in bytes by group (its number in preorder): `one` trip, `all` trips of one entry."""
 
     loop: PricedLoop
     one: dict[int, float]
     all: dict[int, float]
-    groups: dict[int, tuple[Group, list[PricedLoop]]]
+    reach: dict[int, _Reach]
     apart: set[int]  # groups whose innermost loop strides over lines
     inner: list[Placed]
 
 
-def traffic_seconds(
-    top: Sequence[PricedLoop], sizes: Mapping[str, Eval], levels: Sequence[Level], v: list[float], threads: int
-) -> float:
-    """Seconds of the slowest level, streams by its bandwidth and scattered lines by its random access time, and
-    those of data-dependent accesses."""
-    streamed = [0.0] * len(levels)  # bytes served by each level
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes served by each level in streams and in scattered lines, and seconds of data-dependent accesses."""
+
+    levels: Sequence[Level]
+    streamed: tuple[float, ...]
+    scattered: tuple[float, ...]
+    indirect_s: float
+
+    def seconds(self, threads: int) -> float:
+        """Time of the slowest level, streams by its bandwidth and scattered lines by its random access time, and of the
+        data-dependent accesses."""
+        slowest = 0.0
+        for level, stream, scatter in zip(self.levels, self.streamed, self.scattered):
+            bandwidth = level.bandwidth_t if threads > 1 else level.bandwidth
+            lines = max(scatter / bandwidth, scatter / LINE * level.random_s / threads)
+            slowest = max(slowest, stream / bandwidth + lines)
+        return slowest + self.indirect_s / threads
+
+
+def traffic(
+    top: Sequence[PricedLoop], sizes: Mapping[str, float], levels: Sequence[Level], geometry: Sequence[float]
+) -> Traffic:
+    """Traffic of the loops `top`, whose trip counts are those of the last walk.
+
+    sizes     array -> bytes
+    geometry  values of the strides and offsets that the groups refer to, with all counters at zero
+    """
+    streamed = [0.0] * len(levels)
     scattered = [0.0] * len(levels)
     indirect = 0.0
     for loop in top:
-        tree = _place(loop, v, [0])
+        tree = _place(loop, geometry, [0])
         whole = sum(tree.all.values())
         for index in range(1, len(levels)):
             capacity = levels[index - 1].size or 0
             if whole > capacity:
                 _cross(tree, capacity, index, streamed, scattered)
-        indirect += _indirect(loop, sizes, levels, v)
-    slowest = 0.0
-    for level, stream, scatter in zip(levels, streamed, scattered):
-        bandwidth = level.bandwidth_t if threads > 1 else level.bandwidth
-        seconds = stream / bandwidth + max(scatter / bandwidth, scatter / LINE * level.random_s / threads)
-        slowest = max(slowest, seconds)
-    return slowest + indirect / threads
+        indirect += _indirect(loop, sizes, levels)
+    return Traffic(levels, tuple(streamed), tuple(scattered), indirect)
 
 
-def _place(loop: PricedLoop, v: list[float], number: list[int]) -> Placed:
-    v[loop.slot] = 0.0
-    groups: dict[int, tuple[Group, list[PricedLoop]]] = {}
+def _place(loop: PricedLoop, geometry: Sequence[float], number: list[int]) -> Placed:
+    reach: dict[int, _Reach] = {}
     apart: set[int] = set()
+    one: dict[int, float] = {}
     for group in loop.groups:
         if group.strides is None:
             continue
-        groups[number[0]] = (group, [loop])
-        stride = dict(group.strides).get(loop.counter)
-        if stride is not None and abs(stride(v)) >= APART:
-            apart.add(number[0])
+        k = number[0]
         number[0] += 1
-    one = {k: _distinct(g, [], v) for k, (g, _) in groups.items()}
-    inner = [_place(child, v, number) for child in loop.inner]
+        reach[k] = found = _reach(group, geometry)
+        one[k] = _distinct(found)
+        if found.strides.get(loop.counter, 0.0) >= APART:
+            apart.add(k)
+    inner = [_place(child, geometry, number) for child in loop.inner]
     for child in inner:
         one.update(child.all)
         apart |= child.apart
-        for k, (g, chain) in child.groups.items():
-            groups[k] = (g, [*chain, loop])
-    every = {k: _distinct(g, chain, v) for k, (g, chain) in groups.items()}
-    return Placed(loop, one, every, groups, apart, inner)
+        reach.update(child.reach)
+    every = {}
+    for k, found in reach.items():
+        stride = found.strides.get(loop.counter, 0.0)
+        if stride > 0.0 and loop.trips > 1.0:
+            insort(found.steps, (stride, loop.trips))
+            every[k] = _distinct(found)
+        else:
+            every[k] = one[k]
+    return Placed(loop, one, every, reach, apart, inner)
 
 
-def _distinct(group: Group, chain: list[PricedLoop], v: list[float]) -> float:
-    """Bytes of the distinct lines that `group` touches over the loops of `chain` (innermost first), by weight.
+def _reach(group: Group, geometry: Sequence[float]) -> _Reach:
+    strides = {counter: abs(geometry[term]) for counter, term in group.strides or ()}
+    if len(group.offsets) < 2:
+        return _Reach(group, strides, [], [])
+    offsets = sorted(geometry[term] for term in group.offsets)
+    return _Reach(group, strides, [b - a for a, b in zip(offsets, offsets[1:])], [])
+
+
+def _distinct(reach: _Reach) -> float:
+    """Bytes of the distinct lines that a group touches over the loops of `reach.steps`, by weight.
 
     Strides in rising order: one that stays within what is already touched lengthens it, a longer one repeats it.
     """
-    by_counter = dict(group.strides or ())
-    steps = []
-    for loop in chain:
-        if loop.counter in by_counter:
-            stride = abs(by_counter[loop.counter](v))
-            if stride > 0.0 and loop.trips > 1.0:
-                steps.append((stride, loop.trips))
-    steps.sort()
-    span, pieces = float(group.itemsize), 1.0
-    for stride, trips in steps:
+    span, pieces = float(reach.group.itemsize), 1.0
+    for stride, trips in reach.steps:
         if pieces == 1.0 and stride <= max(span, LINE):
             span += stride * (trips - 1.0)
-        elif stride < span * pieces and pieces > 1.0:
+        elif pieces > 1.0 and stride < span * pieces:
             pieces += trips - 1.0  # overlaps what the shorter strides touch
         else:
             pieces *= trips
-    return pieces * max(span, LINE) * _spread(group, steps, v) * group.weight
+    size = pieces * max(span, LINE) * reach.group.weight
+    return size * _spread(reach) if reach.gaps else size
 
 
-def _spread(group: Group, steps: list[tuple[float, float]], v: list[float]) -> float:
+def _spread(reach: _Reach) -> float:
     """How much larger the union over the members' offsets is than one member's footprint (stencils share most)."""
-    if len(group.offsets) < 2:
-        return 1.0
-    offsets = sorted(offset(v) for offset in group.offsets)
     factor = 1.0
-    for a, b in zip(offsets, offsets[1:]):
-        gap = b - a
+    for gap in reach.gaps:
         exposed = 0.0 if gap < LINE else 1.0
-        for stride, trips in steps:
+        for stride, trips in reach.steps:
             exposed = min(exposed, gap / stride / trips)
         factor += exposed
     return factor
@@ -125,18 +157,18 @@ def _cross(tree: Placed, capacity: float, index: int, streamed: list[float], sca
     for k, size in tree.all.items():
         if k not in inside:
             moved = scattered if k in tree.apart else streamed
-            moved[index] += tree.loop.entries * size * tree.groups[k][0].passes
+            moved[index] += tree.loop.entries * size * tree.reach[k].group.passes
     if not fits:
         for child in tree.inner:
             _cross(child, capacity, index, streamed, scattered)
 
 
-def _indirect(loop: PricedLoop, sizes: Mapping[str, Eval], levels: Sequence[Level], v: list[float]) -> float:
+def _indirect(loop: PricedLoop, sizes: Mapping[str, float], levels: Sequence[Level]) -> float:
     """Seconds of data-dependent accesses: each costs what the level that holds the whole array takes."""
     total = 0.0
     for group in loop.groups:
         if group.strides is None:
-            size = sizes[group.array](v)
+            size = sizes[group.array]
             level = next((x for x in levels if x.size is None or size <= x.size), levels[-1])
             total += loop.total * group.weight * level.random_s
-    return total + sum(_indirect(child, sizes, levels, v) for child in loop.inner)
+    return total + sum(_indirect(child, sizes, levels) for child in loop.inner)
