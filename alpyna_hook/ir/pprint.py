@@ -114,7 +114,7 @@ def _expr(expr: Expr) -> tuple[str, int]:
             return _checked(f"{op}{_wrapped(x, _SIGN)}", _SIGN, checks)
         case Binary(op=op, left=x, right=y, checks=checks):
             level = _BINARY[op]
-            left, right = (level + 1, level) if op == "**" else (level, level + 1)
+            left, right = (level + 1, _SIGN) if op == "**" else (level, level + 1)
             return _checked(f"{_wrapped(x, left)} {op} {_wrapped(y, right)}", level, checks)
         case Compare(op=op, left=x, right=y):
             return f"{_wrapped(x, _COMPARE + 1)} {op} {_wrapped(y, _COMPARE + 1)}", _COMPARE

@@ -31,6 +31,17 @@ def loop_around(n, a):
     return count
 
 
+def left_by_break(n):
+    for k in range(n):
+        for i in range(3):
+            d = i + k
+        print(end="")
+        if k == 1:
+            break
+        d = -1
+    return d
+
+
 def handler(n):
     x = 0
     try:
@@ -119,6 +130,7 @@ def inner_counter(n, out):
 shared = None
 results = [dead(3), read_later(3), loop_around(3, np.zeros(3)), handler(3), final(3), captured(3), generator(3)]
 results += [inspected(3), outer(3), to_global(4), shared, zero_trips(0), zero_trips(2)]
+results += [left_by_break(4)]
 results += [carried_over(np.zeros(3), 4)]
 array = np.zeros(5)
 inner_counter(5, array)
