@@ -10,6 +10,7 @@ guard, which from then on serves calls of that signature and shape bucket withou
 from __future__ import annotations
 
 import builtins
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,13 +19,17 @@ from typing import Any
 from alpyna_hook import log, settings
 from alpyna_hook.frontend.sites import Site
 from alpyna_hook.ir.nodes import Nest
-from alpyna_hook.runtime import guard, records
+from alpyna_hook.runtime import glance, guard, records
 from alpyna_hook.source import Source, site_key
 
 # After so many calls that could not be compiled, or faults in a row, the interpreter gets the loop back.
 MAX_DECLINES = 32
 MAX_FAULTS = 3
 MAX_BANS = 8
+# A site is looked at closely when its work in the interpreter would have paid for that, or after so many glances.
+MAX_GLANCES = 100
+LOOK_S = 5e-3  # seconds: typing, analysing and pricing one nest
+FIRST_LOOK_S = 0.1  # the same, and the imports it needs
 
 _states: dict[str, SiteState] = {}
 
@@ -111,6 +116,7 @@ class SiteState:
         self._specials: dict[object, _Special] = {}
         self._banned: dict[object, frozenset[Any]] = {}
         self._declines = 0
+        self._glances, self._glanced_s = 0, 0.0
         self._busy = False
         self.guard = guard.Site(key, self.slow)
 
@@ -123,6 +129,8 @@ class SiteState:
             return None
         self._busy = True
         try:
+            if self._too_small_yet(args):
+                return None
             served = self._prepare(args)
             return self.guard(*args) if served else None
         except Exception as bug:
@@ -131,6 +139,21 @@ class SiteState:
             return None
         finally:
             self._busy = False
+
+    def _too_small_yet(self, args: tuple[Any, ...]) -> bool:
+        """True while all the work seen here would not pay for a closer look."""
+        if self._glances >= MAX_GLANCES or settings.current().variant != "auto":
+            return False
+        seconds = glance.interpreter_seconds(self.nest, self.roots, args)
+        if seconds is None:
+            return False
+        self._glances += 1
+        self._glanced_s += seconds
+        price = LOOK_S if "alpyna_hook.pipeline" in sys.modules else FIRST_LOOK_S
+        if self._glanced_s >= price:
+            return False
+        self.record.note = "too little work so far to be worth a closer look"
+        return True
 
     def _prepare(self, args: tuple[Any, ...]) -> bool:
         """Installs an entry for this call; False if the call is to be declined without one."""

@@ -1,0 +1,74 @@
+"""The first look at a call: upper bounds of the interpreter's time, from what is at hand."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import numpy as np
+import pytest
+
+from alpyna_hook.frontend.sites import find_sites
+from alpyna_hook.ir.nodes import Nest
+from alpyna_hook.runtime.glance import NODE_S, interpreter_seconds
+from alpyna_hook.source import Source
+
+
+def seconds(loop: str, **values: Any) -> float | None:
+    """The estimate for `loop`, in a function of `values`."""
+    body = loop.replace("\n", "\n    ")
+    text = f"def f({', '.join(values)}):\n    {body}\n"
+    (site,) = find_sites(ast.parse(text), Source("m.py", "m", text))
+    assert isinstance(site.nest, Nest), site.rejection
+    return interpreter_seconds(site.nest, site.roots, tuple(values.get(root, range) for root in site.roots))
+
+
+def trips(loop: str, **values: Any) -> float:
+    """The estimate in units of one trip of `for i in range(1)` with the same body."""
+    whole, one = seconds(loop, **values), NODE_S
+    assert whole is not None
+    return whole / one
+
+
+A = np.zeros((30, 40))
+
+
+def test_the_estimate_grows_with_the_trip_count() -> None:
+    loop = "for i in range(n): s = i"
+    assert trips(loop, n=10_000) == pytest.approx(100 * trips(loop, n=100), rel=0.1)
+
+
+@pytest.mark.parametrize(("head", "values", "expected"), [
+    ("range(n)", {"n": 50}, 50), ("range(5, n)", {"n": 50}, 45), ("range(0, n, 2)", {"n": 51}, 26),
+    ("range(n, 0, -1)", {"n": 50}, 50), ("range(n)", {"n": -5}, 0), ("range(2 * n + 1)", {"n": 5}, 11),
+    ("range(n // 2)", {"n": 50}, 25), ("range(min(n, 7))", {"n": 50}, 7), ("range(-n, n)", {"n": 5}, 10),
+    ("range(len(a))", {"a": A}, 30), ("range(a.shape[1])", {"a": A}, 40), ("range(n)", {"n": np.int64(50)}, 50),
+])  # fmt: skip
+def test_trip_counts(head: str, values: dict[str, Any], expected: int) -> None:
+    base = trips("for i in range(0): s = i")
+    per_trip = trips("for i in range(1): s = i") - base
+    # The head's own expressions are counted too, once.
+    assert trips(f"for i in {head}: s = i", **values) == pytest.approx(base + expected * per_trip, abs=8)
+
+
+def test_an_inner_loop_is_bounded_by_the_range_of_the_outer_counter() -> None:
+    square = trips("for i in range(n):\n    for j in range(n): s = j", n=100)
+    triangle = trips("for i in range(n):\n    for j in range(i): s = j", n=100)
+    assert 0.5 * square < triangle <= square
+
+
+def test_of_two_branches_the_dearer_counts() -> None:
+    dear = "for i in range(n):\n    if i > 3:\n        for j in range(n): s = j\n    else:\n        s = 0"
+    assert trips(dear, n=100) > 10_000
+
+
+@pytest.mark.parametrize(("loop", "values"), [
+    ("while n > 0: n = n - 1", {"n": 5}),
+    ("for i in range(n):\n    n = 3", {"n": 5}),
+    ("for i in range(k[0]): s = i", {"k": np.ones(3, int)}),
+    ("for i in range(n): s = i", {"n": 5.0}),
+    ("for i in range(1, n, k): s = i", {"n": 5, "k": 0}),
+])  # fmt: skip
+def test_what_cannot_be_bounded_is_left_to_a_closer_look(loop: str, values: dict[str, Any]) -> None:
+    known = seconds(loop, **values)
+    assert known is None or "n = 3" in loop  # `range(n)` is evaluated once, but the glance does not know that
