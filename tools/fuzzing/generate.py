@@ -13,7 +13,7 @@ from collections.abc import Callable
 from fuzzing.expressions import condition, expression, subscript
 from fuzzing.state import Array, Counter, Program
 
-FLOAT_TYPES = ("float64", "float64", "float64", "float32", "float16")
+FLOAT_TYPES = ("float64",) * 6 + ("float32",) * 3 + ("float16",)
 INT_TYPES = ("int64", "int64", "int32", "uint8", "int8", "int16", "uint16", "uint32", "uint64")
 
 

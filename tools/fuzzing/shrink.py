@@ -14,26 +14,46 @@ Judge = Callable[[Sequence[str]], Sequence[bool]]
 
 
 def shrink(text: str, judge: Judge, rounds: int = 40) -> str:
-    """Greedy: of all one-step reductions take the smallest that is still interesting, until none is."""
-    for _ in range(rounds):
-        candidates = sorted(set(reductions(text)) - {text}, key=len)[:150]
-        verdicts = judge(candidates) if candidates else []
-        better = [c for c, interesting in zip(candidates, verdicts) if interesting]
-        if not better:
-            break
-        text = better[0]
+    """Greedy: of all one-step reductions take the smallest that is still interesting, until none is; statements
+    first, then expressions."""
+    for step in (smaller_statements, smaller_expressions, smaller_statements):
+        for _ in range(rounds):
+            candidates = sorted(set(step(text)) - {text}, key=len)[:60]
+            verdicts = judge(candidates) if candidates else []
+            better = [c for c, interesting in zip(candidates, verdicts) if interesting]
+            if not better:
+                break
+            text = better[0]
     return text
 
 
-def reductions(text: str) -> Iterator[str]:
-    """Every text that is one step smaller: a statement gone, a block unwrapped, an expression replaced."""
+def smaller_statements(text: str) -> Iterator[str]:
+    """Every text with one statement gone or one block unwrapped."""
     tree = ast.parse(text)
     for path in _statements(tree):
-        for new in _smaller_statements(path, tree):
-            yield new
+        yield from _without_statement(path, tree)
+
+
+def smaller_expressions(text: str) -> Iterator[str]:
+    """Every text with one expression replaced by a part of itself."""
+    tree = ast.parse(text)
     for number, node in enumerate(ast.walk(tree)):
-        if isinstance(node, (ast.BinOp, ast.Call, ast.IfExp, ast.UnaryOp, ast.BoolOp, ast.Compare)):
-            yield from _smaller_expressions(tree, number, node)
+        for index in range(len(_parts(node))):
+            new = copy.deepcopy(tree)
+            target = list(ast.walk(new))[number]
+            yield from _text(_Swap(target, _parts(target)[index]).visit(new))
+
+
+def _parts(node: ast.AST) -> list[ast.expr]:
+    """The expressions that may stand for `node`."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Call() as receiver)):
+            return [receiver]
+        case ast.Call(args=args):
+            return list(args)
+        case ast.BinOp() | ast.IfExp() | ast.UnaryOp() | ast.BoolOp() | ast.Compare():
+            return [c for c in ast.iter_child_nodes(node) if isinstance(c, ast.expr)]
+    return []
 
 
 def _statements(tree: ast.Module) -> list[tuple[int, str, int]]:
@@ -47,7 +67,7 @@ def _statements(tree: ast.Module) -> list[tuple[int, str, int]]:
     return found
 
 
-def _smaller_statements(path: tuple[int, str, int], tree: ast.Module) -> Iterator[str]:
+def _without_statement(path: tuple[int, str, int], tree: ast.Module) -> Iterator[str]:
     number, name, position = path
     for mode in ("drop", "unwrap"):
         new = copy.deepcopy(tree)
@@ -62,15 +82,6 @@ def _smaller_statements(path: tuple[int, str, int], tree: ast.Module) -> Iterato
         else:
             continue
         yield from _text(new)
-
-
-def _smaller_expressions(tree: ast.Module, number: int, node: ast.AST) -> Iterator[str]:
-    children = [c for c in ast.iter_child_nodes(node) if isinstance(c, ast.expr)]
-    for index in range(len(children)):
-        new = copy.deepcopy(tree)
-        target = list(ast.walk(new))[number]
-        child = [c for c in ast.iter_child_nodes(target) if isinstance(c, ast.expr)][index]
-        yield from _text(_Swap(target, child).visit(new))
 
 
 class _Swap(ast.NodeTransformer):

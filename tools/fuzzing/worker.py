@@ -42,7 +42,9 @@ def describe(value: Any) -> Any:
         return ["ndarray", str(value.dtype), list(value.shape), data, text]
     if isinstance(value, tuple):
         return ["tuple", [describe(v) for v in value]]
-    return [type(value).__name__, repr(value)]
+    if value is None or isinstance(value, (str, bool, int, float, complex, np.generic)):
+        return [type(value).__name__, repr(value)]
+    return [type(value).__name__]
 
 
 def visible(namespace: dict[str, Any]) -> dict[str, Any]:
