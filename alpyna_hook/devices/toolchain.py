@@ -12,8 +12,12 @@ import hashlib
 import os
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from alpyna_hook.devices.base import ABI_VERSION, Cache
+
+if TYPE_CHECKING:
+    import subprocess
 
 # gcc folds pow(x, 2.0) to x*x unless told not to, contracts a*b+c to an FMA by default, and makes signed overflow
 # undefined: Python's results need the opposite (DESIGN section 3).
@@ -199,4 +203,15 @@ def run(command: tuple[str, ...], source: str, timeout: float) -> RunResult:
                 os.killpg(process.pid, signal.SIGKILL)
             except OSError:
                 process.kill()
-            process.communicate()
+            _abandon(process)
+
+
+def _abandon(process: subprocess.Popen[str]) -> None:
+    """Closes the pipes of a killed process unread (a descendant that left the group may still hold their ends)."""
+    for pipe in (process.stdin, process.stdout):
+        try:
+            if pipe is not None:
+                pipe.close()
+        except OSError:
+            pass  # unwritten input
+    process.wait()

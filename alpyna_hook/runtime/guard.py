@@ -16,8 +16,8 @@ built (the kernel has then run, so the loop can no longer be left to the interpr
 `describe(value)` gives the check tuple a value meets or ("other", what it is); `follow(object, path)` reads attributes
 by the guard's rule (UNSET where that could run code of the program); `overlap(a, b)` compares two arrays' memory.
 
-`Entry.total_ns` is the time spent in kernels: of every call with `time_always`, else of every TIMING_PERIOD-th call, which
-stands for those since the one timed before.
+`Entry.total_ns` is the time spent in kernels: of every call with `time_always`, else of every TIMING_PERIOD-th call,
+which stands for those since the one timed before.
 
 `ALPYNA_PURE=1` selects the twin; it is also used where the extension was not built.  `IMPLEMENTATION` says which.
 """
