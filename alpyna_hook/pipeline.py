@@ -33,6 +33,7 @@ from alpyna_hook.ir.nodes import (
 from alpyna_hook.ir.plan import KernelSource, Plan, Variant
 from alpyna_hook.ir.types import ArrayType, Type
 from alpyna_hook.ir.verify import verify
+from alpyna_hook.transform.blocks import MAX_SWEEPS, choose_blocks, sweeps, with_blocks
 from alpyna_hook.transform.schedule import LoopFacts, schedule, written_arrays
 
 Entry = Mapping[Quantity, "int | float"]
@@ -48,6 +49,7 @@ class Request:
     may_alias  pairs of arrays whose memory may overlap
     banned     preconditions that failed at earlier calls and are not to be relied on
     lines      source lines of the user's file
+    restartable  the guarded loop can be resumed in the middle (rewrite.py)
     """
 
     nest: Nest
@@ -59,6 +61,7 @@ class Request:
     fp: Literal["strict", "relaxed"]
     threads: int
     lines: tuple[str, ...]
+    restartable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,10 @@ def specialise(request: Request) -> Specialisation | Rejection:
     free = frozenset(a for a in arrays if not any(a in pair for pair in request.may_alias))
     plans = schedule(proved, facts, conditions, free, request.threads)
     sources = {v: render_kernel(plan, request.types, request.lines) for v, plan in plans.items()}
-    plans = {v: replace(plan, faults=sources[v].faults) for v, plan in plans.items()}
+    if any(source.faults for source in sources.values()) and request.restartable:
+        plans = _in_blocks(plans, facts, proved, request)
+        sources = {v: render_kernel(plan, request.types, request.lines) for v, plan in plans.items()}
+    plans = {v: replace(plan, faults=sources[v].faults and not plan.resume) for v, plan in plans.items()}
     counts = count(proved)
     return Specialisation(
         proved,
@@ -117,6 +123,24 @@ def specialise(request: Request) -> Specialisation | Rejection:
         tuple(sorted(request.same.items())),
         written_arrays(proved),
     )
+
+
+def _in_blocks(
+    plans: Mapping[Variant, Plan], facts: Mapping[str, LoopFacts], nest: Nest, request: Request
+) -> Mapping[Variant, Plan]:
+    """The plans with block journals in place of a copy of all written arrays, where that is possible and cheaper."""
+
+    def parallel(loop: Loop) -> bool:
+        fact = facts[loop.counter]
+        return fact.parallel and not fact.preconditions and not fact.reductions and not fact.array_reductions
+
+    found = choose_blocks(nest, parallel)
+    if found is None:
+        return plans
+    entered = sweeps(nest, found, lambda loop: _trips(loop, request))
+    if entered is None or entered > MAX_SWEEPS:
+        return plans
+    return {v: with_blocks(plan, found) for v, plan in plans.items()}
 
 
 def merge_arrays(nest: Nest, same: Mapping[str, str]) -> Nest:

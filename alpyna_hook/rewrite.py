@@ -13,6 +13,9 @@ at run time, the original code put back where sites were retired (`retire`).
                                         a[i] = s
                                     break
 
+A loop that can be run in blocks (transform/blocks.py) may also stop half-way: its site then returns False, and a copy
+of the loop goes on from there, `case False: for i in @rest(line, col, range(n)): ...`.
+
 The names with an '@' live in `builtins`: they cannot collide with a name of the program, and the module's namespace
 stays as the program left it. No temporary outlives the guard, and none exists while the loop runs in the interpreter:
 `locals()`, `globals()`, class namespaces with a mapping of their own, generators and `nonlocal` names see nothing.
@@ -23,6 +26,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import gc
 import sys
 import time
@@ -37,11 +41,12 @@ from alpyna_hook.errors import Rejection
 from alpyna_hook.frontend import sites as frontend
 from alpyna_hook.ir.nodes import LiveOut
 from alpyna_hook.runtime.guard import UNSET as _UNSET
+from alpyna_hook.runtime.resume import rest
 from alpyna_hook.source import Source, site_key, span_of
 
 Site = frontend.Site
 
-LEAVE, UNSET, ERRORS = "@alpyna:leave", "@alpyna:unset", "@alpyna:errors"
+LEAVE, UNSET, ERRORS, REST = "@alpyna:leave", "@alpyna:unset", "@alpyna:errors", "@alpyna:rest"
 CO_OPTIMIZED = 0x1  # inspect.CO_OPTIMIZED: the code of a function, not of a module or a class body
 SEARCH_SHARE = 0.01  # of the program's time may go into searching the heap for functions to restore
 
@@ -146,7 +151,10 @@ class _Guarder(ast.NodeTransformer):
         if site.nest is not None:
             obstacle = _obstacle(site, self.scope)
             if obstacle is None:
-                return guard(site, key, node, self.scope.is_function)
+                from alpyna_hook.transform.blocks import restartable  # start-up time: only where there is a loop
+
+                again = _rest_of(node, self.source) if restartable(site.nest) else None
+                return guard(site, key, node, self.scope.is_function, again)
             site = replace(site, nest=None, rejection=self._class_scope(obstacle, node))
             self.sites[place] = site
         self.generic_visit(node)
@@ -185,19 +193,29 @@ def _obstacle(site: Site, scope: _Scope) -> str | None:
     return None
 
 
-def guard(site: Site, key: str, loop: ast.For | ast.While, in_function: bool) -> ast.stmt | list[ast.stmt]:
+def guard(
+    site: Site, key: str, loop: ast.For | ast.While, in_function: bool, again: ast.For | ast.While | None = None
+) -> ast.stmt | list[ast.stmt]:
     """The statements that stand in for `loop`: see the module's docstring.
 
     `in_function`: live-outs are assigned by ordinary code. In a module or a class that would need temporaries in a
     namespace others can see (and each new name there invalidates the inline caches of the module's functions), so
     there `@leave` assigns what is not certain to be assigned.
+    `again`: the loop to run when the site has stopped half-way.
     """
     assert site.nest is not None
     call = ast.Call(_name(key), [ast.parse(root, mode="eval").body for root in site.roots], [])
     outs = site.nest.live_outs
     certain = all(out.definite and out.name != "_" for out in outs)  # `_` cannot be captured by a pattern
     attempt: ast.stmt
-    if not outs:
+    half_way = [ast.match_case(ast.MatchSingleton(False), None, [again, ast.Break()])] if again else []
+    if half_way and not (in_function or certain):
+        names = ast.Tuple([ast.Constant(out.name) for out in outs], ast.Load())
+        done = ast.match_case(ast.MatchSingleton(True), None, [ast.Break()])
+        attempt = ast.Match(ast.Call(_name(LEAVE), [call, names], []), [done, *half_way])
+    elif half_way:
+        attempt = ast.Match(call, [_bind(outs), *half_way])
+    elif not outs:
         attempt = ast.If(_is_not(call, ast.Constant(None)), [ast.Break()], [])
     elif in_function or certain:
         attempt = ast.Match(call, [_bind(outs)])
@@ -212,8 +230,19 @@ def guard(site: Site, key: str, loop: ast.For | ast.While, in_function: bool) ->
     trip = ast.While(ast.Constant(True), block, [])
     declaration = ast.Global([key])  # in a module or class body: look it up as fast as in a function
     for new in (declaration, trip):
-        _place(new, loop)
+        _place(new, loop, again)
     return trip if in_function else [declaration, trip]
+
+
+def _rest_of(loop: ast.For | ast.While, source: Source) -> ast.For | ast.While:
+    """A copy of `loop` whose `for` loops skip the trips that compiled code has made already."""
+    again = copy.deepcopy(loop)
+    for node in ast.walk(again):
+        if isinstance(node, ast.For):
+            span = span_of(node, source)
+            call = ast.Call(_name(REST), [ast.Constant(span.line), ast.Constant(span.col), node.iter], [])
+            node.iter = ast.fix_missing_locations(ast.copy_location(call, node.iter))
+    return again
 
 
 def _note(key: str, loop: ast.For | ast.While) -> ast.stmt:
@@ -248,9 +277,9 @@ def _is_not(left: ast.expr, right: ast.expr) -> ast.Compare:
     return ast.Compare(left, [ast.IsNot()], [right])
 
 
-def _place(new: ast.AST, loop: ast.For | ast.While) -> None:
-    """Give all of `new` but `loop` itself the position of the loop's head."""
-    if new is loop:
+def _place(new: ast.AST, loop: ast.For | ast.While, again: ast.AST | None = None) -> None:
+    """Give all of `new` but `loop` and `again` the position of the loop's head."""
+    if new is loop or new is again:
         return
     head = loop.iter if isinstance(loop, ast.For) else loop.test
     same_line = head.end_lineno == loop.lineno
@@ -259,16 +288,17 @@ def _place(new: ast.AST, loop: ast.For | ast.While) -> None:
         new.col_offset = loop.col_offset  # type: ignore[attr-defined]
         new.end_col_offset = head.end_col_offset if same_line else loop.col_offset + 3  # type: ignore[attr-defined]
     for child in ast.iter_child_nodes(new):
-        _place(child, loop)
+        _place(child, loop, again)
 
 
 # --- run time -------------------------------------------------------------------------------------------------------
 
 
-def _leave(out: tuple[Any, ...] | None, names: tuple[str, ...]) -> bool:
-    """Assign live-outs in the module or class body that calls; False if the site declined."""
-    if out is None:
-        return False
+def _leave(out: tuple[Any, ...] | bool | None, names: tuple[str, ...]) -> bool | None:
+    """Assign live-outs in the module or class body that calls: True. None if the site declined, False if it
+    stopped half-way."""
+    if out is None or isinstance(out, bool):
+        return out
     namespace = sys._getframe(1).f_locals  # of a module or class body: the namespace itself
     for name, value in zip(names, out):
         if value is not _UNSET:
@@ -314,6 +344,7 @@ def activate(compiled: Compiled) -> None:
         return
     namespace = vars(builtins)
     namespace[LEAVE], namespace[UNSET], namespace[ERRORS] = _leave, _UNSET, (NameError, AttributeError)
+    namespace[REST] = rest
     for key in keys:
         namespace.setdefault(key, None)  # whatever happens to the registration, the code finds the name
     module = _Module(compiled, frozenset(k for k, s in zip(keys, compiled.sites) if s.nest is not None))

@@ -40,6 +40,7 @@ C = Dialect(
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef union { int64_t i; uint64_t u; double d; float f; void *p; } alp_slot;""",
     kernel_head="int32_t kernel(const alp_slot *in, alp_slot *out)",

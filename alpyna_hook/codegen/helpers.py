@@ -29,6 +29,26 @@ static inline int64_t alp_index(int64_t i, int64_t n, int64_t *fault)
     *fault |= outside;
     return outside ? 0 : i;
 }""",
+    "block_rows": """\
+/* Iterations per block: what they save should stay in the caches of the threads that run them */
+static inline int64_t alp_block_rows(int64_t iterations, int64_t row_bytes, int64_t threads)
+{
+    const int64_t bytes = 512 * 1024;
+    int64_t rows = threads * (bytes / row_bytes > 0 ? bytes / row_bytes : 1);
+    return rows < iterations ? rows : iterations > 0 ? iterations : 1;
+}""",
+    "scratch": """\
+/* A buffer of this thread's that outlives the call: mapping pages anew each time costs more than it saves */
+static void *alp_scratch(int which, size_t bytes)
+{
+    static _Thread_local struct { void *p; size_t bytes; } keep[8];
+    if (keep[which].bytes < bytes) {
+        free(keep[which].p);
+        keep[which].p = malloc(bytes);
+        keep[which].bytes = keep[which].p ? bytes : 0;
+    }
+    return keep[which].p;
+}""",
     "wrap": """\
 static inline int64_t alp_wrap(int64_t i, int64_t n) { return i < 0 ? i + n : i; }""",
     "trips": """\

@@ -6,7 +6,8 @@ ABI (runtime/guard calls it):
 
 in[0].i is the number of threads; then, for each `KernelParam` in order: an array gives its data
 pointer, its dimensions and its strides in elements; a scalar one slot (complex: two); `fp_mask` the
-FP flags that count as faults; `ufunc` the address of an `alp_ufunc`.
+FP flags that count as faults; `ufunc` the address of an `alp_ufunc`; `resume` that of the resume record:
+int64 number of the blocked loop that met a fault, then a trip number per loop, outermost first.
 Returns 0: done, live-outs in `out[1:]`.  1: precondition number out[0].i does not hold, nothing
 written.  2: a fault; out[0].i has bit 0 for a check that fired and the raised FP flags from bit 8 up.
 """
@@ -32,6 +33,7 @@ PRECONDITION_FAILED, FAULT = 1, 2
 FP_INVALID, FP_DIVIDE, FP_OVERFLOW, FP_UNDERFLOW = 1, 4, 8, 16
 # out[0].i with return code 1, where it is no precondition's number:
 NOT_REPRESENTABLE = -1  # an int live-in does not fit the double that holds it
+NO_MEMORY = -3  # no buffer for the rows of a block
 NO_TRIP = -2  # the outermost loop makes no trip, so that names keep the values (and types) they had
 
 
@@ -77,7 +79,7 @@ def render_kernel(plan: Plan, entry_types: Mapping[str, Type], lines: tuple[str,
         _finish(outs, scope, flags, plan, w)
     text = _assemble(plan, scope, bool(conditions), w.text(), dialect)
     openmp = any(p.parallel for p in plan.loops)
-    return KernelSource(text, params, outs, out_slots, scope.faults or plan.watch_fp, openmp)
+    return KernelSource(text, params, outs, out_slots, scope.faults or plan.watch_fp, openmp, plan.resume)
 
 
 def _body(
@@ -122,6 +124,8 @@ def _params(nest: Nest, scope: Scope, plan: Plan) -> tuple[KernelParam, ...]:
     params = [KernelParam("live", x.name) for x in nest.live_ins]
     if plan.watch_fp:
         params.append(KernelParam("fp_mask"))
+    if plan.resume:
+        params.append(KernelParam("resume"))
     params += [KernelParam("ufunc", fn, rep.value) for fn, rep in scope.ufuncs]
     return tuple(params)
 
@@ -138,6 +142,9 @@ def _read_params(
     for param in params:
         if param.kind == "fp_mask":
             w.line(f"const int64_t fp_mask = in[{slot}].i;")
+            slot += 1
+        elif param.kind == "resume":
+            w.line(f"int64_t *resume = in[{slot}].p;")
             slot += 1
         elif param.kind == "ufunc":
             w.line(f"const alp_ufunc *{scope.ufuncs[(param.name, Rep(param.rep))]} = in[{slot}].p;")
@@ -230,6 +237,9 @@ def _finish(outs: tuple[KernelOut, ...], scope: Scope, flags: dict[str, str], pl
             w.line(f"out[{out.set_slot}].i = {flags[out.name]};")
     if plan.watch_fp:
         w.line("fp |= alp_fp_raised();")
+    if plan.resume:  # faults have returned already, each from its block
+        w.line("return 0;")
+        return
     fault, fp = ("fault" if scope.faults else "0"), ("fp" if plan.watch_fp else "")
     if not scope.faults and not fp:
         w.line("return 0;")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from alpyna_hook.codegen.blocks import block_loop
 from alpyna_hook.codegen.expr import Scope, element, render, rep_of, scalar_type
 from alpyna_hook.codegen.helpers import CTYPE
 from alpyna_hook.codegen.writer import Writer
@@ -27,6 +28,8 @@ class Body:
     flags     live-outs that may stay unassigned -> C name of their "was assigned" flag
     at        inside a parallel loop: conditionally written scalars -> C name of "written at iteration"
     key       C text that grows with the iteration of that parallel loop
+    around    the loops that enclose the statement, outermost first
+    first_lines  C lines to go before the body of a loop, by counter
     """
 
     plan: Plan
@@ -38,6 +41,8 @@ class Body:
     at: dict[str, str] = field(default_factory=dict)
     key: str = ""
     parallel: bool = False
+    around: tuple[Loop, ...] = ()
+    first_lines: dict[str, list[str]] = field(default_factory=dict)
     commented: set[int] = field(default_factory=set)
 
     def comment(self, stmt: Stmt) -> str:
@@ -112,14 +117,33 @@ def statement(stmt: Stmt, ctx: Body, declare: str | None = None) -> None:
             _while(stmt, ctx)
         case Loop():
             loop_plan = ctx.plan.loop(stmt.counter)
-            if loop_plan.parallel and scope.dialect.openmp and not ctx.parallel:
-                _parallel(stmt, loop_plan, ctx)
+            if loop_plan.saved and not ctx.parallel:
+                block_loop(stmt, loop_plan, ctx, _run)
             else:
-                _loop(stmt, loop_plan, ctx)
+                _run(stmt, loop_plan, ctx)
         case Break():
             w.line("break;")
         case Continue():
             w.line("continue;")
+
+
+def _run(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
+    if loop_plan.parallel and ctx.scope.dialect.openmp and not ctx.parallel:
+        _parallel(stmt, loop_plan, ctx)
+    else:
+        _loop(stmt, loop_plan, ctx)
+
+
+def _loop_body(stmt: Loop, head: Header, comment: str, ctx: Body) -> None:
+    """The inside of a C loop."""
+    w = ctx.writer
+    if comment:
+        w.amend(comment)
+    if head.counter_line:
+        w.line(head.counter_line)
+    for line in ctx.first_lines.get(stmt.counter, ()):
+        w.line(line)
+    block(stmt.body, replace(ctx, around=(*ctx.around, stmt)))
 
 
 def _store(stmt: Store, target: str, value: Expr, ctx: Body) -> None:
@@ -261,11 +285,7 @@ def _loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
         w.line(ctx.scope.dialect.ivdep)
     comment = ctx.comment(stmt)
     with w.block(head.text):
-        if comment:
-            w.amend(comment)
-        if head.counter_line:
-            w.line(head.counter_line)
-        block(stmt.body, ctx)
+        _loop_body(stmt, head, comment, ctx)
 
 
 def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
@@ -284,13 +304,8 @@ def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
     with aside(inner) as lines:
         if region:
             inner.writer.indent()
-        text = "for" + head.text[3:]
-        with inner.writer.block(text):
-            if comment:
-                inner.writer.amend(comment)
-            if head.counter_line:
-                inner.writer.line(head.counter_line)
-            block(stmt.body, inner)
+        with inner.writer.block(head.text):
+            _loop_body(stmt, head, comment, inner)
         if region:
             inner.writer.dedent("")
     faulty, ctx.scope.faults = ctx.scope.faults, ctx.scope.faults or outer_faults

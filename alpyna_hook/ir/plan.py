@@ -18,6 +18,20 @@ HOST_VARIANTS: tuple[Variant, ...] = ("seq", "omp")
 
 
 @dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """Where the interpreter goes on after a fault in a blocked loop (transform/blocks.py).
+
+    counter  of the blocked loop
+    loops    (line, column) of the Python loops from the outermost one to the blocked one
+    skipped  (line, column) of loops in these that are done already when the blocked loop is entered
+    """
+
+    counter: str
+    loops: tuple[tuple[int, int], ...]
+    skipped: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LoopPlan:
     """How one loop runs.
 
@@ -30,6 +44,7 @@ class LoopPlan:
     last              scalars, written by every iteration, whose value after the last one is needed
     conditional       scalars written by some iterations whose last written value is needed
     independent       no dependence is carried by this loop: the C compiler may vectorise it
+    saved             (array, c): run in blocks; iteration i first saves row i + c, which is all it writes
     strip             > 0: run this many consecutive iterations side by side (strip-mined, the scalars of
                       the body expanded, inner loops interchanged outwards; Allen & Kennedy, ch. 5 and 8)
     min_work          > 0: run in parallel only where trip count * this loop body's static weight exceeds it
@@ -45,6 +60,7 @@ class LoopPlan:
     last: tuple[str, ...] = ()
     conditional: tuple[str, ...] = ()
     independent: bool = False
+    saved: tuple[tuple[str, int], ...] = ()
     strip: int = 0
     min_work: int = 0
 
@@ -56,7 +72,8 @@ class Plan:
     restrict       arrays that the guard has proved to share no memory with any other
     preconditions  all must hold at entry, else the kernel declines (return code 1)
     watch_fp       NumPy scalar float operations take part: the FP status flags are faults
-    faults         some check can fire in the loop: written arrays are journalled
+    faults         some check can fire in the loop: written arrays are journalled, unless
+    resume         its loops run in blocks that save what they write: a point per blocked loop
     """
 
     variant: Variant
@@ -66,6 +83,7 @@ class Plan:
     restrict: frozenset[str] = frozenset()
     watch_fp: bool = False
     faults: bool = False
+    resume: tuple[ResumePoint, ...] = ()
 
     def loop(self, counter: str) -> LoopPlan:
         """The plan of the loop that counts `counter`; a sequential one if there is none."""
@@ -77,10 +95,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class KernelParam:
-    """One run of `in` slots: a live-in by name, the mask of FP flags that count as faults, or the
-    address of an `alp_ufunc` for a NumPy function on one representation."""
+    """One run of `in` slots: a live-in by name, the mask of FP flags that count as faults, the address
+    of an `alp_ufunc` for a NumPy function on one representation, or that of the resume record."""
 
-    kind: Literal["live", "fp_mask", "ufunc"]
+    kind: Literal["live", "fp_mask", "ufunc", "resume"]
     name: str = ""
     rep: str = ""
 
@@ -99,7 +117,10 @@ class KernelOut:
 
 @dataclass(frozen=True, slots=True)
 class KernelSource:
-    """Text of one kernel and how to call it (ABI: codegen/kernel.py)."""
+    """Text of one kernel and how to call it (ABI: codegen/kernel.py).
+
+    faults  it can return 2; `resume` is empty: the caller must have journalled the written arrays
+    """
 
     text: str
     params: tuple[KernelParam, ...]
@@ -107,3 +128,4 @@ class KernelSource:
     out_slots: int
     faults: bool
     openmp: bool
+    resume: tuple[ResumePoint, ...] = ()

@@ -19,7 +19,7 @@ from typing import Any
 from alpyna_hook import log, settings
 from alpyna_hook.frontend.sites import Site
 from alpyna_hook.ir.nodes import Nest
-from alpyna_hook.runtime import glance, guard, records
+from alpyna_hook.runtime import glance, guard, records, resume
 from alpyna_hook.source import Source, site_key
 
 # After so many calls that could not be compiled, or faults in a row, the interpreter gets the loop back.
@@ -278,16 +278,20 @@ class SiteState:
 
     # --- when a kernel did not finish ------------------------------------------------------------------------------
 
-    def failed(self, rc: int, detail: int, args: tuple[Any, ...]) -> object:
-        """A kernel declined (a precondition) or met a fault; the arrays are as they were."""
+    def failed(self, rc: int, detail: int, args: tuple[Any, ...], skip: dict[tuple[int, int], int] | None) -> object:
+        """A kernel declined (a precondition) or met a fault. The arrays are as they were or, with `skip`, as after
+        these trips of the Python loops; then False: the interpreter is to go on from there."""
+        if skip is not None:
+            resume.note(skip)
         try:
-            return self._failed(rc, detail, args)
+            result = self._failed(rc, detail, args, skip is not None)
         except Exception as bug:
             self.retire("an internal error")
             log.bug(f"at {self.record.id}", bug)
-            return None
+            result = None
+        return result if skip is None else False
 
-    def _failed(self, rc: int, detail: int, args: tuple[Any, ...]) -> object:
+    def _failed(self, rc: int, detail: int, args: tuple[Any, ...], under_way: bool) -> object:
         from alpyna_hook.errors import Rejection
         from alpyna_hook.runtime import signature as signatures
         from alpyna_hook.runtime import specials
@@ -301,7 +305,7 @@ class SiteState:
             return None
         if rc == 1:
             return self._precondition_failed(special, signature, banned, detail, args)
-        if specials.flags_ignored(detail):
+        if not under_way and specials.flags_ignored(detail):
             variant = self._running(special)
             return specials.run_unwatched(
                 self.nest, self.roots, special.spec, special.kernels, variant, signature, args

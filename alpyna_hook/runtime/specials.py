@@ -5,13 +5,15 @@ The process has one oracle, one host device and one disk cache; they are made at
 
 from __future__ import annotations
 
+import ctypes
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from alpyna_hook import __version__, log, settings
+from alpyna_hook.codegen.blocks import RESUME_SLOTS
 from alpyna_hook.codegen.kernel import FP_DIVIDE, FP_INVALID, FP_OVERFLOW, FP_UNDERFLOW
 from alpyna_hook.cost import machine
 from alpyna_hook.cost.decide import Decision, History, Oracle
@@ -20,17 +22,20 @@ from alpyna_hook.devices.base import CompileFailure, Kernel
 from alpyna_hook.errors import Rejection
 from alpyna_hook.ir.affine import Predicate, QDim, QParam, QStride, Quantity
 from alpyna_hook.ir.nodes import Nest
-from alpyna_hook.ir.plan import KernelOut, Variant
+from alpyna_hook.ir.plan import KernelOut, KernelSource, Variant
 from alpyna_hook.ir.types import REP_OF_CLASS, ArrayType, ObjectType, Rep, Type
 from alpyna_hook.pipeline import Request, Specialisation, specialise as run_passes
-from alpyna_hook.runtime import guard, ufuncs
+from alpyna_hook.runtime import guard, resume, ufuncs
 from alpyna_hook.runtime.diskcache import DiskCache, key_of
 from alpyna_hook.runtime.signature import Signature, reps_by_typenum
 from alpyna_hook.source import Source
+from alpyna_hook.transform.blocks import restartable
 
 ALL_FP_FLAGS = FP_INVALID | FP_DIVIDE | FP_OVERFLOW | FP_UNDERFLOW
 # Underflow is ignored by NumPy unless the program asks for it, and too common to roll back for.
 _FLAG_OF = {"invalid": FP_INVALID, "divide": FP_DIVIDE, "over": FP_OVERFLOW, "under": FP_UNDERFLOW}
+# Gets (return code, out[0].i, args, Python loops -> trips to skip or None); its result is the site's.
+Failed = Callable[[int, int, "tuple[Any, ...]", "dict[tuple[int, int], int] | None"], object]
 TIMED_S = 2e-5  # calls predicted to be longer are all timed; shorter ones are sampled
 GIL_S = 5e-3  # calls predicted to be longer let other threads run meanwhile
 
@@ -76,7 +81,7 @@ def specialise(nest: Nest, signature: Signature, banned: frozenset[Predicate], s
     spec = run_passes(
         Request(
             nest, signature.types, signature.entry, signature.same, signature.may_alias, banned,
-            current.fp, threads, tuple(source.text.splitlines()),  # type: ignore[arg-type]
+            current.fp, threads, tuple(source.text.splitlines()), restartable(nest),  # type: ignore[arg-type]
         )
     )  # fmt: skip
     disk().put(key, spec)
@@ -134,18 +139,21 @@ def compile_variant(spec: Specialisation, variant: Variant) -> Kernel | str:
 
 def make_entry(
     nest: Nest, roots: tuple[str, ...], spec: Specialisation, kernels: Mapping[str, Kernel], signature: Signature,
-    decision: Decision, failed: Callable[[int, int, tuple[Any, ...]], object], fp_mask: int = ALL_FP_FLAGS,
+    decision: Decision, failed: Failed, fp_mask: int = ALL_FP_FLAGS,
 ) -> Any:  # fmt: skip
-    """A guard entry that carries `decision` out."""
+    """A guard entry that carries `decision` out. `failed` gets what `guard.Entry` says, and the loops to resume."""
     compiled = decision.variant != "interp"
     variant: Variant = decision.variant if compiled else "seq"  # type: ignore[assignment]
     source = spec.sources[variant]
     params, slots = _params(nest, roots, signature)
+    record = (ctypes.c_int64 * RESUME_SLOTS)()
     for param in source.params:
         if param.kind == "fp_mask":
             params.append((-1, (), ("const", fp_mask)))
         elif param.kind == "ufunc":
             params.append((-1, (), ("const", ufuncs.address(param.name, Rep(param.rep)))))
+        elif param.kind == "resume":
+            params.append((-1, (), ("const", ctypes.addressof(record))))
     position = {live.name: k for k, live in enumerate(nest.live_ins)}
     predicted = decision.predicted.get(decision.variant) or 0.0
     ranges = [(slots[leaf], low, high) for leaf, (low, high) in decision.ranges.items() if leaf in slots]
@@ -156,14 +164,23 @@ def make_entry(
         ranges=[(slot, max(low, -(2**63)), min(high, 2**63 - 1)) for slot, low, high in ranges],
         disjoint=[(position[a], position[b]) for a, b in spec.disjoint],
         same=[(position[a], position[b]) for a, b in spec.same],
-        journal=[position[a] for a in spec.written] if source.faults else [],
+        journal=[position[a] for a in spec.written] if source.faults and not source.resume else [],
         outs=[_out_spec(out) for out in source.outs],
-        failed=failed,
+        failed=lambda rc, detail, args: failed(rc, detail, args, _skipped(source, record) if rc > 1 else None),
         calls_left=min(decision.calls_before_review, 2**62),
         time_always=predicted > TIMED_S,
-        release_gil=predicted > GIL_S,
-        data=kernels.get(variant),
+        release_gil=predicted > GIL_S and not source.resume,  # the resume record is one per entry
+        data=(kernels.get(variant), record),
     )
+
+
+def _skipped(source: KernelSource, record: Sequence[int]) -> dict[tuple[int, int], int] | None:
+    """Trips to skip per Python loop when the interpreter goes on after a fault; None: from the start."""
+    if not source.resume:
+        return None
+    point = source.resume[record[0]]
+    done = dict.fromkeys(point.skipped, resume.ALL)
+    return {**done, **{place: record[1 + depth] for depth, place in enumerate(point.loops)}}
 
 
 def _params(nest: Nest, roots: tuple[str, ...], signature: Signature) -> tuple[list[Any], dict[Quantity, int]]:

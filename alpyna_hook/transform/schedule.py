@@ -52,8 +52,7 @@ def schedule(
     preconditions  what the checks that were dropped from `nest` rest on
     restrict       arrays proved to overlap no other
     """
-    watch = watches_fp(nest)
-    base = Plan("seq", nest, (), preconditions, restrict, watch)
+    base = Plan("seq", nest, (), preconditions, restrict, watches_fp(nest))
     vector = {c: LoopPlan(c, independent=True) for c, f in facts.items() if f.independent and not f.preconditions}
     plans: dict[Variant, Plan] = {"seq": replace(base, loops=tuple(vector.values()))}
     shared = _share(nest.body, facts, threads)

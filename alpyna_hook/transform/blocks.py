@@ -1,0 +1,176 @@
+"""Block journals: how a nest that can fault is made restartable without copying its arrays first.
+
+Where a parallel loop over `i` writes nothing but rows `i + c` of its arrays, the loop is run in blocks
+of consecutive iterations.  Each iteration saves the rows that it is about to write into a buffer that stays in
+the cache; if a fault shows after a block, the rows of that block are put back, and the nest has then been done
+exactly up to the first iteration of the block: the interpreter goes on from there, and raises or warns where
+CPython would.  Loops around a blocked loop may hold nothing but such loops, so that "there" is a trip
+number per loop.
+
+    for t in range(steps):              for t in range(steps):
+        for i in range(1, n):               for block in blocks of range(1, n):
+            b[i] = f(a[i - 1])                  for i in block: save b[i]; b[i] = f(a[i - 1])
+        for i in range(1, n):                   faults? restore the block, resume at (t, first loop, block)
+            a[i] = b[i]                     ...
+
+In: a nest and, once they are known, what analysis found of its loops.  Out: the loops to be run in blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from alpyna_hook.ir.flow import reads_of
+from alpyna_hook.ir.nodes import (
+    Assign, Binary, Const, Expr, Load, Loop, Nest, Stmt, Store, Var, walk, walk_stmts,
+)  # fmt: skip
+from alpyna_hook.ir.plan import LoopPlan, Plan, ResumePoint
+from alpyna_hook.ir.types import ArrayType
+
+# With more sweeps than this over the same arrays one copy of the arrays is cheaper than saving rows in each.
+MAX_SWEEPS = 16
+MAX_ARRAYS = 8  # that one loop may save rows of
+
+Saved = tuple[tuple[str, int], ...]  # (array, row offset c): iteration i writes row i + c
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """saved: per blocked counter, the rows each iteration writes; points: where each blocked loop resumes."""
+
+    saved: Mapping[str, Saved]
+    points: tuple[ResumePoint, ...]
+
+
+def restartable(nest: Nest) -> bool:
+    """Whether the nest has the shape for block journals, judged before types are known (for `rewrite`)."""
+    return _choose(nest, lambda loop: True) is not None
+
+
+def choose_blocks(nest: Nest, parallel: Callable[[Loop], bool]) -> Blocks | None:
+    """The loops of a typed nest to be run in blocks, outermost ones first; None if it cannot be done.
+
+    parallel  whether a loop's iterations are independent, without reductions
+    """
+    types = dict(nest.types)
+
+    def eligible(loop: Loop) -> bool:
+        return parallel(loop) and all(_rows_are_contiguous(s, types[s.array]) for s in _stores(loop))
+
+    return _choose(nest, eligible)
+
+
+def _rows_are_contiguous(store: Store, kind: object) -> bool:
+    contiguous = isinstance(kind, ArrayType) and (kind.layout == "C" or kind.ndim == 1)
+    return contiguous and store.modes[0] == "direct"
+
+
+def _choose(nest: Nest, eligible: Callable[[Loop], bool]) -> Blocks | None:
+    if len(nest.body) != 1 or not isinstance(nest.body[0], Loop):
+        return None
+    loops = [s for s in walk_stmts(nest.body) if isinstance(s, Loop)]
+    if len({(s.span.line, s.span.col) for s in loops}) < len(loops):
+        return None  # a loop was split: trips of the Python loop are no trips of ours
+    if not _names_return(nest, loops):
+        return None
+    saved: dict[str, Saved] = {}
+    points: list[ResumePoint] = []
+    return Blocks(saved, tuple(points)) if _walk(nest.body[0], (), (), eligible, saved, points) else None
+
+
+def _walk(
+    loop: Loop, path: tuple[Loop, ...], skipped: tuple[Loop, ...], eligible: Callable[[Loop], bool],
+    saved: dict[str, Saved], points: list[ResumePoint],
+) -> bool:  # fmt: skip
+    """Blocks `loop`, or all loops that it consists of. `skipped`: loops done already when `loop` is entered."""
+    rows = _rows(loop)
+    if rows is not None and eligible(loop):
+        saved[loop.counter] = rows
+        places = tuple((s.span.line, s.span.col) for s in (*path, loop))
+        points.append(ResumePoint(loop.counter, places, tuple((s.span.line, s.span.col) for s in skipped)))
+        return True
+    done: tuple[Loop, ...] = ()
+    for stmt in loop.body:
+        if isinstance(stmt, Assign) and _is_counter(stmt.value, loop) and not done:
+            continue  # the Python loop variable
+        if not isinstance(stmt, Loop) or not isinstance(loop.step, Const) or _loads(loop.start):
+            return False
+        if not _walk(stmt, (*path, loop), (*skipped, *done), eligible, saved, points):
+            return False
+        done = (*done, stmt)
+    return bool(done)
+
+
+def _is_counter(expr: Expr, loop: Loop) -> bool:
+    return isinstance(expr, Var) and expr.name == loop.counter
+
+
+def _loads(expr: Expr) -> bool:
+    return any(isinstance(e, Load) for e in walk(expr))
+
+
+def _rows(loop: Loop) -> Saved | None:
+    """The rows that iteration `i` of `loop` writes: one per array; None if it writes anything else."""
+    if not isinstance(loop.step, Const) or loop.step.value != 1 or not _stores(loop):
+        return None
+    offsets: dict[str, int] = {}
+    for store in _stores(loop):
+        offset = _offset(store.index[0], loop.counter) if store.index else None
+        if offset is None or offsets.setdefault(store.array, offset) != offset:
+            return None
+    return tuple(offsets.items()) if len(offsets) <= MAX_ARRAYS else None
+
+
+def _stores(loop: Loop) -> list[Store]:
+    return [s for s in walk_stmts(loop.body) if isinstance(s, Store)]
+
+
+def _offset(index: Expr, counter: str) -> int | None:
+    """c if `index` is `counter + c`."""
+    match index:
+        case Var(name=name) if name == counter:
+            return 0
+        case Binary(op="+" | "-" as op, left=Var(name=name), right=Const(value=int(c))) if name == counter:
+            return c if op == "+" else -c
+        case Binary(op="+", left=Const(value=int(c)), right=Var(name=name)) if name == counter:
+            return c
+    return None
+
+
+def _names_return(nest: Nest, loops: list[Loop]) -> bool:
+    """Every name that the nest leaves behind is assigned again by whatever iterations are left to run."""
+    if all(out.definite for out in nest.live_outs):
+        return True
+    counters = {loop.counter for loop in loops}
+    moving = any(counters & (reads_of(s.start) | reads_of(s.stop) | reads_of(s.step)) for s in loops)
+    counted = {
+        s.body[0].name for s in loops
+        if s.body and isinstance(s.body[0], Assign) and _is_counter(s.body[0].value, s)
+    }  # fmt: skip
+    return not moving and all(out.definite or out.name in counted for out in nest.live_outs)
+
+
+def sweeps(nest: Nest, blocks: Blocks, trips: Callable[[Loop], int | None]) -> int | None:
+    """How often the blocked loops are entered in one run; None if that cannot be told."""
+    total = 1
+    stmt: Stmt = nest.body[0]
+    while isinstance(stmt, Loop) and stmt.counter not in blocks.saved:
+        count = trips(stmt)
+        if count is None:
+            return None
+        total *= count
+        stmt = next(s for s in stmt.body if isinstance(s, Loop))
+    return total
+
+
+
+
+def with_blocks(plan: Plan, blocks: Blocks) -> Plan:
+    """`plan` with the blocked loops marked. A collapsed loop is not: its iterations are not rows."""
+    loops = {loop.counter: loop for loop in plan.loops}
+    if any(loops[c].collapse > 1 for c in blocks.saved if c in loops):
+        return plan
+    for counter, saved in blocks.saved.items():
+        loops[counter] = replace(loops.get(counter, LoopPlan(counter)), saved=saved)
+    return replace(plan, loops=tuple(loops.values()), resume=blocks.points)
