@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from alpyna_hook.settings import Settings
 
 SCHEMA = 1
+CREDIBLE = 4.0  # a guessed trip count is taken to be wrong where prediction and measurement differ by more than this
+_UNCOUNTED = re.compile(r"\s*(while\b|(if\b.*:\s*)?break\b)")
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Row:
 
     total_s      measured seconds of all calls; None if nobody measured them
     predicted_s  predicted seconds of the same calls; None if the model could not judge one of them
-    interp_s     predicted seconds of the same calls in the interpreter; None likewise
+    interp_s     predicted seconds of the same calls in the interpreter; None likewise, or if it rests on a trip count
+                 that was guessed badly
     """
 
     variant: str
@@ -80,21 +84,30 @@ def header(settings: Settings, devices: Sequence[Mapping[str, str]] = ()) -> Hea
 def rows_of(record: SiteRecord) -> tuple[Row, ...]:
     """The variants that were called at this site, the most time first."""
     by_variant: dict[str, list[DecisionRecord]] = {}
+    if record.glances:
+        glances = DecisionRecord({}, INTERPRETER, {INTERPRETER: record.glanced_s / record.glances}, record.glances)
+        by_variant[INTERPRETER] = [glances]
     for decision in record.decisions:
         if decision.calls:
             by_variant.setdefault(decision.variant, []).append(decision)
-    rows = [_row(variant, decisions) for variant, decisions in by_variant.items()]
+    guessed = _trips_are_guessed(record)
+    rows = [_row(variant, decisions, guessed) for variant, decisions in by_variant.items()]
     return tuple(sorted(rows, key=lambda row: -(row.total_s or row.predicted_s or 0.0)))
 
 
-def _row(variant: str, decisions: Sequence[DecisionRecord]) -> Row:
+def _row(variant: str, decisions: Sequence[DecisionRecord], guessed: bool) -> Row:
+    total = sum(d.total_s for d in decisions) or None
+    predicted = _predicted(variant, decisions)
+    interp = _predicted(INTERPRETER, decisions)
+    if guessed and predicted and total and not 1 / CREDIBLE <= total / predicted <= CREDIBLE:
+        interp = None
     return Row(
         variant=variant,
         calls=sum(d.calls for d in decisions),
         faults=sum(d.faults for d in decisions),
-        total_s=sum(d.total_s for d in decisions) or None,
-        predicted_s=_predicted(variant, decisions),
-        interp_s=_predicted(INTERPRETER, decisions),
+        total_s=total,
+        predicted_s=predicted,
+        interp_s=interp,
     )
 
 
@@ -102,6 +115,14 @@ def _predicted(variant: str, decisions: Sequence[DecisionRecord]) -> float | Non
     parts = [d.predicted_s.get(variant) for d in decisions]
     known = [p * d.calls for p, d in zip(parts, decisions) if p is not None]
     return sum(known) if len(known) == len(parts) else None
+
+
+def _trips_are_guessed(record: SiteRecord) -> bool:
+    """True if the nest has a `while` or a `break`: the model can then only guess how often its loops turn."""
+    if record.source is None:
+        return False
+    lines = record.source.text.splitlines()[record.line - 1 : record.end_line]
+    return any(_UNCOUNTED.match(line) for line in lines)
 
 
 def reached(records: Iterable[SiteRecord]) -> list[SiteRecord]:

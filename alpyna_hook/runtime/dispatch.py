@@ -152,7 +152,9 @@ class SiteState:
         price = LOOK_S if "alpyna_hook.pipeline" in sys.modules else FIRST_LOOK_S
         if self._glanced_s >= price:
             return False
-        self.record.note = "too little work so far to be worth a closer look"
+        self.record.choice = "too little work so far to be worth a closer look"
+        self.record.glances += 1
+        self.record.glanced_s = self._glanced_s
         return True
 
     def _prepare(self, args: tuple[Any, ...]) -> bool:

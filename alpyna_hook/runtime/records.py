@@ -89,6 +89,7 @@ class SiteRecord:
     rejection   the static rejection, or that of the last signature that could not be compiled
     note        what stood in the way besides ("no C compiler was found", "its compiled form kept meeting faults")
     choice      the oracle's words for its last decision
+    glances     calls left to the interpreter before any decision, on an estimate of `glanced_s` seconds for all of them
     """
 
     module: str
@@ -102,6 +103,8 @@ class SiteRecord:
     rejection: Rejection | None = None
     note: str = ""
     choice: str = ""
+    glances: int = 0
+    glanced_s: float = 0.0
     source: Source | None = None
     refresh: Callable[[], None] | None = None
 

@@ -15,7 +15,7 @@ from alpyna_hook.report import facts, html, json_report, text
 from alpyna_hook.runtime import records
 from alpyna_hook.runtime.records import DecisionRecord, LoopRecord, SiteRecord, SpecialisationRecord
 from alpyna_hook.settings import Settings
-from alpyna_hook.source import Span
+from alpyna_hook.source import Source, Span
 
 from . import samples
 
@@ -175,6 +175,23 @@ def test_a_loop_rejected_for_the_reason_of_the_loop_around_it_is_not_printed_aga
     inner = SiteRecord("m", "m.py", 11, 19, "f", rejection=refused(12))
     other = SiteRecord("n", "n.py", 11, 19, "f", rejection=refused(12))
     assert facts.rejected([inner, outer, other]) == [outer, other]
+
+
+def test_no_speed_up_is_claimed_from_a_trip_count_that_was_guessed_badly() -> None:
+    decision = DecisionRecord({}, "seq", {"interp": 1.0, "seq": 0.05}, 1, 0.001)
+    lines = "while x > 1:\n    x = x / 2\n"
+    for text_of_nest, shown in ((lines, None), (lines.replace("while x > 1", "for i in range(9)"), 1.0)):
+        record = SiteRecord("m", "m.py", 1, 2, "f", reached=True, source=Source("m.py", "m", text_of_nest))
+        record.specialisations = [SpecialisationRecord({}, decisions=[decision])]
+        assert facts.rows_of(record)[0].interp_s == shown
+
+
+def test_calls_before_any_decision_count_as_interpreted() -> None:
+    record = _ran("interp", calls=2)
+    record.decisions[0].predicted_s["interp"] = 0.5
+    record.glances, record.glanced_s = 3, 0.25
+    (row,) = facts.rows_of(record)
+    assert (row.variant, row.calls, row.predicted_s) == ("interp", 5, 1.25)
 
 
 def test_sites_with_the_same_note_share_a_line() -> None:
