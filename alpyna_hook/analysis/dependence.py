@@ -149,7 +149,7 @@ def _cheap(question: Question, src: Access, dst: Access, relation: Mapping[str, 
         return DEPENDENT
     if any(_apart(question, src, dst, relation, known, moving) for known, moving in dimensions):
         return INDEPENDENT
-    if _witness(question, src, dst, relation, dimensions):
+    if _witness(question, src, dst, relation, dimensions, distances):
         distance = next((distances[c] for c, d in relation.items() if d in "<>" and c in distances), None)
         return Answer(True, distance=distance)
     return None
@@ -229,43 +229,70 @@ class _Bounds:
 
 def _witness(
     question: Question, src: Access, dst: Access, relation: Mapping[str, Direction],
-    dimensions: Sequence[tuple[Affine, list[_Term]]],
+    dimensions: Sequence[tuple[Affine, list[_Term]]], distances: Mapping[str, int],
 ) -> bool:
-    """Whether this very entry has a dependent pair, for the common simple shape: rectangular loops
-    of step 1, no guards, one counter per dimension. It saves most carried loops the exact test."""
+    """Whether this very entry has a dependent pair, tried in the middle of the loops that have a direction,
+    for a simple shape: step 1, no guards, at most one free counter per side and dimension. It saves
+    most carried loops the exact test."""
     if src.guards or dst.guards:
         return False
-    ranges: dict[str, range] = {}
-    for counter in {*src.loops, *dst.loops}:
-        values = _range_at_entry(question.nest.loops[counter], question.entry)
-        if values is None or not values:
+    fixed: dict[str, dict[str | Quantity, int]] = {"src": {}, "dst": {}}
+    ranges: dict[tuple[str, str], range] = {}
+    for counter, direction in relation.items():
+        values = _range_now(question.nest.loops[counter], question.entry, fixed["src"])
+        apart = distances.get(counter, 1) if direction in "<>" else 0
+        if values is None or len(values) <= apart or direction == "*":
             return False
-        ranges[counter] = values
+        early = values[(len(values) - 1 - apart) // 2]
+        late = early + apart
+        fixed["src"][counter], fixed["dst"][counter] = (late, early) if direction == ">" else (early, late)
+    for side, access in (("src", src), ("dst", dst)):
+        for counter in access.loops:
+            values = _range_now(question.nest.loops[counter], question.entry, fixed[side])
+            if values is None or not values or fixed[side].get(counter, values[0]) not in values:
+                return False
+            ranges[side, counter] = values
     used: set[tuple[str, str]] = set()
     for known, moving in dimensions:
-        if known.terms or (moving and len(moving) != 2):
+        gap = _value_now(known, question.entry, fixed["src"])
+        if gap is None:
             return False
-        if not moving:
-            continue
-        (side, key, c), (side2, key2, c2) = sorted(moving, reverse=True)  # source first
-        if c + c2 or side == side2 or key not in ranges or key2 not in ranges or known.const % c:
+        gap += sum(c * fixed[side][key] for side, key, c in moving if side and key in fixed[side])
+        free = [t for t in moving if not t[0] or t[1] not in fixed[t[0]]]
+        if not _solvable(gap, free, ranges) or not used.isdisjoint(t[:2] for t in free):
             return False
-        ordered = any(relation.get(k, "*") in "<>" for k in (key, key2))
-        if (ordered and key != key2) or not used.isdisjoint((("src", key), ("dst", key2))):
-            return False
-        used.update((("src", key), ("dst", key2)))
-        shift, a, b = known.const // c, ranges[key], ranges[key2]
-        if max(a.start + shift, b.start) >= min(a.stop + shift, b.stop):
-            return False
-    free = [c for c, d in relation.items() if d in "<>" and ("src", c) not in used]
-    return all(len(ranges[c]) > 1 for c in free)
+        used.update(t[:2] for t in free)
+    return True
 
 
-def _range_at_entry(loop: LoopDomain, entry: Env) -> range | None:
+def _solvable(gap: int, free: Sequence[_Term], ranges: Mapping[tuple[str, str], range]) -> bool:
+    """Whether gap + free terms == 0 has a solution within the ranges; False if that is not plain."""
+    if not free:
+        return gap == 0
+    if len(free) > 2 or any(t[:2] not in ranges for t in free):
+        return False
+    if len(free) == 1:
+        side, key, c = free[0]
+        return gap % c == 0 and -gap // c in ranges[side, key]
+    (side, key, c), (side2, key2, c2) = free
+    if c + c2 or side == side2 or gap % c:
+        return False
+    shift, a, b = gap // c, ranges[side, key], ranges[side2, key2]  # key + shift == key2
+    return max(a.start + shift, b.start) < min(a.stop + shift, b.stop)
+
+
+def _range_now(loop: LoopDomain, entry: Env, fixed: Mapping[str | Quantity, int]) -> range | None:
     if loop.start is None or loop.stop is None or loop.constant_step != 1:
         return None
-    start, stop = value_of(loop.start, entry), value_of(loop.stop, entry)
+    start, stop = _value_now(loop.start, entry, fixed), _value_now(loop.stop, entry, fixed)
     return None if start is None or stop is None else range(start, stop)
+
+
+def _value_now(form: Affine, entry: Env, fixed: Mapping[str | Quantity, int]) -> int | None:
+    """Value of a form at this entry with some counters fixed, None if something in it is not known."""
+    rest = affine({k: c for k, c in form.terms if k not in fixed}, form.const)
+    value = value_of(rest, entry)
+    return None if value is None else value + sum(c * fixed[k] for k, c in form.terms if k in fixed)
 
 
 def _plain(access: Access, axis: int) -> Affine | None:

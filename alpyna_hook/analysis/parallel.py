@@ -12,7 +12,7 @@ the whole nest back, so the order in which iterations fault cannot be seen.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -80,8 +80,9 @@ def parallelism(
     banned: frozenset[Predicate] = frozenset(),
     fp: Fp = "strict",
     may_alias: frozenset[frozenset[str]] = frozenset(),
+    only: Collection[str] | None = None,
 ) -> Parallelism:
-    """A verdict for every `Loop` of `nest`.
+    """A verdict for every `Loop` of `nest`, or for the counters in `only`.
 
     entry      values of the entry quantities at this call; a precondition is only used if true for them
     banned     predicates that may not be used as preconditions (they failed at other calls)
@@ -92,7 +93,8 @@ def parallelism(
     flow = flow_of(nest)
     loops = [stmt for stmt in walk_stmts(nest.body) if isinstance(stmt, Loop)]
     names = {loop.counter: loop.var for loop in loops}
-    found = {loop.counter: _verdict(nest, loop, question, flow, fp) for loop in loops}
+    wanted = [loop for loop in loops if only is None or loop.counter in only]
+    found = {loop.counter: _verdict(nest, loop, question, flow, fp) for loop in wanted}
     return Parallelism({counter: replace(v, why=_in_own_names(v.why, names)) for counter, v in found.items()})
 
 
@@ -220,4 +222,3 @@ def _carried(nest: NestAccesses, loop: Loop, src: Access, dst: Access, answer: A
     if src.is_write:
         return f"carried: {second} reads what {first} wrote {when}"
     return f"carried: {second} overwrites what {first} read {when}"
-

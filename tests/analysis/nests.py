@@ -15,7 +15,7 @@ from alpyna_hook.analysis.inference import infer
 from alpyna_hook.analysis.parallel import Fp, Parallelism, parallelism
 from alpyna_hook.frontend.sites import find_sites
 from alpyna_hook.ir.affine import PAll, PAny, PCompare, PFinite, Predicate, QDim, QParam, Quantity, QStride, pretty
-from alpyna_hook.ir.nodes import Nest
+from alpyna_hook.ir.nodes import Loop, Nest, Stmt, blocks_of
 from alpyna_hook.ir.types import ArrayType, ObjectType, Rep, ScalarType, Type, scalar
 from alpyna_hook.source import Source
 
@@ -93,6 +93,19 @@ def analyse(
     nest, entry = typed(text, **values)
     proved = prove(nest, entry, banned)
     return Analysed(nest, entry, proved, parallelism(proved.nest, entry, banned, fp, may_alias))
+
+
+def outline(body: tuple[Stmt, ...], verdicts: Any) -> str:
+    """Loops as nested text, parallel ones with a star: "i(j*) i.1*"."""
+    parts = []
+    for stmt in body:
+        inner = " ".join(filter(None, (outline(b, verdicts) for b in blocks_of(stmt))))
+        if isinstance(stmt, Loop):
+            name = stmt.counter.replace("_1", "") + ("*" if verdicts[stmt.counter].parallel else "")
+            parts.append(f"{name}({inner})" if inner else name)
+        elif inner:
+            parts.append(inner)
+    return " ".join(parts)
 
 
 def show(p: Predicate) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from nests import Analysed, analyse, show
-from replay import Fault, replay
+from replay import replay
 
 N = 12
 

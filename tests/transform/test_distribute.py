@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import random
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
-
-from nests import typed
+from nests import outline, typed
 from replay import Fault, replay
 
 from alpyna_hook.analysis.bounds import prove
 from alpyna_hook.analysis.parallel import parallelism
-from alpyna_hook.ir.nodes import Loop, Nest, Stmt, blocks_of
+from alpyna_hook.ir.nodes import Nest
 from alpyna_hook.ir.verify import verify
 from alpyna_hook.transform.distribute import distribute
 
@@ -29,19 +24,6 @@ def values() -> dict[str, Any]:
     vectors = {name: rng.random(N) for name in "abcdpqrs"}
     return {**vectors, "A": rng.random((N, N)), "B": rng.random((N, N)), "h": np.zeros(N, np.int64),
             "n": N, "m": N, "t": 0.0, "x": 0.0, "k": 1}  # fmt: skip
-
-
-def outline(body: tuple[Stmt, ...], verdicts: Any) -> str:
-    """Loops as nested text, parallel ones with a star: "i(j*) i.1*"."""
-    parts = []
-    for stmt in body:
-        inner = " ".join(filter(None, (outline(b, verdicts) for b in blocks_of(stmt))))
-        if isinstance(stmt, Loop):
-            name = stmt.counter.replace("_1", "") + ("*" if verdicts[stmt.counter].parallel else "")
-            parts.append(f"{name}({inner})" if inner else name)
-        elif inner:
-            parts.append(inner)
-    return " ".join(parts)
 
 
 def split(text: str) -> tuple[Nest, Nest, str]:
