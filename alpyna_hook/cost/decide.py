@@ -25,6 +25,9 @@ RETIRE_CALLS = 10_000  # calls that never paid before a site whose sizes can cha
 RETIRE_SECONDS = 2e-6  # interpreter seconds per call below which compiled code gains nothing worth a guard
 TOLERANCE = 1.5  # how much worse than the best a cached choice may be predicted elsewhere in its box
 PARALLEL_MARGIN = 0.9  # threads must be predicted to save 10 %: they take a core from somebody else
+MEASURED_CALLS = 50  # after so many calls, and so many predicted seconds, a compiled variant comes up for
+MEASURED_S = 0.05  # review once, so that what was measured is heard
+SLOWEST = 100.0
 NEVER = 1 << 62
 DISK_LOAD_S = 2e-3  # loading a kernel that is in the disk cache
 
@@ -37,6 +40,7 @@ class History:
     interp_s: float = 0.0  # spent in the interpreter
     regret_s: float = 0.0  # of all seconds spent, those that the best variant would have saved
     negligible: int = 0  # calls in a row that were not worth a guard
+    slower: dict[str, float] = field(default_factory=dict)  # variant -> measured over predicted seconds, at least 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,15 @@ class Oracle:
     stake_s: float = 0.0
     _bound: dict[tuple[int, str], tuple[Candidate, Profile, Bound]] = field(default_factory=dict)
 
-    def predict(self, candidates: Mapping[str, Candidate], env: Env) -> dict[str, float]:
-        """Seconds of one call by variant."""
-        return {v: self._bind(c, v).seconds(env, self.threads) for v, c in candidates.items()}
+    def predict(
+        self, candidates: Mapping[str, Candidate], env: Env, history: History | None = None
+    ) -> dict[str, float]:
+        """Seconds of one call by variant; with a history, corrected by what was measured."""
+        seconds = {v: self._bind(c, v).seconds(env, self.threads) for v, c in candidates.items()}
+        for variant, factor in history.slower.items() if history is not None else ():
+            if variant in seconds:
+                seconds[variant] *= factor
+        return seconds
 
     def _bind(self, candidate: Candidate, variant: str) -> Bound:
         key = (id(candidate), variant)
@@ -102,7 +112,7 @@ class Oracle:
         ready       variant -> "compiled" (loaded), "disk" (in the disk cache) or "no" (also if absent)
         history     of this specialisation; call `spent` with the old decision first when it comes up for review
         """
-        predicted = self.predict(candidates, env)
+        predicted = self.predict(candidates, env, history)
         self._consider_calibration(predicted)
         forced = _legal(self.forced, candidates)
         if forced:
@@ -113,12 +123,24 @@ class Oracle:
             return self._leave_alone(candidates, predicted, leaves, env, history)
         unpaid = {v: self._price(v, ready) for v in predicted}
         chosen, reason, calls = _rent_or_buy(predicted, unpaid, history)
-        ranges = self._box(candidates, env, leaves, predicted, best)
+        if chosen != "interp" and chosen not in history.slower:
+            calls = min(calls, max(MEASURED_CALLS, math.ceil(MEASURED_S / predicted[chosen])))
+        ranges = self._box(candidates, env, leaves, best, history)
         regret = max(predicted[chosen] - predicted[best], 0.0)
         return Decision(chosen, predicted, ranges, calls, False, regret, reason)
 
-    def spent(self, decision: Decision, calls: int, history: History) -> None:
-        """Note that `calls` calls ran under `decision`."""
+    def spent(self, decision: Decision, calls: int, history: History, seconds: float = 0.0) -> None:
+        """Note that `calls` calls ran under `decision`, and took `seconds` in the kernel alone (0: not measured).
+
+        The journal and the guard are not in `seconds`, so they can only show that a prediction was too low: threads
+        that had to share their cores with others, say.
+        """
+        expected = calls * decision.predicted.get(decision.variant, 0.0)
+        if seconds > 0.0 and expected > 0.0 and decision.variant != "interp":
+            before = history.slower.get(decision.variant, 1.0)
+            history.slower[decision.variant] = min(max(before * seconds / expected, 1.0), SLOWEST)
+        elif calls and decision.variant != "interp":
+            history.slower.setdefault(decision.variant, 1.0)
         history.calls += calls
         history.regret_s += calls * decision.regret
         if decision.variant == "interp":
@@ -172,7 +194,7 @@ class Oracle:
         left = RETIRE_CALLS - history.negligible
         if fixed or left <= 0:
             return Decision("interp", predicted, {}, NEVER, True, 0.0, _NEGLIGIBLE)
-        ranges = self._box(candidates, env, leaves, predicted, "interp")
+        ranges = self._box(candidates, env, leaves, "interp", history)
         return Decision("interp", predicted, ranges, left, False, 0.0, _NEGLIGIBLE)
 
     def _box(
@@ -180,8 +202,8 @@ class Oracle:
         candidates: Mapping[str, Candidate],
         env: Env,
         leaves: tuple[Quantity, ...],
-        predicted: Mapping[str, float],
         chosen: str,
+        history: History,
     ) -> dict[Quantity, tuple[int, int]]:
         """Power-of-two buckets around the deciding leaves, narrowed while `chosen` would be a poor choice in the corner
         with the least or with the most work. A bucket alone says nothing of `range(lo, hi)` with both a million.
@@ -192,7 +214,7 @@ class Oracle:
         for _ in range(6):
             low = {leaf: span[not rising[leaf]] for leaf, span in sized.items()}
             high = {leaf: span[rising[leaf]] for leaf, span in sized.items()}
-            if all(self._good(candidates, {**env, **corner}, chosen) for corner in (low, high)):
+            if all(self._good(candidates, {**env, **corner}, chosen, history) for corner in (low, high)):
                 return {**box, **sized}
             sized = {leaf: _narrowed(span, int(env[leaf])) for leaf, span in sized.items()}
         return {**box, **{leaf: (int(env[leaf]), int(env[leaf])) for leaf in sized}}
@@ -204,8 +226,8 @@ class Oracle:
         seconds = self._bind(candidate, "interp").seconds
         return {leaf: seconds({**env, leaf: high}) >= seconds({**env, leaf: low}) for leaf, (low, high) in box.items()}
 
-    def _good(self, candidates: Mapping[str, Candidate], env: Env, chosen: str) -> bool:
-        predicted = self.predict(candidates, env)
+    def _good(self, candidates: Mapping[str, Candidate], env: Env, chosen: str, history: History) -> bool:
+        predicted = self.predict(candidates, env, history)
         if chosen == "interp" and _negligible(predicted, self.profile):
             return True
         slack = self.profile.call_s

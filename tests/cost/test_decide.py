@@ -164,3 +164,23 @@ def test_measured_compile_times_move_the_price():
         oracle.note_compile("seq", 5.0)
         oracle.note_compile("omp", 5.0)
     assert oracle.decide(candidates(saxpy()), env, {}, History()).calls_before_review > 2 * before
+
+
+def test_threads_that_turned_out_slow_are_given_up():
+    # as on a machine that is busy with something else
+    oracle, history, offer = Oracle(PROFILE, 2), History(), candidates(matmul())
+    env = env_of(100, a=2, b=2, c=2)
+    first = oracle.decide(offer, env, COMPILED, history)
+    assert first.variant == "omp" and first.calls_before_review < 10_000
+    oracle.spent(first, 50, history, seconds=50 * 30 * first.predicted["omp"])
+    assert oracle.decide(offer, env, COMPILED, history).variant == "seq"
+
+
+def test_a_variant_as_fast_as_predicted_is_not_reviewed_again():
+    oracle, history, offer = Oracle(PROFILE, 2), History(), candidates(matmul())
+    env = env_of(100, a=2, b=2, c=2)
+    first = oracle.decide(offer, env, COMPILED, history)
+    oracle.spent(first, 50, history, seconds=50 * 0.7 * first.predicted["omp"])
+    again = oracle.decide(offer, env, COMPILED, history)
+    assert (again.variant, again.calls_before_review) == ("omp", NEVER)
+    assert again.predicted == first.predicted
