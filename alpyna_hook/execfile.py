@@ -121,10 +121,22 @@ def _forget_file(namespace: dict[str, Any]) -> None:
 def _run_text(program: Program, data: bytes, filename: str, guarded: GuardedCode) -> None:
     code = _code(program, data, filename, guarded)
     namespace = _fresh_main(BuiltinImporter)
+    if program.kind == "command" and sys.version_info >= (3, 13):
+        _remember_source(code, program.name)
     if filename == "<stdin>":
         namespace["__file__"] = filename
         namespace["__cached__"] = None
     _execute(code, namespace)
+
+
+def _remember_source(code: CodeType, text: str) -> None:
+    """From 3.13 on, tracebacks show the lines of `-c`: CPython tells `linecache` of them."""
+    import linecache
+
+    if hasattr(linecache, "_interactive_cache"):
+        linecache._register_code(code, text, "<string>")  # type: ignore[attr-defined]
+    else:
+        linecache.cache["<string>"] = (len(text), None, [f"{line}\n" for line in text.splitlines()], "<string>")
 
 
 def _run_module(name: str, alter_argv: bool) -> None:

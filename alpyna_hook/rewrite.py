@@ -14,7 +14,7 @@ at run time, the original code put back where sites were retired (`retire`).
                                     break
 
 A loop that can be run in blocks (transform/blocks.py) may also stop half-way: its site then returns False, and a copy
-of the loop goes on from there, `case False: for i in @rest(line, col, range(n)): ...`.
+of the loop, outside of the `try`, goes on from there: `case False: for i in @rest(line, col, range(n)): ...`.
 
 The names with an '@' live in `builtins`: they cannot collide with a name of the program, and the module's namespace
 stays as the program left it. No temporary outlives the guard, and none exists while the loop runs in the interpreter:
@@ -33,20 +33,23 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from threading import get_ident
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, Literal
 
 from alpyna_hook import log, settings
 from alpyna_hook.errors import Rejection
 from alpyna_hook.frontend import sites as frontend
 from alpyna_hook.ir.nodes import LiveOut
+from alpyna_hook.runtime import resume
 from alpyna_hook.runtime.guard import UNSET as _UNSET
-from alpyna_hook.runtime.resume import rest
 from alpyna_hook.source import Source, site_key, span_of
 
 Site = frontend.Site
 
-LEAVE, UNSET, ERRORS, REST = "@alpyna:leave", "@alpyna:unset", "@alpyna:errors", "@alpyna:rest"
+LEAVE, UNSET, ERRORS = "@alpyna:leave", "@alpyna:unset", "@alpyna:errors"
+REST, HALF_WAY = "@alpyna:rest", "@alpyna:half-way"
+RESULT = "@result"  # a temporary, in functions only
 CO_OPTIMIZED = 0x1  # inspect.CO_OPTIMIZED: the code of a function, not of a module or a class body
 SEARCH_SHARE = 0.01  # of the program's time may go into searching the heap for functions to restore
 
@@ -201,37 +204,61 @@ def guard(
     `in_function`: live-outs are assigned by ordinary code. In a module or a class that would need temporaries in a
     namespace others can see (and each new name there invalidates the inline caches of the module's functions), so
     there `@leave` assigns what is not certain to be assigned.
-    `again`: the loop to run when the site has stopped half-way.
+    `again`: the loop to run when the site has stopped half-way. It must stand outside of the `try`, or a NameError of
+    the program in it would be taken for one of the guard's.
     """
     assert site.nest is not None
     call = ast.Call(_name(key), [ast.parse(root, mode="eval").body for root in site.roots], [])
     outs = site.nest.live_outs
     certain = all(out.definite and out.name != "_" for out in outs)  # `_` cannot be captured by a pattern
     attempt: ast.stmt
-    half_way = [ast.match_case(ast.MatchSingleton(False), None, [again, ast.Break()])] if again else []
-    if half_way and not (in_function or certain):
-        names = ast.Tuple([ast.Constant(out.name) for out in outs], ast.Load())
-        done = ast.match_case(ast.MatchSingleton(True), None, [ast.Break()])
-        attempt = ast.Match(ast.Call(_name(LEAVE), [call, names], []), [done, *half_way])
-    elif half_way:
-        attempt = ast.Match(call, [_bind(outs), *half_way])
-    elif not outs:
+    if again and in_function:
+        return _block(key, loop, again, _resumable(site, call, again))
+    if not outs and not again:
         attempt = ast.If(_is_not(call, ast.Constant(None)), [ast.Break()], [])
-    elif in_function or certain:
+    elif in_function or (certain and not again):
         attempt = ast.Match(call, [_bind(outs)])
     else:
         names = ast.Tuple([ast.Constant(out.name) for out in outs], ast.Load())
         attempt = ast.If(ast.Call(_name(LEAVE), [call, names], []), [ast.Break()], [])
     if not site.bound:
-        handler = ast.ExceptHandler(_name(ERRORS), None, [ast.Pass()])
-        attempt = ast.Try([attempt], [handler], [], [])
-    live = ast.If(_is_not(_name(key), ast.Constant(None)), [attempt], [])
-    block: list[ast.stmt] = [live, loop, ast.Break()]
-    trip = ast.While(ast.Constant(True), block, [])
+        attempt = ast.Try([attempt], [_unbound()], [], [])
+    attempts: list[ast.stmt] = [attempt]
+    if again:
+        attempts.append(ast.If(ast.Call(_name(HALF_WAY), [], []), [again, ast.Break()], []))
+    trip = _block(key, loop, again, attempts)
+    if in_function:
+        return trip
     declaration = ast.Global([key])  # in a module or class body: look it up as fast as in a function
-    for new in (declaration, trip):
-        _place(new, loop, again)
-    return trip if in_function else [declaration, trip]
+    _place(declaration, loop)
+    return [declaration, trip]
+
+
+def _block(key: str, loop: ast.For | ast.While, again: ast.stmt | None, attempts: list[ast.stmt]) -> ast.stmt:
+    """`while True: if @site is not None: ATTEMPTS` and then the loop."""
+    live = ast.If(_is_not(_name(key), ast.Constant(None)), attempts, [])
+    trip = ast.While(ast.Constant(True), [live, loop, ast.Break()], [])
+    _place(trip, loop, again)
+    return trip
+
+
+def _unbound() -> ast.ExceptHandler:
+    return ast.ExceptHandler(_name(ERRORS), None, [ast.Pass()])
+
+
+def _resumable(site: Site, call: ast.expr, again: ast.stmt) -> list[ast.stmt]:
+    """In a function: `match @site(...)` with a case for "half-way"; with a temporary in between if it needs a `try`."""
+    assert site.nest is not None
+    half_way = ast.match_case(ast.MatchSingleton(False), None, [again, ast.Break()])
+    outs = site.nest.live_outs
+    if site.bound:
+        return [ast.Match(call, [_bind(outs), half_way])]
+    forget = ast.Delete([ast.Name(RESULT, ast.Del())])
+    done = _bind(outs)
+    for case in (done, half_way):
+        case.body.insert(0, forget)
+    called = ast.Assign([ast.Name(RESULT, ast.Store())], call)
+    return [ast.Try([called], [_unbound()], [ast.Match(_name(RESULT), [done, half_way]), forget], [])]
 
 
 def _rest_of(loop: ast.For | ast.While, source: Source) -> ast.For | ast.While:
@@ -294,15 +321,28 @@ def _place(new: ast.AST, loop: ast.For | ast.While, again: ast.AST | None = None
 # --- run time -------------------------------------------------------------------------------------------------------
 
 
-def _leave(out: tuple[Any, ...] | bool | None, names: tuple[str, ...]) -> bool | None:
-    """Assign live-outs in the module or class body that calls: True. None if the site declined, False if it
-    stopped half-way."""
-    if out is None or isinstance(out, bool):
-        return out
+def _leave(out: tuple[Any, ...] | Literal[False] | None, names: tuple[str, ...]) -> bool:
+    """Assign live-outs in the module or class body that calls; False if the site declined or stopped half-way."""
+    if out is None:
+        return False
+    if out is False:
+        _stopped.add(get_ident())
+        return False
     namespace = sys._getframe(1).f_locals  # of a module or class body: the namespace itself
     for name, value in zip(names, out):
         if value is not _UNSET:
             namespace[name] = value
+    return True
+
+
+_stopped: set[int] = set()  # threads whose site in a module or class body has stopped half-way just now
+
+
+def _half_way() -> bool:
+    """True, once, after `_leave` has seen a site stop half-way."""
+    if not _stopped or get_ident() not in _stopped:
+        return False
+    _stopped.discard(get_ident())
     return True
 
 
@@ -344,7 +384,7 @@ def activate(compiled: Compiled) -> None:
         return
     namespace = vars(builtins)
     namespace[LEAVE], namespace[UNSET], namespace[ERRORS] = _leave, _UNSET, (NameError, AttributeError)
-    namespace[REST] = rest
+    namespace[REST], namespace[HALF_WAY] = resume.rest, _half_way
     for key in keys:
         namespace.setdefault(key, None)  # whatever happens to the registration, the code finds the name
     module = _Module(compiled, frozenset(k for k, s in zip(keys, compiled.sites) if s.nest is not None))

@@ -10,9 +10,11 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from alpyna_hook import rewrite
+from alpyna_hook.runtime import resume
 from alpyna_hook.runtime.guard import UNSET
 from alpyna_hook.source import Source, site_key
 
@@ -342,3 +344,59 @@ def test_rewritten_trees_hold_positions_only_of_the_original() -> None:
     last = len(COUNT.splitlines())
     rewritten = rewrite.rewrite_module(tree, Source("m.py", "m", COUNT)).tree
     assert all(1 <= node.lineno <= last for node in ast.walk(rewritten) if hasattr(node, "lineno"))
+
+
+# --- loops that stop half-way ---------------------------------------------------------------------------------------
+
+def half_way_module(text: str, done: int) -> Module:
+    """A module whose only site runs `done` trips by itself, and then stops."""
+    module = Module(text)
+    (site,) = module.compiled.sites
+
+    def answer(*roots: Any) -> Any:
+        array = roots[site.roots.index("a")]
+        array[:done] = 100.0
+        vars(module.module).pop("missing", None)
+        resume.note({(site.line, site.node.col_offset): done})
+        return False
+
+    vars(builtins)[module.keys[0]] = answer
+    return module
+
+
+def function_of(text: str, parameters: str) -> str:
+    return f"def f({parameters}):\n" + "".join(f"    {line}\n" for line in text.splitlines()) + "    return i\n"
+
+
+BODY = "for i in range(n):\n    a[i] = a[i] + {value}\n"
+
+
+@pytest.mark.parametrize("value", ["1.0", "x"])  # x: a global name, so that the guard needs a `try`
+def test_a_function_goes_on_where_its_site_stopped(value: str) -> None:
+    module = half_way_module("x = 1.0\n" + function_of(BODY.format(value=value), "a, n"), 2)
+    a = np.zeros(5)
+    assert module.run()["f"](a, 5) == 4
+    assert a.tolist() == [100, 100, 1, 1, 1]
+
+
+def test_a_module_goes_on_where_its_site_stopped() -> None:
+    module = half_way_module("import numpy as np\nn = 5\na = np.zeros(5)\n" + BODY.format(value="1.0"), 2)
+    namespace = module.run()
+    assert namespace["i"] == 4 and namespace["a"].tolist() == [100, 100, 1, 1, 1] and names(namespace) == set()
+
+
+@pytest.mark.parametrize("scope", ["function", "module"])
+def test_a_name_error_in_the_rest_of_a_loop_is_the_programs(scope: str) -> None:
+    body = BODY.format(value="(1.0 if i < 3 else missing)")
+    text = "import numpy as np\na, n, missing = np.zeros(5), 5, 1.0\n"
+    module = half_way_module(text + (body if scope == "module" else function_of(body, "a, n") + "f(a, n)\n"), 2)
+    with pytest.raises(NameError, match="missing") as error:
+        module.run()
+    assert error.value.__context__ is None
+    assert vars(module.module)["a"].tolist() == [100, 100, 1, 0, 0]
+    assert names(vars(module.module)) == set()
+
+
+def test_locals_are_clean_while_the_rest_runs() -> None:
+    text = "x = 1.0\n" + function_of(BODY.format(value="x"), "a, n").replace("return i", "return sorted(locals())")
+    assert half_way_module(text, 2).run()["f"](np.zeros(5), 5) == ["a", "i", "n"]
