@@ -218,11 +218,11 @@ static char *
 journal_take(size_t size)
 {
     if (journal_busy) {
-        return malloc(size);
+        return PyMem_RawMalloc(size);
     }
     if (journal_size < size) {
-        free(journal_buffer);
-        journal_buffer = malloc(size);
+        PyMem_RawFree(journal_buffer);
+        journal_buffer = PyMem_RawMalloc(size);
         journal_size = journal_buffer == NULL ? 0 : size;
     }
     journal_busy = journal_buffer != NULL;
@@ -233,12 +233,12 @@ static void
 journal_give(char *buffer)
 {
     if (buffer != journal_buffer) {
-        free(buffer);
+        PyMem_RawFree(buffer);
         return;
     }
     journal_busy = 0;
     if (journal_size > JOURNAL_KEEP) {
-        free(journal_buffer);
+        PyMem_RawFree(journal_buffer);
         journal_buffer = NULL;
         journal_size = 0;
     }
