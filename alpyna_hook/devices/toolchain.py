@@ -32,6 +32,25 @@ _PROBE_OPENMP = (
     "int kernel(int n, double *a)\n"
     "{\n#pragma omp parallel for\n    for (int i = 0; i < n; i++) a[i] += 1.0;\n    return n;\n}\n"
 )
+# gcc 12.0 to 12.2 fuse pairs like these into vfmaddsub whatever -ffp-contract says (GCC bug 107647): the flags must
+# pass this test, else the compiler has to do without fused instructions (AVX-512 brings its own).
+_PROBE_FUSED = """\
+void pairs(int n, const double *restrict x, const double *restrict y, double *restrict out)
+{
+    for (int i = 0; i < n; i++) {
+        const double a = x[2 * i], b = x[2 * i + 1], c = y[2 * i], d = y[2 * i + 1];
+        out[2 * i] = a * c - b * d;
+        out[2 * i + 1] = a * d + b * c;
+    }
+}
+void pair(int n, const double *x, const double *y, double *out)
+{
+    const double a = x[0], b = x[1], c = y[0], d = y[1];
+    out[0] = a * c - b * d;
+    out[1] = a * d + b * c;
+}
+"""
+_UNFUSED_FLAGS = ("-mno-fma", "-mno-avx512f")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +155,7 @@ def _examine(command: tuple[str, ...], preload: str, cache: Cache, timeout: floa
     except OSError:
         return None
     real = os.path.realpath(command[0])
-    key = _digest("toolchain", ABI_VERSION, command, real, status.st_mtime_ns, status.st_size, preload)
+    key = _digest("toolchain", _PROBE_FUSED, ABI_VERSION, command, real, status.st_mtime_ns, status.st_size, preload)
     known = cache.get(key)
     if isinstance(known, Toolchain):
         return known
@@ -154,6 +173,10 @@ def _probe(command: tuple[str, ...], real: str, preload: str, timeout: float) ->
     for speed in (SPEED_FLAGS, tuple(flag for flag in SPEED_FLAGS if flag != "-march=native"), ("-O3",), ("-O2",)):
         flags = (*speed, *semantic)
         if _builds(command, (*flags, "-fno-trapping-math"), _PROBE, timeout):
+            if _fuses(command, flags, timeout):
+                flags = (*flags, *_UNFUSED_FLAGS)
+                if _fuses(command, flags, timeout):
+                    continue
             openmp = _builds(command, (*flags, OPENMP_FLAG), _PROBE_OPENMP, timeout)
             first_line = version.output.partition("\n")[0]
             return Toolchain(command, f"{real} {first_line}", flags, openmp, preload)
@@ -170,6 +193,33 @@ def _builds(command: tuple[str, ...], flags: tuple[str, ...], source: str, timeo
             return result.returncode == 0 and os.path.isfile(output)
     except OSError:
         return False
+
+
+def _fuses(command: tuple[str, ...], flags: tuple[str, ...], timeout: float) -> bool:
+    """Whether compiled products and sums are fused (or the test program does not build)."""
+    import ctypes
+    import tempfile
+
+    size = 64  # doubles: long enough for vector code
+    try:
+        with tempfile.TemporaryDirectory(prefix="alpyna-") as folder:
+            output = os.path.join(folder, "fused.so")
+            result = run((*command, *flags, *OUTPUT_FLAGS, "-", "-o", output, "-lm"), _PROBE_FUSED, timeout)
+            if result.returncode != 0:
+                return True
+            library = ctypes.CDLL(output)
+    except OSError:
+        return True
+    x, y, out = ((ctypes.c_double * size)() for _ in range(3))
+    for i in range(size):
+        x[i], y[i] = 1 / (i + 3), 1 / (2 * i + 7)
+    for name, pairs in (("pairs", size // 2), ("pair", 1)):
+        getattr(library, name)(pairs, x, y, out)
+        for k in range(0, 2 * pairs, 2):
+            a, b, c, d = x[k], x[k + 1], y[k], y[k + 1]
+            if out[k] != a * c - b * d or out[k + 1] != a * d + b * c:
+                return True
+    return False
 
 
 def run(command: tuple[str, ...], source: str, timeout: float) -> RunResult:

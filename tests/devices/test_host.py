@@ -183,6 +183,14 @@ def test_products_and_sums_are_not_fused_and_powers_not_folded(cache: DiskCache)
 
 
 @needs_compiler
+def test_pairs_of_products_are_not_fused_by_the_vectoriser_either(cache: DiskCache) -> None:
+    # gcc 12.0 to 12.2 do so in spite of -ffp-contract=off (GCC bug 107647)
+    tool = toolchain.find(None, cache, 30.0)
+    assert isinstance(tool, toolchain.Toolchain)
+    assert not toolchain._fuses(tool.command, tool.flags, 30.0)
+
+
+@needs_compiler
 def test_signed_overflow_wraps(cache: DiskCache) -> None:
     body = "int32_t kernel(const alp_slot *in, alp_slot *out) { out[1].i = in[1].i + 1 > in[1].i; return 0; }"
     assert call(compiled(HostDevice(cache).compile(HEAD + body, "seq")), 2**63 - 1) == (0, 0)
