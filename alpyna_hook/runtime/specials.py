@@ -121,12 +121,21 @@ class Readiness(Mapping[str, str]):
         return len(self._spec.sources)
 
 
+@cache
+def _without_compiler(reason: str) -> None:
+    """Said once: as a warning if the user named the compiler; else a machine without one is no news."""
+    say = log.warning if settings.current().cc else log.info
+    say(f"{reason}; loops stay in the interpreter")
+
+
 def compile_variant(spec: Specialisation, variant: Variant) -> Kernel | str:
     """The loaded kernel, or why there is none."""
     if variant == "omp" and host.omp_unsafe():
         return "OpenMP cannot be used in a forked child process"
     obstacle = device().obstacle(variant)
     if obstacle:
+        if isinstance(device().tool, str):
+            _without_compiler(obstacle)
         return obstacle
     source = spec.sources[variant]
     result = device().compile_kernel(source.text, variant == "omp", False)
