@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 
 from alpyna_hook.cost.chains import Amounts, carried, chain_of, memory_chain, nominal
 from alpyna_hook.cost.classes import call_class, cast_class, interp_binary, interp_call, machine_binary, rep_name
+from alpyna_hook.cost.induction import Values, assigned_names, at_loop_entry, counted
 from alpyna_hook.cost.symbolic import ZERO, slope, symbolic
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.affine import QConst, QDim, QParam, QStride, Quantity, leaves, simplify
@@ -70,8 +71,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class LoopCount:
-    """One loop. `while` loops have start = step = None and their trip count in `stop`: QParam("@while<k>"), a leaf
-    that nobody knows at entry: an estimate, or what earlier calls showed.
+    """One loop. A `while` that no induction variable bounds, or a range whose bounds are data, has start = step = None
+    and its trip count in `stop`: QParam("@while<k>"), a leaf that nobody knows at entry: an estimate, or what earlier
+    calls showed. A `while` that one bounds is a range over the values of that variable.
 
     weight      executions per execution of the enclosing block (branches)
     trip_share  share of the range that runs (1, or BREAK_TRIPS)
@@ -161,11 +163,12 @@ def blocks(block: Block) -> Iterator[Block]:
 
 @dataclass
 class _Walker:
-    """What stays the same over a nest (and the number of while loops met)."""
+    """What stays the same over a nest; how many loops of unknown length and how many counted `while`s were met."""
 
     types: Mapping[str, Type]
     live: frozenset[str]
     whiles: int = 0
+    counted: int = 0
 
 
 @dataclass
@@ -182,7 +185,7 @@ class _Tally:
     loops: list[LoopCount] = field(default_factory=list)
     weight: float = 1.0
     depth: dict[str, Amounts] = field(default_factory=dict)
-    branch_store: bool = False
+    straight: bool = True
 
     def op(self, name: str, number: float = 1.0) -> None:
         self.ops[name] = self.ops.get(name, 0.0) + number * self.weight
@@ -200,7 +203,7 @@ class _Tally:
         )
 
 
-Values = dict[str, "Quantity | None"]
+Bounds = tuple["Quantity | None", "Quantity | None", "Quantity | None"]  # start, stop, step
 
 
 def _walk_block(body: tuple[Stmt, ...], walker: _Walker, tally: _Tally, values: Values) -> None:
@@ -248,7 +251,7 @@ def _if(
     tally.py("branch")
     tally.op("branch")
     if any(isinstance(s, (Store, Loop, While, Break, Continue)) for s in walk_stmts(then + other)):
-        tally.branch_store = True
+        tally.straight = False
     outer = tally.weight
     results = []
     for branch in (then, other):
@@ -257,7 +260,7 @@ def _if(
         _walk_block(branch, walker, tally, inside)
         results.append(inside)
     tally.weight = outer
-    for name in _assigned(then + other):
+    for name in assigned_names(then + other):
         values[name] = results[0].get(name) if results[0].get(name) == results[1].get(name) else None
 
 
@@ -271,18 +274,29 @@ def _loop(stmt: Loop, walker: _Walker, tally: _Tally, values: Values) -> None:
         start, stop, step = None, _unknown(walker), None
     inner = _Tally((*tally.counters, stmt.counter))
     inner.py("range_iter")
-    _nested(stmt.counter, stmt.body, walker, tally, inner, values, (start, stop, step))
+    inside = at_loop_entry(stmt.body, stmt.counter, values)
+    _nested(stmt.counter, stmt.body, walker, tally, inner, inside, values, (start, stop, step))
 
 
 def _while(stmt: While, walker: _Walker, tally: _Tally, values: Values) -> None:
-    trips = _unknown(walker)
-    inner = _Tally((*tally.counters, trips.name))
-    inside = _at_loop_entry(stmt.body, trips.name, values)
+    found = counted(stmt, values)
+    if found is None:
+        trips = _unknown(walker)
+        counter, share = trips.name, 1.0
+        bounds: Bounds = (None, trips, None)
+    else:
+        walker.counted += 1
+        counter, share = f"{found.name}@{walker.counted}", 1.0 if found.sure else BREAK_TRIPS
+        bounds = (found.start, found.stop, QConst(found.step))
+    inner = _Tally((*tally.counters, counter))
+    inside = at_loop_entry(stmt.body, counter, values)
+    if found is not None:
+        inside[found.name] = QParam(counter)
     _expr(stmt.test, walker, inner, inside)
     inner.py("branch")
     inner.op("branch")
-    inner.branch_store = True  # the trip count is not known on entry: compilers do not vectorise it
-    _nested(trips.name, stmt.body, walker, tally, inner, values, (None, trips, None))
+    inner.straight = False  # compilers do not vectorise it
+    _nested(counter, stmt.body, walker, tally, inner, inside, values, bounds, share)
 
 
 def _unknown(walker: _Walker) -> QParam:
@@ -296,11 +310,13 @@ def _nested(
     walker: _Walker,
     tally: _Tally,
     inner: _Tally,
+    inside: Values,
     values: Values,
-    bounds: tuple[Quantity | None, Quantity | None, Quantity | None],
+    bounds: Bounds,
+    share: float = 1.0,
 ) -> None:
-    """Walk a loop's body into `inner` and hang the loop on `tally`."""
-    inside = _at_loop_entry(body, counter, values)
+    """Walk a loop's body into `inner` and hang the loop on `tally`. inside, values: what int names stand for at the
+    start of a trip, and around the loop. share: of the range, as far as the loop's test shows."""
     names = carried(body)
     inner.depth = {name: () for name in names}
     _walk_block(body, walker, inner, inside)
@@ -317,44 +333,14 @@ def _nested(
             step=bounds[2],
             body=block,
             weight=tally.weight,
-            trip_share=BREAK_TRIPS if broken else 1.0,
-            straight=not inner.branch_store,
+            trip_share=BREAK_TRIPS if broken else share,
+            straight=inner.straight,
             carried=names,
         )
     )
-    for name in _assigned(body):
+    for name in assigned_names(body):
         values[name] = None
         tally.depth.pop(name, None)
-
-
-def _at_loop_entry(body: tuple[Stmt, ...], counter: str, values: Values) -> Values:
-    """What int names stand for at the start of a trip: invariants keep their value, `k += 2` becomes an unknown base
-    plus 2 * counter (only its slope is of use), other assigned names are unknown."""
-    inside = dict(values)
-    assigned = _assigned(body)
-    for name in assigned:
-        inside[name] = None
-        step = _induction_step(name, body) if assigned.count(name) == 1 else None
-        if step is not None:
-            base = QParam(f"{name}@{counter}")
-            inside[name] = simplify("+", base, simplify("*", QConst(step), QParam(counter)))
-    inside[counter] = QParam(counter)
-    return inside
-
-
-def _induction_step(name: str, body: tuple[Stmt, ...]) -> int | None:
-    for stmt in body:
-        match stmt:
-            case Assign(
-                name=target, value=Binary(op="+" | "-" as op, left=Var(name=used), right=Const(value=int() as c))
-            ) if target == used == name:
-                return int(c) if op == "+" else -int(c)
-    return None
-
-
-def _assigned(body: tuple[Stmt, ...]) -> list[str]:
-    """Names assigned in `body`, once per assignment."""
-    return [s.name for s in walk_stmts(body) if isinstance(s, Assign)]
 
 
 def _own_statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:

@@ -29,6 +29,7 @@ MEASURED_CALLS = 50  # after so many calls, and so many predicted seconds, a com
 MEASURED_S = 0.05  # review once, so that what was measured is heard
 SLOWEST = 100.0
 NEVER = 1 << 62
+FASTEST_COMPILE_S = 0.015
 DISK_LOAD_S = 2e-3  # loading a kernel that is in the disk cache
 
 
@@ -153,7 +154,10 @@ class Oracle:
             history.negligible = 0
 
     def note_compile(self, variant: str, seconds: float) -> None:
-        """A compile took this long: later prices are the mean of what was expected and what was seen."""
+        """A compile took this long: later prices are the mean of what was expected and what was seen. Loading from the
+        disk cache, told by its time, says nothing about compiling."""
+        if seconds < FASTEST_COMPILE_S:
+            return
         old = self.profile.compile_s.get(variant, seconds)
         table = {**self.profile.compile_s, variant: (old + seconds) / 2.0}
         self._change_profile(replace(self.profile, compile_s=table))
@@ -166,8 +170,10 @@ class Oracle:
 
     def _price(self, variant: str, ready: Mapping[str, str]) -> float:
         """Seconds still to be paid before `variant` can run."""
+        if variant == "interp":
+            return 0.0
         state = ready.get(variant, "no")
-        if variant == "interp" or state == "compiled":
+        if state == "compiled":
             return 0.0
         return DISK_LOAD_S if state == "disk" else self.profile.compile_s.get(variant, 0.2)
 

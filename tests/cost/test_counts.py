@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from build import F64, dot, load, loop, matmul, nest, num, op, saxpy, store, tiny, triangle, var, vector
 
 from alpyna_hook.cost.counts import LoopCount, count, loops
 from alpyna_hook.errors import InternalError
-from alpyna_hook.ir.affine import QConst, QDim, QParam, evaluate
-from alpyna_hook.ir.nodes import Assign, Binary, Break, Compare, If, Var, While
+from alpyna_hook.ir.affine import QConst, QDim, QParam, evaluate, pretty
+from alpyna_hook.ir.nodes import Assign, Binary, Break, Compare, If, LiveIn, Logical, Nest, Var, While
 from alpyna_hook.ir.types import BOOL, FLOAT, INT
 
 
@@ -160,3 +162,50 @@ def test_numpy_scalar_arithmetic_is_told_from_python_arithmetic():
     counts = count(nest(loop("i", 0, var("n"), *body), {}, n=INT, p=F64, x=FLOAT, t=FLOAT, u=F64))
     interp = dict(only(counts).body.interp)
     assert interp["float_arith"] == 1 and interp["np_arith"] == 1
+
+
+def stepping(test_op: str, bound, step: int, start=None) -> Nest:
+    """[k = start]; while k OP bound: x[k] = alpha; k += step"""
+    k = var("k")
+    test = Compare(test_op, k, bound, type=BOOL)
+    body = (store("x", (k,), var("alpha", FLOAT)), Assign("k", op("+", k, num(step))))
+    one = nest(While(test, body), {"x": vector()}, n=INT, k=INT, alpha=FLOAT)
+    live = (*one.live_ins, LiveIn("k", "k")) if start is None else one.live_ins
+    before = () if start is None else (Assign("k", num(start)),)
+    return replace(one, body=(*before, *one.body), live_ins=live)
+
+
+@pytest.mark.parametrize(
+    ("test_op", "bound", "step", "start", "stop"),
+    [("<", "n", 1, 0, "n"), ("<=", "n", 2, None, "(n + 1)"), (">", 0, -1, None, "0"), (">=", 0, -3, None, "-1")],
+)
+def test_a_while_over_an_induction_variable_is_a_range(test_op, bound, step, start, stop):
+    limit = var(bound) if isinstance(bound, str) else num(bound)
+    counts = count(stepping(test_op, limit, step, start))
+    found = only(counts)
+    assert found.start == (QParam("k") if start is None else QConst(start))
+    assert (pretty(found.stop), found.step) == (stop, QConst(step))
+    assert counts.unknown == () and not found.vectorisable
+
+
+@pytest.mark.parametrize(("test_op", "step"), [("<", -1), (">", 1), ("==", 1)])
+def test_a_while_that_steps_away_from_its_bound_has_an_unknown_trip_count(test_op, step):
+    assert count(stepping(test_op, var("n"), step)).unknown == (QParam("@while0"),)
+
+
+def test_a_while_with_another_condition_besides_runs_part_of_its_range():
+    k = var("k")
+    escape = Compare("<", var("x", FLOAT), num(4.0), type=BOOL)
+    test = Logical("and", Compare("<", k, var("n"), type=BOOL), escape, type=BOOL)
+    body = (Assign("x", op("*", var("x", FLOAT), var("x", FLOAT))), Assign("k", op("+", k, num(1))))
+    one = nest(While(test, body), {}, n=INT, k=INT, x=FLOAT)
+    one = replace(one, body=(Assign("k", num(0)), *one.body))
+    assert only(count(one)).trip_share == 0.5
+
+
+def test_a_bound_that_the_loop_changes_bounds_nothing():
+    k, n = var("k"), var("n")
+    body = (Assign("n", op("-", n, k)), Assign("k", op("+", k, num(1))))
+    one = nest(While(Compare("<", k, n, type=BOOL), body), {}, n=INT, k=INT)
+    one = replace(one, live_ins=(LiveIn("n", "n"), LiveIn("k", "k")))
+    assert count(one).unknown == (QParam("@while0"),)
