@@ -166,16 +166,18 @@ def _numpy_bools(op: BinaryOp, left: str, right: str) -> Verdict:
 
 
 def _complex_binary(op: BinaryOp, left: str, right: str) -> Verdict:
-    """Sums and products only: CPython and NumPy use different division algorithms."""
-    if op not in ("+", "-", "*"):
-        if op in ("/", "**"):
-            return Refusal(f"`{op}` on complex numbers is not modelled")
+    if op == "**":
+        return Refusal("`**` on complex numbers is not modelled")
+    if op not in ("+", "-", "*", "/"):
         return _type_error(op, left, right)
     result = promote(left, right)
-    if {left, right} == {"complex", "float64"} and left == "complex":
+    if (left, right) == ("complex", "float64"):
         result = "complex"  # numpy.float64 is a float: complex.__add__ takes it, and it comes first
-    rep = REP_OF_CLASS[result]
-    return Rule(result, rep)
+    if op != "/":
+        return Rule(result, REP_OF_CLASS[result])
+    # two algorithms under one sign; naming one keeps `agree` from mixing them
+    own = is_python(result)
+    return Rule(result, REP_OF_CLASS[result], frozenset(("zero",)) if own else NO_CHECKS, op=None if own else "/")
 
 
 def compare(op: CompareOp, left: str, right: str) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 import warnings
 from collections.abc import Callable
@@ -116,7 +117,7 @@ def test_binary_operators_agree_with_python_on_all_class_pairs(op: str) -> None:
             accepted += 1
             for x in few(left):
                 for y in few(right):
-                    if not (op in ("<<", "**") and abs(y) > 2**20):
+                    if op not in ("<<", "**") or -(2**20) < y < 2**20:
                         check(result, f, {"x": x, "y": y})
     assert accepted >= 80
 
@@ -149,7 +150,7 @@ def test_two_argument_calls_agree_with_python_on_all_class_pairs(expression: str
             accepted += 1
             for x in few(left):
                 for y in few(right):
-                    if not ("shift" in expression and abs(y) > 2**20) and "pow" not in expression or abs(y) < 400:
+                    if not re.search("shift|pow", expression) or -400 < y < 400:
                         check(result, f, {"x": x, "y": y})
     assert accepted >= 4
 
@@ -165,5 +166,5 @@ def test_constant_operands_agree_with_python(op: str, constant: str) -> None:
         result = typed(nest, x=cls, y="int")
         if isinstance(result, Nest):
             for x in samples(cls):
-                if not (op == "**" and len(constant) > 4 and abs(x) > 1):
+                if not (op == "**" and len(constant) > 4 and not -1 <= x.real <= 1):
                     check(result, f, {"x": x})
