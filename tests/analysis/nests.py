@@ -16,7 +16,7 @@ from alpyna_hook.analysis.parallel import Fp, Parallelism, parallelism
 from alpyna_hook.frontend.sites import find_sites
 from alpyna_hook.ir.affine import PAll, PAny, PCompare, PFinite, Predicate, QDim, QParam, Quantity, QStride, pretty
 from alpyna_hook.ir.nodes import Loop, Nest, Stmt, blocks_of
-from alpyna_hook.ir.types import ArrayType, ObjectType, Rep, ScalarType, Type, scalar
+from alpyna_hook.ir.types import ArrayType, ObjectType, Rep, Type, scalar
 from alpyna_hook.source import Source
 
 _REPS = {np.dtype(name): rep for name, rep in {
@@ -61,26 +61,30 @@ def type_of(value: Any) -> Type:
     return ObjectType(getattr(value, "__name__", str(value)))
 
 
-def typed(text: str, **values: Any) -> tuple[Nest, dict[Quantity, Any]]:
-    """The typed nest of the first loop in `text` for these live-in values, and its entry quantities."""
-    nest = nest_of(text)
-    types: dict[str, Type] = {}
+def entry_of(nest: Nest, values: Mapping[str, Any]) -> dict[Quantity, Any]:
+    """The entry quantities of `nest` for these live-in values."""
     entry: dict[Quantity, Any] = {}
     for live in nest.live_ins:
-        if live.role == "function":
-            types[live.name] = ObjectType(live.intrinsic)
-            continue
-        value = values[live.name]
-        types[live.name] = type_of(value)
+        value = None if live.role == "function" else values[live.name]
         if isinstance(value, np.ndarray):
             for axis, size in enumerate(value.shape):
                 entry[QDim(live.name, axis)] = size
                 entry[QStride(live.name, axis)] = value.strides[axis] // value.itemsize
-        elif isinstance(types[live.name], ScalarType) and not isinstance(value, complex):
+        elif isinstance(value, (bool, int, float, np.number)):
             entry[QParam(live.name)] = value
+    return entry
+
+
+def typed(text: str, **values: Any) -> tuple[Nest, dict[Quantity, Any]]:
+    """The typed nest of the first loop in `text` for these live-in values, and its entry quantities."""
+    nest = nest_of(text)
+    types = {
+        live.name: ObjectType(live.intrinsic) if live.role == "function" else type_of(values[live.name])
+        for live in nest.live_ins
+    }
     result = infer(nest, types, {})
     assert isinstance(result, Nest), result
-    return result, entry
+    return result, entry_of(result, values)
 
 
 def analyse(

@@ -161,9 +161,10 @@ class _Run:
                 return self.env[array].shape[axis]
             case Load(array=array, index=index, modes=modes):
                 return self.env[array][self.index(array, index, modes)].item()
-            case Unary(op=op, operand=x):
+            case Unary(op=op, operand=x, checks=checks):
                 v = self.value(x)
-                return {"-": lambda: -v, "+": lambda: +v, "~": lambda: ~v, "not": lambda: not v}[op]()
+                result = {"-": lambda: -v, "+": lambda: +v, "~": lambda: ~v, "not": lambda: not v}[op]()
+                return self.fitting(e, result, "overflow" in checks)
             case Logical(op=op, left=x, right=y):
                 first = bool(self.value(x))
                 return first if first == (op == "or") else bool(self.value(y))
@@ -171,19 +172,28 @@ class _Run:
                 return self.value(x if self.value(t) else y)
             case Binary(op=op, left=x, right=y, checks=checks):
                 result = self.operate(op, self.value(x), self.value(y), "zero" in checks)
-                fits = not isinstance(result, int) or -(2**63) <= result < 2**63
-                if not fits and "overflow" in checks:
-                    raise Fault
-                if not fits:
-                    raise Wrong(f"overflow at {e.span}")
-                return result
+                return self.fitting(e, result, "overflow" in checks)
             case Compare(op=op, left=x, right=y):
                 return _OPERATIONS[op](self.value(x), self.value(y))
             case Call(fn=fn, args=args):
                 return _CALLS[fn](*map(self.value, args))
-            case Cast(operand=x, type=kind):
+            case Cast(operand=x, type=kind, checks=checks):
                 v = self.value(x)
-                return float(v) if kind is not None and kind.rep.is_float else v
+                if kind is not None and kind.rep.is_float:
+                    return float(v)
+                return self.fitting(e, v, "range" in checks or "overflow" in checks)
+
+    @staticmethod
+    def fitting(e: Expr, result: Any, checked: bool) -> Any:
+        if type(result) is not int or e.type is None or not e.type.rep.is_int:
+            return result
+        bits = e.type.rep.bits
+        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if e.type.rep.is_signed else (0, 2**bits)
+        if low <= result < high:
+            return result
+        if checked:
+            raise Fault
+        raise Wrong(f"{result} does not fit {e.type} at {e.span}")
 
     @staticmethod
     def operate(op: str, a: Any, b: Any, checked: bool) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nests import analyse, show, typed
+from nests import analyse, entry_of, show, typed
 from replay import Fault, replay
 
 from alpyna_hook.analysis.bounds import Proved, prove
@@ -135,7 +135,7 @@ def test_claims_hold_for_other_entries_that_meet_the_preconditions(text: str) ->
         )  # fmt: skip
         live = {x.name for x in p.nest.live_ins if x.role != "function"}
         mine = {name: v[name] for name in live}
-        _, entry = typed(text, **mine)
+        entry = entry_of(p.nest, mine)
         if all(holds(x, entry) for x in p.preconditions):
             met += 1
             try:
