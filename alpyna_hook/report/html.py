@@ -126,7 +126,7 @@ def _loops(record: SiteRecord) -> str:
 
 
 def _specialisation(spec: SpecialisationRecord, threads: int) -> str:
-    signature = ", ".join(f"{name}: {kind}" for name, kind in spec.signature.items())
+    signature = ", ".join(f"{name}: {kind}" for name, kind in spec.signature.items() if not kind.startswith("obj<"))
     parts = [f"<h3><code>{escape(signature)}</code></h3>"]
     if spec.rejection is not None:
         parts.append(_tag("p", escape(f"{spec.rejection.title} [{spec.rejection.code}]"), "rejected"))
