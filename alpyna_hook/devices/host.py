@@ -13,13 +13,13 @@ import hashlib
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
 from alpyna_hook.devices import toolchain
 from alpyna_hook.devices.base import ABI_VERSION, SYMBOL, Cache, CompileFailure, Kernel, NoCache
-from alpyna_hook.devices.toolchain import OPENMP_FLAG, OUTPUT_FLAGS, Toolchain
+from alpyna_hook.devices.toolchain import LINK_LIBM, OPENMP_FLAG, Toolchain
 
 TIMEOUT: Final = 60.0  # seconds for one run of the compiler
 _LOG_LINES: Final = 20  # of what a failing compiler said
@@ -54,24 +54,6 @@ def _omp_inherited() -> bool:
             return any("libgomp" in line for line in maps)
     except OSError:
         return True  # cannot tell: assume the worst
-
-
-@lru_cache(maxsize=1)
-def cpu_features() -> str:
-    """What `-march=native` depends on: model and feature flags of the first CPU."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            wanted = []
-            for line in file:
-                if not line.strip():
-                    break
-                if line.startswith(("model name", "flags", "Features", "CPU implementer", "CPU part")):
-                    wanted.append(line.strip())
-            return "\n".join(wanted)
-    except OSError:
-        import platform
-
-        return f"{platform.machine()} {platform.processor()}"
 
 
 class HostDevice:
@@ -157,14 +139,15 @@ class HostDevice:
 
         with tempfile.TemporaryDirectory(prefix="alpyna-") as folder:
             output = os.path.join(folder, "kernel.so")
-            command = (*tool.command, *flags, *OUTPUT_FLAGS, "-", "-o", output, "-lm")
-            result = toolchain.run(command, source, self._timeout)
+            result = toolchain.run(toolchain.command_line(tool, flags, output), source, self._timeout)
             if result.returncode != 0 or not os.path.isfile(output):
                 return _failure(tool, result)
             path = self._cache.put_file(key, output) or output
             loaded = _load(path, tool.preload if openmp else "")
         # A library that could not be cached stays mapped after its file is gone.
         if isinstance(loaded, CompileFailure):
+            if tool.link != LINK_LIBM:  # it may need the compiler's own support library
+                return self._build(source, replace(tool, link=LINK_LIBM), flags, key, start, openmp)
             return loaded
         return Kernel(loaded[0], time.perf_counter() - start, "miss", path, loaded[1])
 
@@ -177,7 +160,7 @@ def kernel_flags(tool: Toolchain, openmp: bool, precise_fp: bool) -> tuple[str, 
 
 
 def _key(source: str, flags: Sequence[str], tool: Toolchain) -> str:
-    parts = (source, tuple(flags), tool.command, tool.identity, cpu_features(), ABI_VERSION)
+    parts = (source, tuple(flags), tool.command, tool.identity, tool.link, toolchain.cpu_features(), ABI_VERSION)
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
 
 from alpyna_hook.devices.base import ABI_VERSION, Cache
 
@@ -27,7 +29,8 @@ SPEED_FLAGS = ("-O3", "-march=native", "-fno-math-errno")
 OUTPUT_FLAGS = ("-shared", "-fPIC", "-x", "c")
 OPENMP_FLAG = "-fopenmp"
 
-_PROBE = "int kernel(int n, double *a) { for (int i = 0; i < n; i++) a[i] += 1.0; return n; }\n"
+LINK_LIBM = ("-lm",)
+
 _PROBE_OPENMP = (
     "int kernel(int n, double *a)\n"
     "{\n#pragma omp parallel for\n    for (int i = 0; i < n; i++) a[i] += 1.0;\n    return n;\n}\n"
@@ -62,6 +65,7 @@ class Toolchain:
     flags     the accepted ones among SPEED_FLAGS, and the semantic ones
     openmp    whether OpenMP kernels compile and link
     preload   a shared library to load globally before an OpenMP kernel, "" if none
+    link      the end of the command: what kernels are linked with
     """
 
     command: tuple[str, ...]
@@ -69,6 +73,7 @@ class Toolchain:
     flags: tuple[str, ...]
     openmp: bool
     preload: str = ""
+    link: tuple[str, ...] = LINK_LIBM
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +90,15 @@ def find(named: str | None, cache: Cache, timeout: float) -> Toolchain | str:
         command = _command_of(named)
         if command is None:
             return f"the C compiler {named!r} was not found"
-        tool = _examine(command, "", cache, timeout)
+        tool = _examine(command, cache, timeout)
         return tool or f"the C compiler {named!r} does not work"
     for name in ("gcc", "clang", "cc"):
         command = _command_of(name)
-        if command is not None and (tool := _examine(command, "", cache, timeout)) is not None:
+        if command is not None and (tool := _examine(command, cache, timeout)) is not None:
             return tool
     zig = _zig()
-    if zig is not None and (tool := _examine((zig, "cc"), _intel_openmp(), cache, timeout)) is not None:
-        return tool
+    if zig is not None and (tool := _examine((zig, "cc"), cache, timeout, _intel_openmp(), _link_zig())) is not None:
+        return tool if tool.preload else replace(tool, openmp=False)
     return "no C compiler was found (gcc, clang, cc, or the package ziglang)"
 
 
@@ -137,6 +142,49 @@ def _intel_openmp() -> str:
     return ""
 
 
+def _link_zig() -> tuple[str, ...]:
+    """Links with the C library that this process runs on. zig would first build stubs of one: 15 s, once, but in the
+    middle of somebody's program."""
+    found = []
+    for name in ("libm", "libc"):
+        path = _mapped_library(name)
+        if path is None:
+            return LINK_LIBM
+        found.append(path)
+    return ("-nostdlib", "-x", "none", *found)
+
+
+def _mapped_library(name: str) -> str | None:
+    """Path of a shared library that is loaded here: "libm" finds libm.so.6 and libm-2.31.so."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+            for line in maps:
+                path = line.rpartition(" ")[2].strip()
+                if os.path.basename(path).startswith((f"{name}.so.", f"{name}-")) and ".so" in path:
+                    return path
+    except OSError:
+        pass
+    return None
+
+
+@lru_cache(maxsize=1)
+def cpu_features() -> str:
+    """What `-march=native` depends on: model and feature flags of the first CPU."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            wanted = []
+            for line in file:
+                if not line.strip():
+                    break
+                if line.startswith(("model name", "flags", "Features", "CPU implementer", "CPU part")):
+                    wanted.append(line.strip())
+            return "\n".join(wanted)
+    except OSError:
+        import platform
+
+        return f"{platform.machine()} {platform.processor()}"
+
+
 def _package_folder(name: str) -> str:
     from importlib.machinery import PathFinder
 
@@ -148,55 +196,67 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _examine(command: tuple[str, ...], preload: str, cache: Cache, timeout: float) -> Toolchain | None:
-    """What this compiler can do. Its version and abilities are remembered as long as the executable is unchanged."""
+def _examine(
+    command: tuple[str, ...], cache: Cache, timeout: float, preload: str = "", link: tuple[str, ...] = LINK_LIBM
+) -> Toolchain | None:
+    """What this compiler can do on this CPU, remembered as long as its executable is unchanged."""
     try:
         status = os.stat(command[0])
     except OSError:
         return None
     real = os.path.realpath(command[0])
-    key = _digest("toolchain", _PROBE_FUSED, ABI_VERSION, command, real, status.st_mtime_ns, status.st_size, preload)
+    key = _digest(
+        "toolchain", _PROBE_FUSED, ABI_VERSION, command, real, status.st_mtime_ns, status.st_size, preload, link,
+        cpu_features(),
+    )  # fmt: skip
     known = cache.get(key)
     if isinstance(known, Toolchain):
         return known
-    tool = _probe(command, real, preload, timeout)
+    version = run((*command, "--version"), "", timeout)
+    if version.returncode != 0:
+        return None
+    identity = f"{real} {version.output.partition(chr(10))[0]}"
+    tool = _probe(Toolchain(command, identity, (), False, preload, link), timeout)
     if tool is not None:
         cache.put(key, tool)
     return tool
 
 
-def _probe(command: tuple[str, ...], real: str, preload: str, timeout: float) -> Toolchain | None:
-    version = run((*command, "--version"), "", timeout)
-    if version.returncode != 0:
-        return None
+def _probe(tool: Toolchain, timeout: float) -> Toolchain | None:
+    """`tool` with the fastest flags that keep results exact, and whether it has OpenMP."""
     semantic = (*SEMANTIC_FLAGS, *(f"-fno-builtin-{name}" for name in NO_BUILTINS))
     for speed in (SPEED_FLAGS, tuple(flag for flag in SPEED_FLAGS if flag != "-march=native"), ("-O3",), ("-O2",)):
         flags = (*speed, *semantic)
-        if _builds(command, (*flags, "-fno-trapping-math"), _PROBE, timeout):
-            if _fuses(command, flags, timeout):
-                flags = (*flags, *_UNFUSED_FLAGS)
-                if _fuses(command, flags, timeout):
-                    continue
-            openmp = _builds(command, (*flags, OPENMP_FLAG), _PROBE_OPENMP, timeout)
-            first_line = version.output.partition("\n")[0]
-            return Toolchain(command, f"{real} {first_line}", flags, openmp, preload)
+        verdict = _products(tool, flags, timeout)
+        if verdict == "fused":
+            flags = (*flags, *_UNFUSED_FLAGS)
+            verdict = _products(tool, flags, timeout)
+        if verdict == "exact":
+            openmp = _builds(tool, (*flags, OPENMP_FLAG), timeout)
+            return replace(tool, flags=flags, openmp=openmp)
     return None
 
 
-def _builds(command: tuple[str, ...], flags: tuple[str, ...], source: str, timeout: float) -> bool:
+def command_line(tool: Toolchain, flags: Sequence[str], output: str) -> tuple[str, ...]:
+    """The command that compiles a kernel from standard input to the shared library `output`."""
+    return (*tool.command, *flags, *OUTPUT_FLAGS, "-", "-o", output, *tool.link)
+
+
+def _builds(tool: Toolchain, flags: tuple[str, ...], timeout: float) -> bool:
+    """Whether an OpenMP kernel compiles and links with these flags."""
     import tempfile
 
     try:
         with tempfile.TemporaryDirectory(prefix="alpyna-") as folder:
             output = os.path.join(folder, "probe.so")
-            result = run((*command, *flags, *OUTPUT_FLAGS, "-", "-o", output, "-lm"), source, timeout)
+            result = run(command_line(tool, flags, output), _PROBE_OPENMP, timeout)
             return result.returncode == 0 and os.path.isfile(output)
     except OSError:
         return False
 
 
-def _fuses(command: tuple[str, ...], flags: tuple[str, ...], timeout: float) -> bool:
-    """Whether compiled products and sums are fused (or the test program does not build)."""
+def _products(tool: Toolchain, flags: tuple[str, ...], timeout: float) -> Literal["exact", "fused", "broken"]:
+    """Whether compiled sums of products are exact or fused, or the test program does not even build and load."""
     import ctypes
     import tempfile
 
@@ -204,12 +264,12 @@ def _fuses(command: tuple[str, ...], flags: tuple[str, ...], timeout: float) -> 
     try:
         with tempfile.TemporaryDirectory(prefix="alpyna-") as folder:
             output = os.path.join(folder, "fused.so")
-            result = run((*command, *flags, *OUTPUT_FLAGS, "-", "-o", output, "-lm"), _PROBE_FUSED, timeout)
+            result = run(command_line(tool, (*flags, "-fno-trapping-math"), output), _PROBE_FUSED, timeout)
             if result.returncode != 0:
-                return True
+                return "broken"
             library = ctypes.CDLL(output)
     except OSError:
-        return True
+        return "broken"
     x, y, out = ((ctypes.c_double * size)() for _ in range(3))
     for i in range(size):
         x[i], y[i] = 1 / (i + 3), 1 / (2 * i + 7)
@@ -218,8 +278,8 @@ def _fuses(command: tuple[str, ...], flags: tuple[str, ...], timeout: float) -> 
         for k in range(0, 2 * pairs, 2):
             a, b, c, d = x[k], x[k + 1], y[k], y[k + 1]
             if out[k] != a * c - b * d or out[k + 1] != a * d + b * c:
-                return True
-    return False
+                return "fused"
+    return "exact"
 
 
 def run(command: tuple[str, ...], source: str, timeout: float) -> RunResult:

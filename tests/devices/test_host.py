@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from alpyna_hook.devices import host, toolchain
+from alpyna_hook.devices import toolchain
 from alpyna_hook.devices.base import CompileFailure, Kernel
 from alpyna_hook.devices.host import HostDevice
 from alpyna_hook.runtime.diskcache import DiskCache
@@ -187,7 +188,7 @@ def test_pairs_of_products_are_not_fused_by_the_vectoriser_either(cache: DiskCac
     # gcc 12.0 to 12.2 do so in spite of -ffp-contract=off (GCC bug 107647)
     tool = toolchain.find(None, cache, 30.0)
     assert isinstance(tool, toolchain.Toolchain)
-    assert not toolchain._fuses(tool.command, tool.flags, 30.0)
+    assert toolchain._products(tool, tool.flags, 30.0) == "exact"
 
 
 @needs_compiler
@@ -385,4 +386,21 @@ def test_an_unknown_variant_is_a_failure(cache: DiskCache) -> None:
 
 
 def test_cpu_features_are_one_cpu(tmp_path: pathlib.Path) -> None:
-    assert host.cpu_features().count("model name") <= 1 and host.cpu_features()
+    assert toolchain.cpu_features().count("model name") <= 1 and toolchain.cpu_features()
+
+
+@needs_compiler
+def test_a_library_that_lacks_a_function_is_linked_anew(cache: DiskCache, tmp_path: pathlib.Path) -> None:
+    text = 'case "$*" in *-DSPARSE*) ;; *) set -- -DWHOLE "$@";; esac; exec cc "$@"'
+    device = HostDevice(cache, script(tmp_path / "sparsecc", text))
+    tool = device.tool
+    assert isinstance(tool, toolchain.Toolchain)
+    device._tool = dataclasses.replace(tool, link=("-DSPARSE",))  # as zig does without its support library at first
+    source = ADD.replace("in[1].i + 1", "more(in[1].i)").replace("int32_t kernel", """
+#ifdef WHOLE
+static int64_t more(int64_t x) { return x + 1; }
+#else
+int64_t more(int64_t x);
+#endif
+int32_t kernel""")
+    assert call(compiled(device.compile(source, "seq")), 1) == (0, 2)
