@@ -17,7 +17,8 @@ from alpyna_hook.frontend.flow import Flow
 from alpyna_hook.frontend.intrinsics import Intrinsic, lookup
 from alpyna_hook.frontend.scope import Scope, is_module, mangled, mentioned, resolve
 from alpyna_hook.frontend.syntax import walk
-from alpyna_hook.ir.nodes import LiveIn
+from alpyna_hook.ir.affine import Predicate
+from alpyna_hook.ir.nodes import Expr, LiveIn
 from alpyna_hook.source import Span
 
 LoopNode: TypeAlias = ast.For | ast.While
@@ -32,6 +33,14 @@ class Rejected(Exception):
     def __init__(self, rejection: Rejection) -> None:
         super().__init__(rejection.title)
         self.rejection = rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An array live-in with the subscripts that lead to a row of it; none for the array itself."""
+
+    array: str
+    index: tuple[Expr, ...]
 
 
 @dataclass(slots=True)
@@ -49,6 +58,10 @@ class Context:
     assigned  names that a statement of the nest binds -> where (line, byte column)
     arrays    names ("a", "self.grid") subscripted in the nest -> number of subscripts, None if only their shape is read
     plain     loop variables nobody sees outside their loops: the IR counter stands for them
+    sequences names that are subscripted, iterated, unpacked or given to `len`
+    rows      names that stand for a row of an array here
+    ranges    counter -> start and stop of its loop, where that counts upwards
+    requires  what must hold at entry besides types
     counters  counters named so far
     env       plain or unassigned loop variables in force -> their counter
     definite  names surely assigned here since the nest was entered; None where control does not reach
@@ -61,7 +74,11 @@ class Context:
     assigned: dict[str, list[tuple[int, int]]]
     arrays: dict[str, int | None]
     taken: set[str]
+    sequences: set[str] = field(default_factory=set)
     plain: frozenset[str] = frozenset()
+    rows: dict[str, Place] = field(default_factory=dict)
+    ranges: dict[str, tuple[Expr, Expr]] = field(default_factory=dict)
+    requires: list[Predicate] = field(default_factory=list)
     counters: set[str] = field(default_factory=set)
     env: dict[str, str] = field(default_factory=dict)
     definite: frozenset[str] | None = frozenset()
@@ -75,20 +92,53 @@ def make_context(loop: LoopNode, scope: Scope, flow: Flow, span: Callable[[ast.A
     """The context in which `loop`, an outermost loop of `scope`, is lowered."""
     stores: dict[str, list[tuple[int, int]]] = {}
     taken: set[str] = set()
-    arrays: dict[str, int | None] = {}
+    sequences: set[str] = set()
+    chains: list[tuple[ast.expr, str, int | None]] = []
     inner: set[ast.AST] = set()
+    rows: set[ast.AST] = set()  # subscripts that give a row, not an element
+    named: list[tuple[str, ast.expr]] = []
     for node in walk(loop):  # parents first, so the outermost subscript of a chain is met first
         if isinstance(node, ast.Name):
             taken.add(node.id)
             if isinstance(node.ctx, ast.Store):
                 stores.setdefault(node.id, []).append((node.lineno, node.col_offset))
-        elif isinstance(node, ast.Subscript) and node not in inner:
-            base, rank = _chain(node, inner)
-            if base and (base not in arrays or arrays[base] is None):
-                arrays[base] = rank
-    context = Context(scope, flow, span, loop, stores, arrays, taken)
+        elif isinstance(node, ast.Subscript):
+            if node not in inner:
+                chains.append((node, *_chain(node, inner)))
+        else:
+            rows.update(_sequences(node))
+            sequences.update(n.id for n in _sequences(node) if isinstance(n, ast.Name))
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                named.append((node.targets[0].id, node.value))
+    sequences.update(base for _, base, _ in chains)
+    rows.update(value for name, value in named if name in sequences)
+    arrays: dict[str, int | None] = {}
+    for node, base, rank in chains:
+        if base and arrays.get(base) is None:
+            arrays[base] = None if node in rows else rank
+    context = Context(scope, flow, span, loop, stores, arrays, taken, sequences)
     context.plain = _plain_variables(context)
     return context
+
+
+def _sequences(node: ast.AST) -> list[ast.expr]:
+    """Operands of `node` that it treats as a sequence: iterated, unpacked, given to `len`."""
+    match node:
+        case ast.For(iter=sequence):
+            return [sequence]
+        case ast.Call(func=ast.Name(id="len" | "enumerate" | "zip" | "reversed"), args=args):
+            return args
+        case ast.Assign(targets=targets, value=value):
+            return [v for target in targets for v in _unpacked(target, value)]
+    return []
+
+
+def _unpacked(target: ast.expr, value: ast.expr) -> list[ast.expr]:
+    if not isinstance(target, (ast.Tuple, ast.List)):
+        return []
+    if isinstance(value, (ast.Tuple, ast.List)):
+        return [v for t, item in zip(target.elts, value.elts) for v in _unpacked(t, item)]
+    return [value]
 
 
 def _chain(node: ast.expr, inner: set[ast.AST]) -> tuple[str, int | None]:

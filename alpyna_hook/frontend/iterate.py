@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TypeAlias
 
+from alpyna_hook.frontend.arrays import Rows, length, place_of
 from alpyna_hook.frontend.context import Context, dotted, fail, function_of, guard_function
 from alpyna_hook.frontend.intrinsics import Intrinsic
-from alpyna_hook.frontend.lower_expr import MAX_ITEMS, array_name, lower_expr
+from alpyna_hook.frontend.lower_expr import MAX_ITEMS, lower_expr
 from alpyna_hook.frontend.scope import mentioned
 from alpyna_hook.frontend.syntax import walk
-from alpyna_hook.ir.nodes import Binary, Call, Compare, Const, Dim, Expr, Load, Select
+from alpyna_hook.ir.nodes import Binary, Call, Compare, Const, Expr, Select
 
-# What the target gets, given the counter: one value, or a tuple of values to be unpacked.
-Value: TypeAlias = "Callable[[Expr], Expr] | tuple[Value, ...]"
+# What the target gets, given the counter: a value, an array's element or row, or a tuple of these to be unpacked.
+Value: TypeAlias = "Callable[[Expr], Expr] | Rows | tuple[Value, ...]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +70,8 @@ def iteration(ctx: Context, node: ast.expr) -> Iteration:
             ctx, node, "iterable", "The loop runs over something that is neither a `range` nor an array.", "here",
             "Loop over `range(...)`, or over an array that has a name.",
         )  # fmt: skip
-    array = array_name(ctx, node)
-    rank = ctx.arrays.setdefault(array, 1)
-    if rank is None:
-        ctx.arrays[array] = 1
-    elif rank != 1:
-        fail(
-            ctx, node, "iterable-rows", f"The loop runs over the rows of `{array}`.", "an array of rows",
-            f"Loop over `range(len({array}))` and subscript down to one element.",
-        )  # fmt: skip
-    span = ctx.span(node)
-    return Iteration(Const(0), Dim(array, 0, span), Const(1), lambda c: Load(array, (c,), span=span))
+    place = place_of(ctx, node)
+    return Iteration(Const(0), length(ctx, place, node), Const(1), Rows(place, node))
 
 
 def _check_arguments(ctx: Context, node: ast.Call, row: Intrinsic) -> None:

@@ -19,13 +19,18 @@ from collections.abc import Callable, Sequence
 
 from alpyna_hook.errors import Rejection
 from alpyna_hook.frontend import syntax
+from alpyna_hook.frontend.arrays import (
+    Rows, bind_row, element_of, is_row_like, items_of, place_of, rebound, require_inside,
+)  # fmt: skip
 from alpyna_hook.frontend.context import (
-    MAX_DEPTH, Context, Frame, LoopNode, Rejected, dotted, fail, fresh, fresh_counter, function_of, is_shape,
+    MAX_DEPTH, Context, Frame, LoopNode, Place, Rejected, dotted, fail, fresh, fresh_counter, function_of, is_shape,
     make_context, seen_after, stored_within,
 )  # fmt: skip
 from alpyna_hook.frontend.flow import Flow
 from alpyna_hook.frontend.iterate import Value, iteration, itself
-from alpyna_hook.frontend.lower_expr import array_name, binary, call_arguments, element, lower_expr, lower_test
+from alpyna_hook.frontend.lower_expr import (
+    binary, call_arguments, element, lower_expr, lower_test, subscripted,
+)  # fmt: skip
 from alpyna_hook.frontend.scope import Scope
 from alpyna_hook.frontend.wording import UNSUPPORTED
 from alpyna_hook.ir.nodes import (
@@ -46,6 +51,7 @@ def lower_nest(loop: LoopNode, scope: Scope, flow: Flow, span: Callable[[ast.AST
             live_ins=tuple(sorted(ctx.live_ins.values(), key=lambda v: v.role == "function")),
             live_outs=tuple(LiveOut(name, name in done or name in ctx.live_ins) for name in _left_behind(ctx)),
             span=span(loop),
+            requires=tuple(ctx.requires),
         )
     except Rejected as rejected:
         return rejected.rejection
@@ -70,20 +76,21 @@ def _loop(ctx: Context, node: LoopNode) -> Stmt:
 
 def _for(ctx: Context, node: ast.For) -> Loop:
     it = iteration(ctx, node.iter)
-    entry, outer_env = ctx.definite, dict(ctx.env)
+    entry, outer_env, outer_rows = ctx.definite, dict(ctx.env), dict(ctx.rows)
     span = ctx.span(node)
     head: list[Stmt] = []
-    match node.target:
-        case ast.Name(id=name) if it.is_range and name in ctx.plain:
-            counter = name if name not in ctx.counters else fresh_counter(ctx, name)
-            ctx.counters.add(counter)
-            ctx.env[name] = counter
-        case _:
-            first = next((n.id for n in syntax.walk(node.target) if isinstance(n, ast.Name)), "k")
-            counter = fresh_counter(ctx, first)
-            _bind(ctx, node, node.target, it.value, counter, head)
+    name = next((n.id for n in syntax.walk(node.target) if isinstance(n, ast.Name)), "k")
+    plain = it.is_range and name in ctx.plain
+    counter = name if plain and name not in ctx.counters else fresh_counter(ctx, name)
+    ctx.counters.add(counter)
+    if isinstance(it.step, Const) and isinstance(it.step.value, int) and it.step.value > 0:
+        ctx.ranges[counter] = (it.start, it.stop)
+    if plain:
+        ctx.env[name] = counter
+    else:
+        _bind(ctx, node, node.target, it.value, counter, head)
     body, after_one = _body(ctx, node.body)
-    ctx.env = outer_env
+    ctx.env, ctx.rows = outer_env, outer_rows
     ctx.definite = after_one if it.surely_runs or node is ctx.loop else entry
     return Loop(counter, ast.unparse(node.target), it.start, it.stop, it.step, (*head, *body), span)
 
@@ -93,6 +100,8 @@ def _bind(ctx: Context, node: ast.For, target: ast.expr, value: Value, counter: 
     span = ctx.span(target)
     if value is itself and isinstance(target, ast.Name):
         _bind_counter(ctx, node, target.id, Var(counter, span), out)
+    elif isinstance(value, Rows):
+        _bind_row(ctx, node, target, value, Var(counter, span), out)
     elif callable(value):
         _assign(ctx, target, value(Var(counter, span)), out)
     elif isinstance(target, (ast.Tuple, ast.List)) and len(target.elts) == len(value):
@@ -103,6 +112,18 @@ def _bind(ctx: Context, node: ast.For, target: ast.expr, value: Value, counter: 
             ctx, target, "unpack", "The loop's target does not take the items apart one by one.", "here",
             "Give each item a variable of its own.",
         )  # fmt: skip
+
+
+def _bind_row(ctx: Context, node: ast.For, target: ast.expr, rows: Rows, counter: Var, out: list[Stmt]) -> None:
+    """Bind the target of a loop over an array to an element, a row, or the items of a row."""
+    if isinstance(target, (ast.Tuple, ast.List)) and all(isinstance(t, ast.Name) for t in target.elts):
+        row = Place(rows.place.array, (*rows.place.index, counter))
+        for part, item in zip(target.elts, items_of(ctx, target, row, len(target.elts))):
+            _assign(ctx, part, item, out)
+    elif isinstance(target, ast.Name) and is_row_like(ctx, target.id):
+        bind_row(ctx, node, target, Place(rows.place.array, (*rows.place.index, counter)))
+    else:
+        _assign(ctx, target, element_of(ctx, rows, counter), out)
 
 
 def _bind_counter(ctx: Context, node: ast.For, name: str, counter: Var, out: list[Stmt]) -> None:
@@ -143,6 +164,7 @@ def _body(
 
 def _block(ctx: Context, stmts: Sequence[ast.stmt]) -> tuple[Stmt, ...]:
     ctx.depth += 1
+    outer_rows = dict(ctx.rows)
     if ctx.depth > MAX_DEPTH:
         fail(ctx, stmts[0], "too-deep", "The statements are nested too deeply.", "here")
     out: list[Stmt] = []
@@ -151,6 +173,7 @@ def _block(ctx: Context, stmts: Sequence[ast.stmt]) -> tuple[Stmt, ...]:
             break
         _stmt(ctx, stmt, out)
     ctx.depth -= 1
+    ctx.rows = outer_rows
     return tuple(out)
 
 
@@ -235,17 +258,19 @@ def _assign(ctx: Context, target: ast.expr, value: Expr, out: list[Stmt]) -> Non
 
 
 def _check_scalar(ctx: Context, node: ast.AST, name: str) -> None:
-    if name in ctx.arrays:
-        fail(
-            ctx, node, "array-rebound", f"`{name}` is subscripted and also assigned in the loop.", "assigned here",
-            "Use another name, or move the assignment out of the loop.",
-        )  # fmt: skip
+    if is_row_like(ctx, name):
+        rebound(ctx, node, name)
 
 
 def _assign_value(ctx: Context, target: ast.expr, value: ast.expr, out: list[Stmt]) -> None:
     """`target = value` with the value still to be lowered: takes tuples apart."""
     if not isinstance(target, (ast.Tuple, ast.List)):
-        _assign(ctx, target, lower_expr(ctx, value), out)
+        if isinstance(target, ast.Name) and isinstance(value, ast.Subscript) and is_row_like(ctx, target.id):
+            row = subscripted(ctx, value)
+            require_inside(ctx, value, row)
+            bind_row(ctx, ctx.loop, target, row)
+        else:
+            _assign(ctx, target, lower_expr(ctx, value), out)
         return
     pairs: list[tuple[ast.expr, Expr]] = []
     _pair(ctx, target, value, pairs)
@@ -269,15 +294,20 @@ def _pair(ctx: Context, target: ast.expr, value: ast.expr, pairs: list[tuple[ast
             _pair(ctx, part, item, pairs)
         return
     if is_shape(value):
-        array = array_name(ctx, value.value)
-        if ctx.arrays.get(array) == count:
-            pairs += [(part, Dim(array, k, ctx.span(value))) for k, part in enumerate(target.elts)]
+        place = place_of(ctx, value.value)
+        first = len(place.index)
+        if ctx.arrays.get(place.array) == first + count:
+            pairs += [(part, Dim(place.array, first + k, ctx.span(value))) for k, part in enumerate(target.elts)]
             return
+    elif isinstance(value, ast.Subscript) or isinstance(value, ast.Name) and value.id in ctx.rows:
+        row = subscripted(ctx, value) if isinstance(value, ast.Subscript) else ctx.rows[value.id]
+        pairs += zip(target.elts, items_of(ctx, value, row, count))
+        return
     elif isinstance(value, ast.Call):
-        row = function_of(ctx, value.func)
-        if row is None or row.name != "divmod":
+        called = function_of(ctx, value.func)
+        if called is None or called.name != "divmod":
             lower_expr(ctx, value)  # most likely rejects the call
-        elif count == len(call_arguments(ctx, value, row)):
+        elif count == len(call_arguments(ctx, value, called)):
             left, right = (lower_expr(ctx, a) for a in value.args)
             pairs.append((target.elts[0], binary(ctx, value, ast.FloorDiv(), left, right)))
             pairs.append((target.elts[1], binary(ctx, value, ast.Mod(), left, right)))

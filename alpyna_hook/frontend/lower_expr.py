@@ -13,8 +13,9 @@ from __future__ import annotations
 import ast
 from functools import reduce
 
+from alpyna_hook.frontend.arrays import expect_rank, length, place_of, rebound, require_inside
 from alpyna_hook.frontend.context import (
-    MAX_DEPTH, Context, dotted, fail, function_of, guard_function, is_shape, live_in, path_of,
+    MAX_DEPTH, Context, Place, dotted, fail, function_of, guard_function, is_shape, live_in, path_of,
 )  # fmt: skip
 from alpyna_hook.frontend.intrinsics import CONSTANTS, Intrinsic, canonical_name, lookup
 from alpyna_hook.frontend.scope import is_module
@@ -112,14 +113,14 @@ def _name(ctx: Context, node: ast.Name) -> Expr:
     name, span = node.id, ctx.span(node)
     if name in ctx.env:
         return Var(ctx.env[name], span)
-    if name in ctx.arrays and name not in ctx.assigned:
+    if name in ctx.rows or name in ctx.arrays and name not in ctx.assigned:
         fail(
             ctx, node, "whole-array", f"The array `{name}` is used as a whole.", "whole array",
             "Write it as a loop over its elements.",
         )  # fmt: skip
     if name in ctx.assigned:
-        if name in ctx.arrays:
-            array_name(ctx, node)  # rejects it
+        if name in ctx.sequences:
+            rebound(ctx, node, name)
         if ctx.definite is not None and name not in ctx.definite:
             live_in(ctx, node, "scalar")  # its value from before the nest may be read
         return Var(name, span)
@@ -207,38 +208,22 @@ def _check_short(ctx: Context, node: ast.expr, repeated: Expr) -> None:
         )  # fmt: skip
 
 
-def array_name(ctx: Context, node: ast.expr) -> str:
-    """The array live-in that `node` names; rejects what is not a name or an attribute the loop leaves alone."""
-    parts = dotted(node)
-    if parts is None:
-        fail(
-            ctx, node, "subscript-base", "Only a named array can be subscripted in a compiled loop.", "not a name",
-            "Assign it to a local variable before the loop.",
-        )  # fmt: skip
-    if len(parts) == 1 and parts[0] in ctx.assigned:
-        fail(
-            ctx, node, "array-rebound", f"`{parts[0]}` is subscripted and also assigned in the loop.",
-            "assigned in the loop", "Use another name, or move the assignment out of the loop.",
-        )  # fmt: skip
-    return live_in(ctx, node, "array")
-
-
 def element(ctx: Context, node: ast.Subscript) -> tuple[str, tuple[Expr, ...]]:
     """Array and subscripts of `a[i, j]` or `a[i][j]`, which name the same element of an ndarray."""
+    place = subscripted(ctx, node)
+    expect_rank(ctx, node, place.array, len(place.index))
+    return place.array, place.index
+
+
+def subscripted(ctx: Context, node: ast.Subscript) -> Place:
+    """The element or row that a chain of subscripts names."""
     indices: list[ast.expr] = []
     base: ast.expr = node
     while isinstance(base, ast.Subscript):
         indices[:0] = base.slice.elts if isinstance(base.slice, ast.Tuple) else [base.slice]
         base = base.value
-    array = array_name(ctx, base)
-    rank = ctx.arrays.get(array)
-    if rank is not None and rank != len(indices):
-        fail(
-            ctx, node, "rank-mismatch",
-            f"`{array}` has {rank} subscripts elsewhere in the loop and {len(indices)} here.", "a row, not an element",
-            "Subscript it down to one element.",
-        )  # fmt: skip
-    return array, tuple(_index(ctx, i) for i in indices)
+    place = place_of(ctx, base)
+    return Place(place.array, (*place.index, *(_index(ctx, i) for i in indices)))
 
 
 def _index(ctx: Context, node: ast.expr) -> Expr:
@@ -265,7 +250,7 @@ def _subscript(ctx: Context, node: ast.Subscript) -> Expr:
 
 def _shape(ctx: Context, node: ast.Subscript, base: ast.expr) -> Expr:
     """`base.shape[k]`."""
-    array = array_name(ctx, base)
+    place = place_of(ctx, base)
     axis = node.slice
     sign = 1
     if isinstance(axis, ast.UnaryOp) and isinstance(axis.op, ast.USub):
@@ -274,14 +259,14 @@ def _shape(ctx: Context, node: ast.Subscript, base: ast.expr) -> Expr:
         fail(ctx, node.slice, "shape-axis", "Which axis of the shape is meant is not constant.", "not constant")
     number = sign * axis.value
     if number < 0:
-        rank = ctx.arrays.get(array)
-        if rank is None or number < -rank:
+        rank = (ctx.arrays.get(place.array) or 0) - len(place.index)
+        if number < -rank:
             fail(
-                ctx, node, "shape-axis", f"How many axes `{array}` has is not known here.", "counts from the last axis",
-                "Read the shape before the loop.",
+                ctx, node, "shape-axis", f"How many axes `{ast.unparse(base)}` has is not known here.",
+                "counts from the last axis", "Read the shape before the loop.",
             )  # fmt: skip
         number += rank
-    return Dim(array, number, ctx.span(node))
+    return Dim(place.array, len(place.index) + number, ctx.span(node))
 
 
 def _attribute(ctx: Context, node: ast.Attribute) -> Expr:
@@ -296,7 +281,7 @@ def _attribute(ctx: Context, node: ast.Attribute) -> Expr:
         if node.attr == "ndim" and rank:
             return Const(rank, span)
         if node.attr == "size" and rank:
-            array = array_name(ctx, node.value)
+            array = place_of(ctx, node.value).array
             dims: list[Expr] = [Dim(array, k, span) for k in range(rank)]
             return reduce(lambda x, y: Binary("*", x, y, span=span), dims)
         fail(
@@ -324,8 +309,17 @@ def _call(ctx: Context, node: ast.Call) -> Expr:
         fail(ctx, node, "not-a-number", f"`{name}(...)` is used as a value.", "not a number")
     arguments = call_arguments(ctx, node, row)
     if row.name == "len":
-        return Dim(array_name(ctx, arguments[0]), 0, ctx.span(node))
+        return _len(ctx, node, arguments[0])
     return _apply(ctx, node, row, [lower_expr(ctx, a) for a in arguments])
+
+
+def _len(ctx: Context, node: ast.Call, argument: ast.expr) -> Expr:
+    """`len(a)`, and `len(a[i])`."""
+    if not isinstance(argument, ast.Subscript) or is_shape(argument.value):
+        return length(ctx, place_of(ctx, argument), node)
+    place = subscripted(ctx, argument)
+    require_inside(ctx, node, place)
+    return length(ctx, place, node)
 
 
 def call_arguments(ctx: Context, node: ast.Call, row: Intrinsic) -> list[ast.expr]:

@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from alpyna_hook.ir.affine import Predicate
 from alpyna_hook.ir.types import ScalarType, Type
 from alpyna_hook.source import NO_SPAN, Span
 
@@ -260,7 +261,8 @@ class LiveOut:
 @dataclass(frozen=True, slots=True)
 class Nest:
     """One site. `body` is the outermost Loop or While; inference may put Assigns (initial tags) before
-    it and distribution may split it into several."""
+    it and distribution may split it into several. `requires`: what must hold at entry for the nest to mean what
+    the loop means (a row that is unpacked has as many items as targets); a call where one fails is declined."""
 
     name: str
     body: tuple[Stmt, ...]
@@ -268,6 +270,7 @@ class Nest:
     live_outs: tuple[LiveOut, ...]
     span: Span = field(default=NO_SPAN, compare=False)
     types: tuple[tuple[str, Type], ...] = ()  # typed IR: every live-in and local name, sorted by name
+    requires: tuple[Predicate, ...] = ()
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
@@ -388,4 +391,3 @@ def map_body(body: tuple[Stmt, ...], fn: Callable[[Expr], Expr]) -> tuple[Stmt, 
 
 def _same(new: tuple[Expr, ...], old: tuple[Expr, ...]) -> bool:
     return all(a is b for a, b in zip(new, old))
-

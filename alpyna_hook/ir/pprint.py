@@ -4,6 +4,7 @@ In: a `Nest` at any stage.  Out: stable, Python-like text.  What is not Python:
 
     nest f:12(n, a[], self.n, range is range) -> i, s?    live-ins (arrays with [], functions with what they must
                                                           be), live-outs (? if they may come back unset)
+    requires: p.shape[1] == 2                             what must hold at entry
     types: n: i64{int}, a: f64[2C]                        after inference
     a[i, j!, k?]                                          subscript modes: none = direct or not decided, ! = wrap,
                                                           ? = checked
@@ -14,6 +15,7 @@ In: a `Nest` at any stage.  Out: stable, Python-like text.  What is not Python:
 
 from __future__ import annotations
 
+from alpyna_hook.ir.affine import PAll, PAny, PCompare, PFinite, Predicate, pretty
 from alpyna_hook.ir.nodes import (
     Assign, Binary, Break, Call, Cast, Check, Compare, Const, Continue, Dim, Expr, If, LiveIn, LiveOut, Load, Logical,
     Loop, Mode, Nest, Select, Stmt, Store, Unary, Var, While,
@@ -35,6 +37,8 @@ def pformat(nest: Nest) -> str:
     lines = [f"nest {nest.name}({ins})" + (f" -> {outs}" if outs else "")]
     if nest.types:
         lines.append("types: " + ", ".join(f"{name}: {type_}" for name, type_ in nest.types))
+    if nest.requires:
+        lines.append("requires: " + ", ".join(map(_predicate, nest.requires)))
     for stmt in nest.body:
         lines += _stmt(stmt, _INDENT)
     return "\n".join(lines) + "\n"
@@ -43,6 +47,18 @@ def pformat(nest: Nest) -> str:
 def pformat_expr(expr: Expr) -> str:
     """One expression as text."""
     return _expr(expr)[0]
+
+
+def _predicate(predicate: Predicate) -> str:
+    match predicate:
+        case PCompare(op=op, left=left, right=right):
+            return f"{pretty(left)} {op} {pretty(right)}"
+        case PAll(parts=parts):
+            return f"({' and '.join(map(_predicate, parts))})"
+        case PAny(parts=parts):
+            return f"({' or '.join(map(_predicate, parts))})"
+        case PFinite(name=name, nonzero=nonzero):
+            return f"{name} is finite{' and not zero' if nonzero else ''}"
 
 
 def _live_in(live: LiveIn) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from alpyna_hook.frontend.intrinsics import resolve
 from alpyna_hook.frontend.sites import Site, find_sites
+from alpyna_hook.ir.affine import PCompare, Predicate, QDim, QParam, Quantity, evaluate, leaves
 from alpyna_hook.ir.nodes import (
     Assign, Binary, Break, Call, Compare, Const, Continue, Dim, Expr, If, Load, Logical, Loop, Nest, Select, Stmt,
     Store, Unary, Var, While,
@@ -142,6 +143,19 @@ def _arrays(nest: Nest, roots: dict[str, Any]) -> list[Any]:
     return arrays
 
 
+def _holds(condition: Predicate, nest: Nest, roots: dict[str, Any]) -> bool:
+    """An entry condition of the only kind that the front end makes: dimensions and scalars compared."""
+    assert isinstance(condition, PCompare)
+    env: dict[Quantity, int] = {}
+    for leaf in leaves(condition.left) | leaves(condition.right):
+        assert isinstance(leaf, (QDim, QParam))
+        name = leaf.array if isinstance(leaf, QDim) else leaf.name
+        (live,) = [v for v in nest.live_ins if v.name == name]
+        value = operator.attrgetter(*live.path)(roots[live.root]) if live.path else roots[live.root]
+        env[leaf] = value.shape[leaf.axis] if isinstance(leaf, QDim) else value
+    return bool(_BINARY[condition.op](evaluate(condition.left, env), evaluate(condition.right, env)))
+
+
 class _Replace(ast.NodeTransformer):
     """Each accepted loop becomes a call of its nest; where a root is unbound, the loop itself runs."""
 
@@ -189,6 +203,8 @@ def run_lowered(text: str) -> tuple[dict[str, Any], set[int]]:
         site = sites[index]
         assert site.nest is not None
         roots = dict(zip(site.roots, values))
+        if not all(_holds(p, site.nest, roots) for p in site.nest.requires):
+            return None
         journal = [(array, array.copy()) for array in _arrays(site.nest, roots)]
         try:
             result = run_nest(site.nest, roots)

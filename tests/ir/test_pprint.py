@@ -20,8 +20,8 @@ I, X = Var("i"), Var("x")  # noqa: E741
 @pytest.mark.parametrize(
     "text",
     [
-        "(x + y) * z", "x + y * z", "x - (y - z)", "x - y - z", "x / (y * z)", "x ** y ** z", "(x ** y) ** z", "-x ** y",
-        "(-x) ** y", "x ** -y", "-(x + y)", "not (x and y)", "not x == y", "(not x) == y", "(x or y) and z",
+        "(x + y) * z", "x + y * z", "x - (y - z)", "x - y - z", "x / (y * z)", "x ** y ** z", "(x ** y) ** z",
+        "-x ** y", "(-x) ** y", "x ** -y", "-(x + y)", "not (x and y)", "not x == y", "(not x) == y", "(x or y) and z",
         "x or y and z", "(x < y) + z", "x if y else z if w else x", "(x if y else z) if w else x",
         "(x if y else z) + w", "x << y + z", "(x << y) + z", "x & y | z ^ w", "x & (y | z)", "~(x + y)", "-1 - -x",
         "x < (y < z)", "a[x + 1, -y]", "a[x if y else z, 0]",

@@ -4,6 +4,6 @@
 def f(a, n):
     for i in range(n):
         a[i, 0] = 1
-        row = a[i]
+        value = a[i]
     for i in range(n):
         a[i] = a[i, 0, 1]

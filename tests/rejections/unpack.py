@@ -3,9 +3,7 @@
 
 def f(a, pts, n):
     for i in range(n):
-        x, y = pts[i]
-    for x, y in pts:
-        n += x
+        x, y = pts
     for i, x in range(n):
         pass
     for i in range(n):
