@@ -25,6 +25,7 @@ which stands for those since the one timed before.
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False  # the constant of typing, whose import costs more than all of this
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     IMPLEMENTATION: str
 else:
     try:
-        if os.environ.get("ALPYNA_PURE") == "1":
+        # Loading the extension into a free-threaded interpreter would switch its GIL on, with a warning.
+        if os.environ.get("ALPYNA_PURE") == "1" or not getattr(sys, "_is_gil_enabled", lambda: True)():
             raise ImportError
         from alpyna_hook.runtime._guard import (
             TIMING_PERIOD, UNSET, Entry, Site, describe, follow, overlap, set_on_error,
