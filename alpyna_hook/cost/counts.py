@@ -470,7 +470,7 @@ def _subscripts(
 def _access(
     array: str, info: ArrayType, index: tuple[Expr, ...], store: bool, tally: _Tally, values: Values
 ) -> Access:
-    places = [symbolic(sub, values) for sub in index]
+    places = [symbolic(_unwrapped(sub), values) for sub in index]
     size = info.elem.itemsize
     if any(p is None for p in places):
         return Access(array, store, size, None, None, tally.weight)
@@ -488,6 +488,13 @@ def _access(
         assert place is not None
         offset = simplify("+", offset, simplify("*", place, step))
     return Access(array, store, size, tuple(strides), offset, tally.weight)
+
+
+def _unwrapped(sub: Expr) -> Expr:
+    """A subscript without the modulus that makes it periodic: `(j + 1) % n` moves like `j + 1` but for one jump."""
+    if isinstance(sub, Binary) and sub.op == "%" and not isinstance(sub.right, Const):
+        return sub.left
+    return sub
 
 
 def axis_stride(array: str, info: ArrayType, axis: int) -> Quantity:

@@ -104,7 +104,7 @@ _SCALAR_CYCLES = {
     "add.f64": 0.5, "mul.f64": 0.5, "div.f64": 5, "sqrt.f64": 6, "pow.f64": 60, "fmod.f64": 30, "neg.f64": 0.5,
     "abs.f64": 0.5, "min.f64": 1, "cmp.f64": 0.5, "select.f64": 1, "cvt.f64": 1, "bit.f64": 0.5,
     "add.f32": 0.5, "mul.f32": 0.5, "div.f32": 3.5, "sqrt.f32": 5, "pow.f32": 40, "fmod.f32": 25,
-    "add.int": 0.3, "mul.int": 1, "idiv.int": 12, "neg.int": 0.3, "abs.int": 0.6, "min.int": 0.6, "cmp.int": 0.4,
+    "add.int": 0.3, "mul.int": 1, "idiv.int": 9, "neg.int": 0.3, "abs.int": 0.6, "min.int": 0.6, "cmp.int": 0.4,
     "select.int": 0.6, "cvt.int": 1, "bit.int": 0.3,
     "add.c128": 1, "mul.c128": 4, "div.c128": 30, "pow.c128": 150, "sqrt.c128": 60, "abs.c128": 25,
     "check": 0.7, "bounds": 1.2, "branch": 3, "forward": 0, "load": 0.5, "store": 1, "trip": 1, "loop": 8,

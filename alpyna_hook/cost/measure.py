@@ -11,17 +11,29 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from alpyna_hook import log, settings
 from alpyna_hook.cost import bench_source, measure_interp
-from alpyna_hook.cost.machine import FULL_S, Level, Profile, QUICK_S, default_profile, fingerprint
+from alpyna_hook.cost.machine import FULL_S, QUICK_S, Level, Profile, default_profile, fingerprint, save
 
 # (C source, with OpenMP?) -> something with the kernel's `address`, or with the `reason` why there is none. It must not
 # answer from a cache, or compile times are not those of compiling.
 Compile = Callable[[str, bool], Any]
 
 _LARGEST = 64 << 20  # bytes of the arrays that main memory is measured with
+
+
+def quick(folder: Path) -> Profile | None:
+    """The quick calibration, stored in `folder` for later processes and said in one line: for `Oracle.calibrate`.
+    None if there is nothing to compile with: the defaults are then as good."""
+    log.info(f"measuring this machine for about {QUICK_S:.0f} s, once (alpyna calibrate does it more thoroughly)")
+    profile = calibrate(full=False)
+    if "scalar" not in profile.measured:
+        return None
+    save(profile, folder)
+    return profile
 
 
 def _host() -> Compile:

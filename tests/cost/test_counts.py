@@ -209,3 +209,13 @@ def test_a_bound_that_the_loop_changes_bounds_nothing():
     one = nest(While(Compare("<", k, n, type=BOOL), body), {}, n=INT, k=INT)
     one = replace(one, live_ins=(LiveIn("n", "n"), LiveIn("k", "k")))
     assert count(one).unknown == (QParam("@while0"),)
+
+
+def test_a_periodic_subscript_moves_like_what_is_wrapped():
+    i = var("i")
+    around = nest(
+        loop("i", 0, var("n"), store("y", (i,), load("x", op("%", op("+", i, num(1)), var("n"))))),
+        {"x": vector(), "y": vector()}, n=INT,
+    )  # fmt: skip
+    (read, _) = only(count(around)).body.accesses
+    assert dict(read.strides) == {"i": QConst(8)}

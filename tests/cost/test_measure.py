@@ -9,7 +9,7 @@ import pytest
 
 from alpyna_hook.cost import bench_source, measure, measure_interp
 from alpyna_hook.cost.classes import INTERP_OPS
-from alpyna_hook.cost.machine import default_profile, from_json, to_json
+from alpyna_hook.cost.machine import FILE_NAME, default_profile, from_json, to_json
 from alpyna_hook.devices.host import HostDevice
 
 
@@ -72,3 +72,15 @@ def test_each_benchmark_name_has_its_case_in_the_source():
     simple = bench_source.SOURCE.split("simple[] = {")[1].split("}")[0]
     names = [n for n in bench_source.NAMES if n.split(":")[0] not in ("memory", "threads")]
     assert len([x for x in simple.replace("\n", " ").split(",") if x.strip()]) == len(names)
+
+
+def test_the_quick_calibration_is_stored_and_without_a_compiler_it_is_not(tmp_path, monkeypatch):
+    host = HostDevice()
+    if isinstance(host.tool, str):
+        pytest.skip(host.tool)
+    profile = measure.quick(tmp_path)
+    assert profile is not None and profile.origin == "quick"
+    assert (tmp_path / FILE_NAME).exists()
+    monkeypatch.setattr(measure, "_host", lambda: lambda source, openmp: Failure())
+    assert measure.quick(tmp_path / "other") is None
+    assert not (tmp_path / "other").exists()
