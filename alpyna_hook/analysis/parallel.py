@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from alpyna_hook.analysis.access import Access, NestAccesses, assigned_names, nest_accesses
-from alpyna_hook.analysis.dependence import Answer, Question, carried_pairs
+from alpyna_hook.analysis.dependence import carried_pairs
 from alpyna_hook.analysis.predicates import is_entry, nonnegative
+from alpyna_hook.analysis.question import Answer, Question
 from alpyna_hook.analysis.scalars import (
     ArrayReduction,
     Flow,
@@ -208,6 +209,8 @@ def _carried(nest: NestAccesses, loop: Loop, src: Access, dst: Access, answer: A
     first, second = f"{src} (line {src.span.line})", f"{dst} (line {dst.span.line})"
     if src.array != dst.array:
         return f"carried: {first} and {second} may overlap in memory"
+    if src.stmt is dst.stmt and first == second and src.is_write != dst.is_write:
+        return f"carried: {first} is updated in several iterations"
     match answer.distance:
         case None:
             when = "in an earlier iteration"
