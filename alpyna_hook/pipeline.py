@@ -3,8 +3,12 @@
     infer        untyped nest -> typed nest                     analysis/inference.py
     prove        drops the checks that entry conditions imply   analysis/bounds.py
     distribute   splits loops where that exposes a parallel one transform/distribute.py
+    split        cuts loops where all their dependences meet    transform/split.py
     parallelism  a verdict per loop                             analysis/parallel.py
     schedule     one plan per variant                           transform/schedule.py
+    outward      parallel loops over sequential ones            transform/strips.py
+    strips       iterations side by side                        transform/strips.py
+    blocks       restartable loops save what they write         transform/blocks.py
     render       plan -> kernel text                            codegen/kernel.py
     count        typed nest -> counts for the cost model        cost/counts.py
 
@@ -19,6 +23,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from alpyna_hook.analysis.bounds import prove
+from alpyna_hook.analysis.dependence import interchange_legal
 from alpyna_hook.analysis.inference import infer
 from alpyna_hook.analysis.parallel import Parallelism, Verdict, parallelism
 from alpyna_hook.codegen.kernel import render_kernel, wide_safe
@@ -26,17 +31,20 @@ from alpyna_hook.cost.counts import count
 from alpyna_hook.cost.priced import Candidate, candidate_of
 from alpyna_hook.cost.symbolic import symbolic
 from alpyna_hook.errors import Rejection
-from alpyna_hook.ir.affine import Predicate, QParam, Quantity, evaluate
+from alpyna_hook.ir.affine import (
+    PAll, PAny, PCompare, PFinite, Predicate, QBinary, QConst, QDim, QParam, QStride, Quantity, evaluate,
+)  # fmt: skip
 from alpyna_hook.ir.nodes import (
-    Binary, Const, Dim, Expr, Load, Loop, Nest, Stmt, Store, blocks_of, map_stmt_exprs, rewrite_expr, walk_stmts,
+    Binary, Const, Dim, Expr, If, Load, Loop, Nest, Stmt, Store, While, blocks_of, map_stmt_exprs, rewrite_expr, walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.plan import KernelSource, Plan, Variant
 from alpyna_hook.ir.types import ArrayType, Type
 from alpyna_hook.ir.verify import verify
 from alpyna_hook.transform.blocks import MAX_SWEEPS, choose_blocks, sweeps, with_blocks
+from alpyna_hook.transform.distribute import distribute
 from alpyna_hook.transform.schedule import LoopFacts, schedule, written_arrays
-
-Entry = Mapping[Quantity, "int | float"]
+from alpyna_hook.transform.split import split_ranges
+from alpyna_hook.transform.strips import outward, with_strips
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,7 @@ class Request:
 
     nest: Nest
     types: Mapping[str, Type]
-    entry: Entry
+    entry: Env
     same: Mapping[str, str]
     may_alias: frozenset[frozenset[str]]
     banned: frozenset[Predicate]
@@ -102,11 +110,15 @@ def specialise(request: Request) -> Specialisation | Rejection:
         return typed
     verify(typed)
     proved, conditions, banned = _prove(typed, request)
+    conditions = tuple(dict.fromkeys((*merged.requires, *conditions)))
+    proved = distribute(proved, request.entry, banned, request.fp, request.may_alias)
+    proved = split_ranges(proved, request.entry, banned, request.fp, request.may_alias)
+    verify(proved)
     verdicts = parallelism(proved, request.entry, banned, request.fp, request.may_alias)
     facts = {loop.counter: _facts(loop, proved, verdicts, request) for loop in _loops(proved.body)}
     arrays = [n for n, t in proved.types if isinstance(t, ArrayType)]
     free = frozenset(a for a in arrays if not any(a in pair for pair in request.may_alias))
-    plans = schedule(proved, facts, conditions, free, request.threads)
+    plans = _plans(proved, facts, conditions, free, banned, request)
     sources = {v: render_kernel(plan, request.types, request.lines) for v, plan in plans.items()}
     if any(source.faults for source in sources.values()) and request.restartable:
         plans = _in_blocks(plans, facts, proved, request)
@@ -125,6 +137,21 @@ def specialise(request: Request) -> Specialisation | Rejection:
     )
 
 
+def _plans(
+    nest: Nest, facts: Mapping[str, LoopFacts], conditions: tuple[Predicate, ...], restrict: frozenset[str],
+    banned: frozenset[Predicate], request: Request,
+) -> Mapping[Variant, Plan]:  # fmt: skip
+    """A plan per variant. Threads want the parallel loop outside, so `omp` may have its loops interchanged."""
+    plans = with_strips(schedule(nest, facts, conditions, restrict, request.threads), nest, facts)
+    swapped = outward(nest, facts, lambda a, b: interchange_legal(nest, a, b, request.entry, request.may_alias))
+    if swapped == nest:
+        return plans
+    verdicts = parallelism(swapped, request.entry, banned, request.fp, request.may_alias)
+    facts = {loop.counter: _facts(loop, swapped, verdicts, request) for loop in _loops(swapped.body)}
+    threaded = with_strips(schedule(swapped, facts, conditions, restrict, request.threads), swapped, facts)
+    return {**plans, "omp": threaded["omp"]} if "omp" in threaded else plans
+
+
 def _in_blocks(
     plans: Mapping[Variant, Plan], facts: Mapping[str, LoopFacts], nest: Nest, request: Request
 ) -> Mapping[Variant, Plan]:
@@ -140,7 +167,7 @@ def _in_blocks(
     entered = sweeps(nest, found, lambda loop: _trips(loop, request))
     if entered is None or entered > MAX_SWEEPS:
         return plans
-    return {v: with_blocks(plan, found) for v, plan in plans.items()}
+    return {v: with_blocks(plan, found) if plan.nest == nest else plan for v, plan in plans.items()}
 
 
 def merge_arrays(nest: Nest, same: Mapping[str, str]) -> Nest:
@@ -161,15 +188,38 @@ def merge_arrays(nest: Nest, same: Mapping[str, str]) -> Nest:
             stmt = replace(stmt, array=same[stmt.array])
         return _with_blocks(stmt, tuple(tuple(map(_stores, b)) for b in blocks_of(stmt)))
 
-    return replace(nest, body=statements(nest.body))
+    requires = tuple(_same_predicate(p, same) for p in nest.requires)
+    return replace(nest, body=statements(nest.body), requires=requires)
+
+
+def _same_predicate(predicate: Predicate, same: Mapping[str, str]) -> Predicate:
+    match predicate:
+        case PCompare(left=left, right=right):
+            return replace(predicate, left=_same_quantity(left, same), right=_same_quantity(right, same))
+        case PAll(parts=parts) | PAny(parts=parts):
+            return replace(predicate, parts=tuple(_same_predicate(p, same) for p in parts))
+        case PFinite():
+            return predicate
+
+
+def _same_quantity(quantity: Quantity, same: Mapping[str, str]) -> Quantity:
+    match quantity:
+        case QDim(array=array) | QStride(array=array):
+            return replace(quantity, array=same.get(array, array))
+        case QBinary(left=left, right=right):
+            return replace(quantity, left=_same_quantity(left, same), right=_same_quantity(right, same))
+        case QConst() | QParam():
+            return quantity
 
 
 def _with_blocks(stmt: Stmt, blocks: tuple[tuple[Stmt, ...], ...]) -> Stmt:
-    if not blocks:
-        return stmt
-    if len(blocks) == 2:
-        return replace(stmt, then=blocks[0], other=blocks[1])  # type: ignore[call-arg]
-    return replace(stmt, body=blocks[0])  # type: ignore[call-arg]
+    match stmt:
+        case If():
+            return replace(stmt, then=blocks[0], other=blocks[1])
+        case Loop() | While():
+            return replace(stmt, body=blocks[0])
+        case _:
+            return stmt
 
 
 def _prove(typed: Nest, request: Request) -> tuple[Nest, tuple[Predicate, ...], frozenset[Predicate]]:
@@ -235,9 +285,10 @@ def _constant_updates(loop: Loop, array: str) -> bool:
 
 def _trips(loop: Loop, request: Request) -> int | None:
     """Trip count at this call, if the bounds are entry quantities."""
-    bounds = [symbolic(e, {}) for e in (loop.start, loop.stop, loop.step)]
+    known: dict[str, Quantity | None] = {q.name: q for q in request.entry if isinstance(q, QParam)}
+    bounds = [symbolic(e, known) for e in (loop.start, loop.stop, loop.step)]
     try:
-        start, stop, step = (int(evaluate(q, request.entry)) for q in bounds if q is not None)  # type: ignore[arg-type]
+        start, stop, step = (int(evaluate(q, request.entry)) for q in bounds if q is not None)
     except (KeyError, ValueError, ZeroDivisionError):
         return None
     return len(range(start, stop, step)) if step else None

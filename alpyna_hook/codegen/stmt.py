@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from alpyna_hook.codegen.blocks import block_loop
 from alpyna_hook.codegen.expr import Scope, element, render, rep_of, scalar_type
 from alpyna_hook.codegen.helpers import CTYPE
+from alpyna_hook.codegen.strip import strip_body
 from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.flow import assigned, exposed, mentions, reads_of
@@ -134,13 +135,16 @@ def _run(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
         _loop(stmt, loop_plan, ctx)
 
 
-def _loop_body(stmt: Loop, head: Header, comment: str, ctx: Body) -> None:
+def _loop_body(stmt: Loop, loop_plan: LoopPlan, head: Header, comment: str, ctx: Body) -> None:
     """The inside of a C loop."""
     w = ctx.writer
     if comment:
         w.amend(comment)
     if head.counter_line:
         w.line(head.counter_line)
+    if loop_plan.strip:
+        strip_body(stmt, loop_plan, ctx, lambda loop, inside: header(loop, inside).text, statement)
+        return
     for line in ctx.first_lines.get(stmt.counter, ()):
         w.line(line)
     block(stmt.body, replace(ctx, around=(*ctx.around, stmt)))
@@ -217,8 +221,11 @@ class Header:
     counter_line: str = ""
 
 
-def header(stmt: Loop, ctx: Body) -> Header:
-    """The C `for` of a Loop; writes declarations for bounds that must be evaluated once."""
+def header(stmt: Loop, ctx: Body, strip: int = 0) -> Header:
+    """The C `for` of a Loop; writes declarations for bounds that must be evaluated once.
+
+    strip  > 0: the loop over strips of that many iterations (its step is 1)
+    """
     scope, w = ctx.scope, ctx.writer
     counter = scope.names[stmt.counter]
     start = _bound(stmt.start, scope)
@@ -229,6 +236,11 @@ def header(stmt: Loop, ctx: Body) -> Header:
     if not _stable(stmt.stop, stmt.body):
         w.line(f"const int64_t {counter}_stop = {stop};")
         stop = f"{counter}_stop"
+    if strip:
+        lanes = scope.call("alp_min_i64", str(strip), f"{_paren(stop)} - {counter}_strip")
+        return Header(f"for (int64_t {counter}_strip = {start}; {counter}_strip < {stop}; {counter}_strip += {strip})",
+                      f"{_paren(start)} < {_paren(stop)}", f"{counter}_strip",
+                      f"const int64_t {counter}_lanes = {lanes};")  # fmt: skip
     relation = "<" if step > 0 else ">"
     move = {1: f"{counter}++", -1: f"{counter}--"}.get(step, f"{counter} {'+' if step > 0 else '-'}= {abs(step)}")
     key = counter if step > 0 else f"-{counter}"
@@ -275,23 +287,18 @@ def _stable(expr: Expr, body: tuple[Stmt, ...]) -> bool:
 
 def _loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
     w = ctx.writer
-    if loop_plan.strip:
-        from alpyna_hook.codegen.strip import strip_loop
-
-        strip_loop(stmt, loop_plan, ctx)
-        return
-    head = header(stmt, ctx)
+    head = header(stmt, ctx, loop_plan.strip)
     if loop_plan.independent and not any(isinstance(s, (Loop, While)) for s in walk_stmts(stmt.body)):
         w.line(ctx.scope.dialect.ivdep)
     comment = ctx.comment(stmt)
     with w.block(head.text):
-        _loop_body(stmt, head, comment, ctx)
+        _loop_body(stmt, loop_plan, head, comment, ctx)
 
 
 def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
     """An OpenMP loop: everything it assigns is private, reduced or handed on, or it is a bug of ours."""
     _check_shared(stmt, loop_plan, ctx)
-    head = header(stmt, ctx)
+    head = header(stmt, ctx, loop_plan.strip)
     region = bool(ctx.plan.watch_fp or loop_plan.conditional or loop_plan.array_reductions)
     names = dict(ctx.scope.names)
     inner = replace(ctx, parallel=True, flags={}, at={}, key=head.key, declared=set(ctx.declared))
@@ -305,7 +312,7 @@ def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
         if region:
             inner.writer.indent()
         with inner.writer.block(head.text):
-            _loop_body(stmt, head, comment, inner)
+            _loop_body(stmt, loop_plan, head, comment, inner)
         if region:
             inner.writer.dedent("")
     faulty, ctx.scope.faults = ctx.scope.faults, ctx.scope.faults or outer_faults

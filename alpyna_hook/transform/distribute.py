@@ -21,8 +21,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from alpyna_hook.analysis.access import Access, assigned_names, nest_accesses
-from alpyna_hook.analysis.dependence import Direction, Question, common_loops, conflicting, depends
+from alpyna_hook.analysis.dependence import depends
 from alpyna_hook.analysis.parallel import Fp, Verdict, parallelism
+from alpyna_hook.analysis.question import Direction, Question, common_loops, conflicting
 from alpyna_hook.analysis.scalars import leaves_early, reads_of
 from alpyna_hook.ir.affine import Env, Predicate
 from alpyna_hook.ir.nodes import (

@@ -18,8 +18,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from alpyna_hook.analysis.access import Access, nest_accesses
-from alpyna_hook.analysis.dependence import Question, carried_pairs, conflicting
+from alpyna_hook.analysis.dependence import carried_pairs
 from alpyna_hook.analysis.parallel import Fp, parallelism
+from alpyna_hook.analysis.question import Question, conflicting
 from alpyna_hook.analysis.scalars import leaves_early
 from alpyna_hook.ir.affine import Affine, Env, Predicate, QDim, QParam, affine
 from alpyna_hook.ir.nodes import Binary, Call, Const, Dim, Expr, Loop, Nest, Stmt, Var, blocks_of, walk_stmts
