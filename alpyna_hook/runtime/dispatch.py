@@ -335,6 +335,8 @@ class SiteState:
         plan = special.spec.plans[self._running(special)]
         if len(banned) >= MAX_BANS or detail >= len(plan.preconditions):
             return None
+        if plan.preconditions[detail] in special.spec.nest.requires:  # no other kernel would do: this call is not for us
+            return None
         self._banned[signature.key] = banned | {plan.preconditions[detail]}
         for choice in special.choices:
             if choice.entry is not None:
