@@ -31,7 +31,7 @@ from alpyna_hook.cost.counts import count
 from alpyna_hook.cost.priced import Candidate, candidate_of
 from alpyna_hook.cost.symbolic import symbolic
 from alpyna_hook.errors import Rejection
-from alpyna_hook.ir.affine import (
+from alpyna_hook.ir.affine import Env, Predicate, QParam, evaluate
     PAll, PAny, PCompare, PFinite, Predicate, QBinary, QConst, QDim, QParam, QStride, Quantity, evaluate,
 )  # fmt: skip
 from alpyna_hook.ir.nodes import (
