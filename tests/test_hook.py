@@ -15,7 +15,11 @@ from tests.conftest import Project
 
 LOOP = "def f(n):\n    s = 0\n    for i in range(n):\n        s += i\n    return s\n"
 # Prints which modules have guarded loops.
-SHOW = "import sys\nprint(sorted(n for n, m in list(sys.modules.items()) if type(getattr(m, '__loader__', 0)).__module__.startswith('alpyna')))\n"
+SHOW = """\
+import sys
+ours = lambda module: type(getattr(module, "__loader__", None)).__module__.startswith("alpyna")
+print(sorted(name for name, module in list(sys.modules.items()) if ours(module)))
+"""
 
 
 def guarded(project: Project, *command: str, **environment: str) -> list[str]:
@@ -50,7 +54,8 @@ def test_site_packages_under_the_scripts_folder_are_not_marked(project: Project,
 def test_patterns_mark_modules_anywhere(project: Project) -> None:
     project.write({"lib/site-packages/pkg/__init__.py": "", "lib/site-packages/pkg/part.py": LOOP,
                    "lib/site-packages/pkg/other.py": LOOP,
-                   "script.py": f"import sys\nsys.path.append('lib/site-packages')\nimport pkg.part, pkg.other\n{SHOW}"})
+                   "script.py":
+                       "import sys\nsys.path.append('lib/site-packages')\nimport pkg.part, pkg.other\n" + SHOW})
     assert guarded(project, "--modules", "x, pkg.p*", "script.py") == ["pkg.part"]
     assert guarded(project, "script.py", ALPYNA_MODULES="pkg.*") == ["pkg.other", "pkg.part"]
 
@@ -69,7 +74,8 @@ def test_the_script_itself_may_say_no(project: Project) -> None:
 
 
 def test_the_nearest_pyproject_marks_modules(project: Project) -> None:
-    project.write({"pyproject.toml": "[tool.other]\nmodules = 1\n\n[tool.alpyna]\nmodules = [\n  'e*',  # these\n]\n[x]\n",
+    toml = "[tool.other]\nmodules = 1\n\n[tool.alpyna]\nmodules = [\n  'e*',  # these\n]\n[x]\n"
+    project.write({"pyproject.toml": toml,
                    "src/script.py": "import sys\nsys.path.append('lib')\nimport extra, other\n" + SHOW,
                    "lib/extra.py": LOOP, "lib/other.py": LOOP})  # fmt: skip
     assert guarded(project, "src/script.py") == ["extra"]
@@ -86,7 +92,8 @@ def test_a_bad_pyproject_is_one_line_and_the_program_runs(project: Project, text
 
 @pytest.mark.parametrize(("text", "modules"), [
     ("[tool.alpyna]\nmodules = ['a', \"b.*\"]\n", ("a", "b.*")),
-    ("[tool.alpyna] # ours\nother = 1\nmodules = [\n  'a', # first\n  'b',\n]\n[tool.x]\nmodules = ['c']\n", ("a", "b")),
+    ("[tool.alpyna] # ours\nother = 1\nmodules = [\n  'a', # first\n  'b',\n]\n[tool.x]\nmodules = ['c']\n",
+     ("a", "b")),
     ("[tool.x]\nmodules = ['c']\n# alpyna\n", ()),
 ])  # fmt: skip
 def test_toml_by_hand_reads_what_tomllib_reads(text: str, modules: tuple[str, ...]) -> None:
@@ -122,7 +129,8 @@ except ImportError as error:
 """
 PACKAGE = {
     "package/__init__.py": LOOP, "package/data.txt": "data", "space/inner.py": LOOP,
-    "package/module.py": '"""Doc."""\n' + LOOP + "class C:\n    def method(self, n):\n        for i in range(n): pass\n",
+    "package/module.py":
+        '"""Doc."""\n' + LOOP + "class C:\n    def method(self, n):\n        for i in range(n): pass\n",
     "script.py": INTROSPECTION,
 }  # fmt: skip
 

@@ -149,8 +149,8 @@ def test_a_loop_in_a_class_body_assigns_class_attributes() -> None:
 
 
 def test_an_enum_body_with_a_loop_gets_no_members_from_the_guard() -> None:
-    text = "import enum\nclass E(enum.Enum):\n    _ignore_ = ['i', 'j']\n    for i in range(2):\n        for j in range(2):\n"
-    text += "            pass\n    A = 1\n"
+    text = "import enum\nclass E(enum.Enum):\n    _ignore_ = ['i', 'j']\n    for i in range(2):\n"
+    text += "        for j in range(2):\n            pass\n    A = 1\n"
     module = Module(text, lambda *roots: (1, 1))
     assert [member.name for member in module.run()["E"]] == ["A"]
 
@@ -200,8 +200,8 @@ def test_private_names_in_methods_are_mangled_alike() -> None:
 
 
 def test_a_loop_in_the_last_branch_of_an_outer_loop_leaves_only_itself() -> None:
-    text = "def f(n):\n    out = []\n    for k in [1, 2]:\n        for i in range(n):\n            pass\n        out.append(i)\n"
-    module = Module(text + "    return out\n", lambda *roots: (77,))
+    text = "def f(n):\n    out = []\n    for k in [1, 2]:\n        for i in range(n):\n            pass\n"
+    module = Module(text + "        out.append(i)\n    return out\n", lambda *roots: (77,))
     assert module.run()["f"](3) == [77, 77]
 
 
@@ -256,7 +256,8 @@ def test_retiring_the_only_site_of_a_function_restores_its_code() -> None:
 
 
 def test_a_function_keeps_its_guards_while_a_site_is_active() -> None:
-    text = "def f(n):\n    for i in range(n):\n        pass\n    print\n    for j in range(n):\n        pass\n    return i, j\n"
+    text = "def f(n):\n    for i in range(n):\n        pass\n    print\n    for j in range(n):\n        pass\n"
+    text += "    return i, j\n"
     module = Module(text, decline, lambda *roots: (5,))
     function = module.run()["f"]
     rewrite.retire(module.keys[0])
@@ -268,8 +269,10 @@ def test_a_function_keeps_its_guards_while_a_site_is_active() -> None:
 
 def test_methods_and_decorated_functions_are_restored() -> None:
     body = "        for i in range(n):\n            pass\n        return i\n"
-    text = "import functools\ndef deco(f):\n    @functools.wraps(f)\n    def w(*a):\n        return f(*a)\n    return w\nclass C:\n"
-    for decorator, name in (("", "m"), ("@staticmethod", "s"), ("@classmethod", "c"), ("@deco", "d"), ("@property", "p")):
+    text = "import functools\ndef deco(f):\n    @functools.wraps(f)\n    def w(*a):\n        return f(*a)\n"
+    text += "    return w\nclass C:\n"
+    kinds = {"m": "", "s": "@staticmethod", "c": "@classmethod", "d": "@deco", "p": "@property"}
+    for name, decorator in kinds.items():
         text += f"    {decorator}\n    def {name}({'n' if name == 's' else 'self, n=3'}):\n{body}"
     module = Module(text, *[decline] * 5)
     kind = vars(module.run()["C"])
@@ -303,8 +306,8 @@ def test_living_closures_are_found_in_the_heap(monkeypatch: pytest.MonkeyPatch) 
 
 def test_an_outer_function_with_an_active_site_makes_restored_closures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rewrite, "_next_search", 0.0)
-    text = CLOSURE.replace("    def inner", "    for j in range(k):\n        pass\n    def inner").replace("    return inner",
-                                                                                                   "    return inner, j")
+    text = CLOSURE.replace("    def inner", "    for j in range(k):\n        pass\n    def inner")
+    text = text.replace("    return inner", "    return inner, j")
     module = Module(text, lambda *roots: ("outer",), decline)
     make = module.run()["make"]
     rewrite.retire(module.keys[1])

@@ -75,7 +75,8 @@ def test_a_bug_at_start_up_is_one_line(project: Project) -> None:
 @pytest.fixture
 def environment(tmp_path: Path) -> Path:
     """The Python of a fresh virtual environment that has a path to this checkout."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", tmp_path / "venv"], check=True)
+    options = ("--without-pip", "--system-site-packages")
+    subprocess.run([sys.executable, "-m", "venv", *options, tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"
     (purelib,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
     (purelib / "a-checkout.pth").write_text(f"{ROOT}\n")
@@ -84,7 +85,8 @@ def environment(tmp_path: Path) -> Path:
 
 def call(*command: object, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ALPYNA", "PYTHON"))}
-    return subprocess.run([str(c) for c in command], env=kept | environment, capture_output=True, text=True, timeout=120)
+    words = [str(c) for c in command]
+    return subprocess.run(words, env=kept | environment, capture_output=True, text=True, timeout=120)
 
 
 def test_install_and_uninstall(environment: Path, tmp_path: Path) -> None:
