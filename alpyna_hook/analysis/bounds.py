@@ -20,7 +20,8 @@ from dataclasses import dataclass, replace
 from alpyna_hook.analysis.access import assigned_names, falls_through
 from alpyna_hook.analysis.facts import ONE, Case, Facts, constant, product, rep_range
 from alpyna_hook.analysis.scalars import reads_of, upward_exposed
-from alpyna_hook.analysis.values import Evaluator, Sign, Value
+from alpyna_hook.analysis.signs import Sign
+from alpyna_hook.analysis.values import Evaluator, Value
 from alpyna_hook.ir.affine import Affine, Env, Predicate
 from alpyna_hook.ir.nodes import Assign, Break, Continue, Expr, If, Loop, Nest, Stmt, Store, While, walk_stmts
 from alpyna_hook.ir.types import Rep, ScalarType

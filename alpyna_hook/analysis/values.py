@@ -7,13 +7,13 @@ In: a typed expression at one point of a nest.  Out: the expression with fewer c
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import IntFlag
 from typing import TypeAlias
 
 from alpyna_hook.analysis.access import assigned_names, compare_constraints
 from alpyna_hook.analysis.facts import ONE, Case, Facts, constant, product
-from alpyna_hook.ir.affine import Affine, PCompare, PFinite, QConst, QDim, QParam, affine
 from alpyna_hook.analysis.predicates import is_entry, quantity
+from alpyna_hook.analysis.signs import Sign, known_by, sign_of_binary, sign_of_call
+from alpyna_hook.ir.affine import Affine, PCompare, PFinite, QConst, QDim, QParam, affine
 from alpyna_hook.ir.nodes import (
     Binary,
     Call,
@@ -32,16 +32,6 @@ from alpyna_hook.ir.nodes import (
     Var,
 )
 from alpyna_hook.ir.types import Rep, ScalarType
-
-
-class Sign(IntFlag):
-    """What is known of a float that is not NaN."""
-
-    ANY = 0
-    NONNEGATIVE = 1
-    NONZERO = 2
-    POSITIVE = 3
-
 
 Value: TypeAlias = Affine | Sign
 
@@ -208,7 +198,9 @@ class Evaluator:
                 new = _without(new, "zero", self.float_nonzero(right, y))
             if e.op == "**" and isinstance(y, Affine):
                 new = _without(new, "negative", self.prove_now(new, "negative", y))
-            return new, self.unknown(e, "value") if _is_int(e) else _float_sign(e, x, y)
+            if isinstance(x, Sign) and isinstance(y, Sign) and not _is_int(e):
+                return new, sign_of_binary(e, x, y)
+            return new, self.unknown(e, "value")
         if not _is_int(e):
             if e.op in ("/", "//", "%"):
                 new = _without(new, "zero", "zero" in e.checks and self.int_nonzero(y))
@@ -396,7 +388,7 @@ class Evaluator:
                 name in ("log", "log2", "log10") and values[0] == Sign.POSITIVE
             ):
                 new = replace(new, checks=new.checks - {"domain"})
-            return new, _call_sign(name, values[0])
+            return new, sign_of_call(name, values[0])
         if name in ("min", "max") and all(isinstance(v, Sign) for v in values):
             first, second = values
             assert isinstance(first, Sign) and isinstance(second, Sign)
@@ -499,23 +491,9 @@ class Evaluator:
                 limit = self.expr(y)[1]
                 old = self.env.get(x.name) if isinstance(x, Var) else None
                 if isinstance(x, Var) and isinstance(old, Sign) and isinstance(limit, Sign):
-                    self.env[x.name] = old | _known_by(relation, limit, y)
+                    self.env[x.name] = old | known_by(relation, limit, y)
             case _:
                 pass
-
-
-def _known_by(relation: str, limit: Sign, e: Expr) -> Sign:
-    """What `x relation e` says about a float x."""
-    zero = isinstance(e, Const) and e.value == 0
-    if zero and relation == "!=":
-        return Sign.NONZERO
-    if zero and relation == "<":
-        return Sign.NONZERO
-    if relation == ">" and limit & Sign.NONNEGATIVE:
-        return Sign.POSITIVE
-    if relation in (">=", "==") and limit & Sign.NONNEGATIVE:
-        return limit
-    return Sign.ANY
 
 
 def _is_int(e: Expr) -> bool:
@@ -531,39 +509,3 @@ def _without(e: Unary | Binary, check: Check, proved: bool) -> Binary:
     if not proved or check not in e.checks:
         return e  # type: ignore[return-value]
     return replace(e, checks=e.checks - {check})  # type: ignore[return-value]
-
-
-def _float_sign(e: Binary, x: Value, y: Value) -> Sign:
-    """Rounding is monotone: sums and products of non-negative floats are non-negative; a sum with a positive
-    one is positive, a product may underflow to zero."""
-    if not isinstance(x, Sign) or not isinstance(y, Sign) or e.type is None or not e.type.rep.is_float:
-        return Sign.ANY
-    both = x & y & Sign.NONNEGATIVE
-    match e.op:
-        case "+":
-            return both | ((x | y) & Sign.NONZERO if both else Sign.ANY)
-        case "*":
-            return Sign.NONNEGATIVE if both or e.left == e.right else Sign.ANY
-        case "/":
-            return both
-        case "**":
-            even = isinstance(e.right, Const) and e.right.value in (2, 4)
-            return Sign.NONNEGATIVE if even or x & Sign.NONNEGATIVE else Sign.ANY
-        case _:
-            return Sign.ANY
-
-
-def _call_sign(name: str, x: Sign) -> Sign:
-    match name:
-        case "sqrt":
-            return Sign.NONNEGATIVE | (x & Sign.NONZERO if x & Sign.NONNEGATIVE else Sign.ANY)
-        case "exp" | "exp2":
-            return Sign.NONNEGATIVE
-        case "cosh":
-            return Sign.POSITIVE
-        case "abs" | "fabs" | "absolute":
-            return Sign.NONNEGATIVE | (x & Sign.NONZERO)
-        case "float" | "float64":
-            return x
-        case _:
-            return Sign.ANY

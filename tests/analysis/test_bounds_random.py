@@ -12,7 +12,10 @@ from nests import entry_of, typed
 from replay import Fault, replay
 
 from alpyna_hook.analysis.bounds import Proved, prove
+from alpyna_hook.analysis.facts import rep_range
 from alpyna_hook.analysis.predicates import holds
+from alpyna_hook.ir.nodes import Nest
+from alpyna_hook.ir.types import ScalarType
 
 ENTRY = ["n", "m", "k"]
 LOCAL = ["p", "q", "r"]
@@ -40,7 +43,8 @@ class Program:
         return r.choice([
             f"({x} + {y})", f"({x} - {y})", f"({x} + {y})", f"({x} - {y})", f"{r.randint(2, 3)} * {x}", f"({x} * {y})",
             f"({x}) % {r.choice(['n', 'len(a)', '4', 'm', '7'])}", f"({x}) // {r.choice(['2', '3', 'n'])}",
-            f"min({x}, {y})", f"max({x}, {y})", f"abs({x})", f"({x} if {self.test()} else {y})", f"int(idx[{self.atom()} % 6])",
+            f"min({x}, {y})", f"max({x}, {y})", f"abs({x})", f"({x} if {self.test()} else {y})",
+            f"int(idx[{self.atom()} % 6])",
             f"({x}) & {r.choice(['7', '3'])}", f"({x}) >> 1", f"min(max({x}, 0), len(a) - 1)",
         ])  # fmt: skip
 
@@ -110,6 +114,16 @@ def entry_values(rng: random.Random) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def representable(nest: Nest, values: dict[str, Any]) -> bool:
+    """Whether int live-ins fit what the nest holds them in (a local may be narrower; the guard sees to it)."""
+    kinds = dict(nest.types)
+    return all(
+        rep_range(kind.rep)[0] <= v <= rep_range(kind.rep)[1]
+        for name, v in values.items()
+        if isinstance(v, int) and isinstance(kind := kinds[name], ScalarType) and kind.rep.is_int
+    )
+
+
 def check(seed: int) -> int:
     """Number of entries on which the claims of this seed's program were tried."""
     text = Program(seed).text()
@@ -122,7 +136,7 @@ def check(seed: int) -> int:
     for attempt in range(12):
         values = first if attempt == 0 else entry_values(rng)
         mine = {name: values[name] for name in live}
-        if not all(holds(p, entry_of(nest, mine)) for p in proved.preconditions):
+        if not all(holds(p, entry_of(nest, mine)) for p in proved.preconditions) or not representable(nest, mine):
             continue
         tried += 1
         try:

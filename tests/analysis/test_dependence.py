@@ -15,8 +15,8 @@ from alpyna_hook.analysis.bounds import prove
 from alpyna_hook.analysis.dependence import innermost_independent, interchange_legal
 from alpyna_hook.analysis.predicates import holds
 
-SUBSCRIPTS = ["i", "j", "i + 1", "i - 1", "j - 1", "j + 2", "2 * i", "2 * j + 1", "i + j", "i - j", "n - i", "n - 1 - j",
-              "i + k", "j - k", "3", "i // 2", "j % 3", "idx[i]", "-1", "n - 1"]  # fmt: skip
+SUBSCRIPTS = ["i", "j", "i + 1", "i - 1", "j - 1", "j + 2", "2 * i", "2 * j + 1", "i + j", "i - j", "n - i",
+              "n - 1 - j", "i + k", "j - k", "3", "i // 2", "j % 3", "idx[i]", "-1", "n - 1"]  # fmt: skip
 GUARDS = ["", "if i > j:", "if i != k:", "if (i + j) % 2 == 0:", "if i < n // 2 and j > 0:", "if a[i, j] > 4.0:"]
 BOUNDS = ["n", "i", "i + 1", "n - i", "min(n, i + 3)"]
 STARTS = ["0", "1", "i", "i + 1", "max(0, i - 2)"]
@@ -57,7 +57,8 @@ def random_values(rng: random.Random) -> dict[str, Any]:
     numbers = np.random.default_rng(rng.randrange(2**32))
     return {
         "a": np.floor(numbers.random(sizes) * 9), "b": np.zeros(sizes[0]), "h": np.zeros(sizes[0], np.int64),
-        "idx": numbers.integers(0, max(n, 1), max(n, 1)), "n": n, "k": k, "t": 0.0, "j": 0, "total": 5, "best": -3, "last": 0,
+        "idx": numbers.integers(0, max(n, 1), max(n, 1)), "n": n, "k": k, "t": 0.0, "j": 0,
+        "total": 5, "best": -3, "last": 0,
     }  # fmt: skip
 
 

@@ -20,7 +20,8 @@ def arrays() -> dict[str, Any]:
         "A": rng.random((N, N)), "B": rng.random((N, N)), "C": rng.random((N, N)),
         "idx": rng.integers(0, N, N), "h": np.zeros(N, np.int64), "u": rng.integers(0, 256, N).astype(np.uint8),
         "D": rng.integers(0, 100, (N, N)), "w": rng.integers(-5, 6, N),
-        "n": N, "m": N - 2, "k": N, "s": 0.0, "t": 0.0, "total": 0, "best": np.int64(-1), "eps": 0.25, "flag": 0, "x": 1.5,
+        "n": N, "m": N - 2, "k": N, "s": 0.0, "t": 0.0, "total": 0, "best": np.int64(-1), "eps": 0.25,
+        "flag": 0, "x": 1.5,
     }  # fmt: skip
 
 
@@ -127,7 +128,8 @@ LOOPS = [
                 A[i, j] += A[i - 1, j]
      """, "j", "i"),
     ("one element", "for i in range(n):\n    a[0] = b[i]", "", "i"),
-    ("row 0 read, others written", "for i in range(1, n):\n    for j in range(n):\n        A[i, j] += A[0, j]", "ij", ""),
+    ("row 0 read, others written",
+     "for i in range(1, n):\n    for j in range(n):\n        A[i, j] += A[0, j]", "ij", ""),
     ("forward substitution", """
         for i in range(n):
             jj = i + 1

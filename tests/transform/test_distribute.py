@@ -37,7 +37,8 @@ def split(text: str) -> tuple[Nest, Nest, str]:
 CASES = [
     ("carried and independent", "for i in range(1, n):\n    a[i] = a[i - 1] + b[i]\n    c[i] = d[i] * 2.0", "i i.1*"),
     ("independent first", "for i in range(1, n):\n    c[i] = d[i] * 2.0\n    a[i] = a[i - 1] + c[i]", "i* i.1"),
-    ("forward dependence between parallel parts", "for i in range(1, n):\n    a[i] = b[i]\n    c[i] = a[i - 1]", "i* i.1*"),
+    ("forward dependence between parallel parts",
+     "for i in range(1, n):\n    a[i] = b[i]\n    c[i] = a[i - 1]", "i* i.1*"),
     ("backward dependence is turned round", "for i in range(n - 1):\n    c[i] = a[i] * 2.0\n    a[i + 1] = b[i]",
      "i* i.1*"),
     ("recurrence through two statements", "for i in range(1, n):\n    a[i] = c[i - 1]\n    c[i] = a[i] + 1.0", "i"),
@@ -58,7 +59,8 @@ CASES = [
      """, None),
     ("two recurrences stay in one loop", "for i in range(1, n):\n    a[i] = a[i - 1]\n    c[i] = c[i - 1]", "i"),
     ("break", "for i in range(1, n):\n    if b[i] > 2.0:\n        break\n    a[i] = a[i - 1]\n    c[i] = d[i]", "i"),
-    ("continue", "for i in range(1, n):\n    if b[i] > 0.5:\n        continue\n    a[i] = a[i - 1]\n    c[i] = d[i]", "i"),
+    ("continue",
+     "for i in range(1, n):\n    if b[i] > 0.5:\n        continue\n    a[i] = a[i - 1]\n    c[i] = d[i]", "i"),
     ("condition moves with its statement", """
         for i in range(1, n):
             a[i] = a[i - 1] + b[i]
