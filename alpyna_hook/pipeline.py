@@ -31,8 +31,8 @@ from alpyna_hook.cost.counts import count
 from alpyna_hook.cost.priced import Candidate, candidate_of
 from alpyna_hook.cost.symbolic import symbolic
 from alpyna_hook.errors import Rejection
-from alpyna_hook.ir.affine import Env, Predicate, QParam, evaluate
-    PAll, PAny, PCompare, PFinite, Predicate, QBinary, QConst, QDim, QParam, QStride, Quantity, evaluate,
+from alpyna_hook.ir.affine import (
+    Env, PAll, PAny, PCompare, PFinite, Predicate, QBinary, QConst, QDim, QParam, QStride, Quantity, evaluate,
 )  # fmt: skip
 from alpyna_hook.ir.nodes import (
     Binary, Const, Dim, Expr, If, Load, Loop, Nest, Stmt, Store, While, blocks_of, map_stmt_exprs, rewrite_expr, walk_stmts,
@@ -125,11 +125,12 @@ def specialise(request: Request) -> Specialisation | Rejection:
         sources = {v: render_kernel(plan, request.types, request.lines) for v, plan in plans.items()}
     plans = {v: replace(plan, faults=sources[v].faults and not plan.resume) for v, plan in plans.items()}
     counts = count(proved)
+    candidates = {v: candidate_of(p, counts if p.nest is proved else count(p.nest)) for v, p in plans.items()}
     return Specialisation(
         proved,
         plans,
         sources,
-        {"interp": Candidate(counts, journal=False), **{v: candidate_of(plan, counts) for v, plan in plans.items()}},
+        {"interp": Candidate(count(typed), journal=False), **candidates},
         tuple(_verdicts(proved, proved.body, facts, verdicts, 0)),
         _disjoint(request, arrays, written_arrays(proved)),
         tuple(sorted(request.same.items())),
