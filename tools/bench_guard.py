@@ -41,7 +41,7 @@ def build(folder: str) -> int:
 class Holder:
     """Has live-ins as attributes."""
 
-    def __init__(self, n: int, a: np.ndarray) -> None:
+    def __init__(self, n: object, a: object) -> None:
         self.n = n
         self.a = a
 

@@ -29,28 +29,24 @@ import sys
 
 TYPE_CHECKING = False  # the constant of typing, whose import costs more than all of this
 if TYPE_CHECKING:
-    from alpyna_hook.runtime.guard_py import (
-        TIMING_PERIOD, UNSET, Entry, Site, describe, follow, overlap, set_on_error,
-    )  # fmt: skip
-
-    IMPLEMENTATION: str
+    from alpyna_hook.runtime import guard_py as _implementation
 else:
     try:
         # Loading the extension into a free-threaded interpreter would switch its GIL on, with a warning.
         if os.environ.get("ALPYNA_PURE") == "1" or not getattr(sys, "_is_gil_enabled", lambda: True)():
             raise ImportError
-        from alpyna_hook.runtime._guard import (
-            TIMING_PERIOD, UNSET, Entry, Site, describe, follow, overlap, set_on_error,
-        )  # fmt: skip
-
-        IMPLEMENTATION = "c"
+        from alpyna_hook.runtime import _guard as _implementation
     except ImportError:
-        from alpyna_hook.runtime.guard_py import (
-            TIMING_PERIOD, UNSET, Entry, Site, describe, follow, overlap, set_on_error,
-        )  # fmt: skip
+        from alpyna_hook.runtime import guard_py as _implementation
 
-        IMPLEMENTATION = "python"
-
-TIMING_PERIOD = 16  # of calls not all timed, every so many one is (_guard.c and guard_py.py have the same figure)
+IMPLEMENTATION = "c" if _implementation.__name__.endswith("._guard") else "python"
+TIMING_PERIOD = _implementation.TIMING_PERIOD
+UNSET = _implementation.UNSET
+Entry = _implementation.Entry
+Site = _implementation.Site
+describe = _implementation.describe
+follow = _implementation.follow
+overlap = _implementation.overlap
+set_on_error = _implementation.set_on_error
 
 __all__ = ["IMPLEMENTATION", "TIMING_PERIOD", "UNSET", "Entry", "Site", "describe", "follow", "overlap", "set_on_error"]
