@@ -36,6 +36,8 @@ def block_loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body, run: Callable[[Loop, 
     first, end = f"{stmt.counter}.block", f"{stmt.counter}.end"
     scope.names = {**scope.names, first: f"{c}_block", end: f"{c}_end"}
     scope.types = {**scope.types, first: INT, end: INT}
+    w.line("{")
+    w.indent()
     lower, upper = render(stmt.start, scope), render(stmt.stop, scope)
     w.line(f"const int64_t {c}_first = {lower}, {c}_stop = {upper};")
     rows = [_row(array, ctx) for array, _ in loop_plan.saved]
@@ -62,6 +64,7 @@ def block_loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body, run: Callable[[Loop, 
         if watched:
             with w.block(f"if ({' || '.join(watched)})"):
                 _restore(stmt, c, loop_plan, rows, ctx)
+    w.dedent("}")
 
 
 def _kind(array: str, ctx: Body) -> ArrayType:
