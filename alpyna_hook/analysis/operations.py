@@ -110,6 +110,8 @@ Rules: TypeAlias = dict[tuple[str, str], opsem.Verdict]
 def agree(rules: Rules, what: str, span: Span, exact_compare: bool = False) -> Rule:
     """The one machine operation that all class combinations of an operation come down to."""
     accepted = [r for r in rules.values() if isinstance(r, Rule)]
+    if len(rules) == len(accepted) == 1:
+        return accepted[0]
     for pair, verdict in rules.items():
         if isinstance(verdict, Refusal):
             label = " and ".join(filter(None, pair))

@@ -310,7 +310,14 @@ def _cast(operand: Expr, target: Rep, checked: bool, exact: bool, scope: Scope) 
     return _plain_cast(operand, target, scope)
 
 
+def _int_of(rounded: str, target: Rep) -> str:
+    """A rounded float as an int: adding zero keeps gcc from passing on the sign of -0.0 (see alp_from_f64)."""
+    return f"({CTYPE[target]})({rounded} + 0)"
+
+
 def _plain_cast(operand: Expr, target: Rep, scope: Scope) -> tuple[str, int]:
+    if target.is_int and rep_of(operand).is_float:
+        return _int_of(f"{scope.dialect.math('trunc', rep_of(operand))}({render(operand, scope)})", target), _UNARY
     return f"({CTYPE[target]}){_at(operand, scope, _UNARY)}", _UNARY
 
 
@@ -340,7 +347,7 @@ def _math_call(fn: str, expr: Call, rep: Rep, scope: Scope) -> str:
         rounded = f"{fn}({args[0]})"
         if expr.checks:
             return scope.call(f"alp_from_f64_{rep.value}", rounded, fault=True)
-        return f"(({CTYPE[rep]}){rounded})"
+        return f"({_int_of(rounded, rep)})"
     if fn == "log" and len(args) == 2:  # CPython divides the two logarithms
         num, den = (scope.call("alp_math1_f64", f"log({a})", a, fault=True) for a in args)
         return scope.call("alp_div_f64", num, den, fault=True)
@@ -407,7 +414,7 @@ def _builtin_call(fn: str, expr: Call, rep: Rep, scope: Scope) -> tuple[str, int
             rounded = f"{scope.dialect.math('rint', rep_of(first))}({render(first, scope)})"
             if expr.checks:
                 return scope.call(f"alp_from_f64_{rep.value}", rounded, fault=True), _ATOM
-            return f"({CTYPE[rep]}){rounded}", _UNARY
+            return _int_of(rounded, rep), _UNARY
         case "round" if rep_of(first) is rep:
             return _render(first, scope)
         case "real" | "imag":

@@ -282,12 +282,13 @@ static inline {T} alp_from_u64_{N}(uint64_t x, int64_t *fault)
     return ({T})x;
 }}""",
     "from_f64": """\
-/* float to int truncates; what does not fit (a NaN too) is a fault */
+/* float to int truncates; what does not fit (a NaN too) is a fault. The zero: gcc without trapping maths takes
+   (double)(int64_t)x for trunc(x), which is -0.0 where the int is 0 */
 static inline {T} alp_from_f64_{N}(double x, int64_t *fault)
 {{
     const bool fits = x > {LOW} && x < {HIGH};
     *fault |= !fits;
-    return fits ? ({T})x : 0;
+    return fits ? ({T})(trunc(x) + 0.0) : 0;
 }}""",
     "exact53": """\
 /* int to float where CPython rounds correctly on its own terms: only what a double holds exactly */

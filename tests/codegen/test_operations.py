@@ -35,7 +35,9 @@ BINARY = ("x + y", "x - y", "x * y", "x / y", "x // y", "x % y", "x ** y", "x & 
           "np.maximum(x, y)", "np.power(x, y)", "np.arctan2(x, y)", "np.logical_xor(x, y)")  # fmt: skip
 UNARY = ("-x", "~x", "not x", "abs(x)", "round(x)", "int(x)", "float(x)", "bool(x)", "complex(x)", "math.floor(x)",
          "math.sqrt(x)", "math.log(x)", "math.isnan(x)", "np.exp(x)", "np.abs(x)", "np.rint(x)", "np.float32(x)",
-         "np.int8(x)", "np.uint64(x)", "x.real", "x.conjugate()")  # fmt: skip
+         "np.int8(x)", "np.uint64(x)", "x.real", "x.conjugate()",
+         # -0.5 becomes the int 0, which has no sign
+         "1.0 * int(x)", "1.0 * round(x)", "1.0 * math.ceil(x)")  # fmt: skip
 
 
 class Slot(ctypes.Union):
@@ -83,8 +85,8 @@ def build(sources: list[KernelSource], tool: toolchain.Toolchain, folder: pathli
         head, _, tail = source.text.partition("int32_t kernel(")
         shared |= dict.fromkeys(part for part in head.split("\n\n") if not part.startswith("/* f:"))
         bodies.append(f"int32_t kernel{number}({tail}")
-    flags = tuple("-O1" if f.startswith("-O") else f for f in tool.flags)
-    command = (*tool.command, *flags, *toolchain.OUTPUT_FLAGS, "-", "-o", str(folder / "all.so"), "-lm")
+    flags = (*tool.flags, "-O1", "-fno-trapping-math")
+    command = toolchain.command_line(tool, flags, str(folder / "all.so"))
     result = toolchain.run(command, "\n\n".join([*shared, *bodies]), 120.0)
     assert result.returncode == 0, result.output
     return ctypes.CDLL(os.fspath(folder / "all.so"))
