@@ -27,7 +27,10 @@ MAX_DECLINES = 32
 MAX_FAULTS = 3
 MAX_BANS = 8
 # A site is looked at closely when its work in the interpreter would have paid for that, or after so many glances.
-MAX_GLANCES = 100
+# It is retired without, if all these calls were tiny; sooner if its sizes cannot change.
+MAX_GLANCES = 1000
+FIXED_GLANCES = 50
+TINY_S = 5e-6  # seconds of the interpreter per call, by the glance's upper bound
 LOOK_S = 5e-3  # seconds: typing, analysing and pricing one nest
 FIRST_LOOK_S = 0.1  # the same, and the imports it needs
 
@@ -152,6 +155,9 @@ class SiteState:
         price = LOOK_S if "alpyna_hook.pipeline" in sys.modules else FIRST_LOOK_S
         if self._glanced_s >= price:
             return False
+        enough = FIXED_GLANCES if glance.interpreter_seconds(self.nest, (), ()) is not None else MAX_GLANCES
+        if self._glances >= enough and self._glanced_s <= enough * TINY_S:
+            self.retire("too little work to be worth a call")
         self.record.choice = "too little work so far to be worth a closer look"
         self.record.glances += 1
         self.record.glanced_s = self._glanced_s
@@ -255,8 +261,10 @@ class SiteState:
 
         for choice in special.choices:
             if choice.entry is not None and choice.entry.calls_left == 0:
+                calls, nanoseconds = choice.before[:2]
                 self._remove(choice)
-                specials.oracle().spent(choice.decision, choice.record.calls, special.history)
+                ran, took = choice.record.calls - calls, choice.record.total_s - nanoseconds / 1e9
+                specials.oracle().spent(choice.decision, ran, special.history, took)
 
     def _remove(self, choice: _Choice) -> None:
         """Takes the choice's entry out of the guard, keeping its counters."""
