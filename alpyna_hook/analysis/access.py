@@ -19,7 +19,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from alpyna_hook.ir.affine import Affine, QDim, QParam, Quantity, affine, pretty
+from alpyna_hook.analysis import linearised
+from alpyna_hook.analysis.predicates import is_entry, quantity
+from alpyna_hook.ir.affine import Affine, QBinary, QConst, QDim, QParam, Quantity, affine, pretty
 from alpyna_hook.ir.nodes import (
     Assign,
     Binary,
@@ -85,7 +87,9 @@ class LoopDomain:
 class Access:
     """One array element access.
 
-    index     affine form per dimension, None where the subscript is not affine
+    index     affine form per dimension, None where the subscript is not affine; a flattened subscript
+              (`a[i * m + j]`, see linearised.py) takes one place per dimension that it flattens
+    sizes     what the flattened dimensions are rows of; accesses of different sizes are not comparable
     modes     how each subscript is made safe (ir.nodes.Mode); "direct" everywhere in an untyped nest
     loops     counters of the enclosing loops, outermost first
     position  (number of the statement in program order, 0 for a read and 1 for the write)
@@ -102,6 +106,7 @@ class Access:
     guards: tuple[Constraint, ...]
     span: Span
     stmt: Stmt = field(compare=False)
+    sizes: tuple[Quantity, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.array}[{', '.join(pretty_affine(x) for x in self.index)}]"
@@ -332,12 +337,75 @@ class _Walker:
         self, array: str, write: bool, index: tuple[Expr, ...], modes: tuple[Mode, ...],
         position: tuple[int, int], span: Span, stmt: Stmt,
     ) -> None:  # fmt: skip
-        forms = tuple(self.affine(e) for e in index)
-        if not modes:
-            modes = tuple("direct" for _ in index)
+        forms: list[Affine | None] = []
+        safe: list[Mode] = []
+        sizes: list[Quantity] = []
+        direct = all(m == "direct" for m in modes)
+        for axis, e in enumerate(index):
+            form = self.affine(e)
+            mode = modes[axis] if modes else "direct"
+            flat = self.flattened(e) if form is None and direct else None
+            if flat is None:
+                forms.append(self.curved(e) if form is None else form)
+                safe.append(mode)
+            else:
+                forms += flat[0]
+                sizes += flat[1]
+                safe += [mode] * len(flat[0])
         self.out.append(
-            Access(array, write, forms, modes, tuple(self.stack), position, tuple(self.guards), span, stmt)
-        )
+            Access(array, write, tuple(forms), tuple(safe), tuple(self.stack), position, tuple(self.guards), span,
+                   stmt, tuple(sizes))
+        )  # fmt: skip
+
+    def flattened(self, expr: Expr) -> tuple[tuple[Affine, ...], tuple[Quantity, ...]] | None:
+        """The dimensions of `i * m + j`."""
+        poly = self.poly(expr)
+        if poly is None or not any(len(key) > 1 for key in poly):
+            return None
+        bounds: dict[str, tuple[Affine | None, Affine | None]] = {}
+        for counter in self.stack:
+            loop = self.loops[counter]
+            step, least, largest = loop.constant_step, loop.start, loop.stop
+            if step is None:
+                bounds[counter] = (None, None)
+            elif step > 0:
+                bounds[counter] = (least, None if largest is None else largest - affine({}, 1))
+            else:
+                bounds[counter] = (None if largest is None else largest + affine({}, 1), least)
+        return linearised.dimensions(poly, bounds, self.stack)
+
+    def curved(self, expr: Expr) -> Affine | None:
+        """`i * m + j` with `i * m` as a symbol that has one value per iteration of i."""
+        poly = self.poly(expr)
+        if poly is None:
+            return None
+        terms: dict[str | Quantity, int] = {}
+        for key, c in poly.items():
+            if len(key) == 1:
+                terms[key[0]] = c
+            elif key:
+                symbol = "$" + "*".join(_pretty_key(k) if not isinstance(k, str) else k for k in key)
+                depth = max((self.stack.index(k) + 1 for k in key if isinstance(k, str)), default=0)
+                self.symbols[symbol] = tuple(self.stack[:depth])
+                terms[symbol] = c
+        return affine(terms, poly.get((), 0))
+
+    def poly(self, expr: Expr) -> linearised.Poly | None:
+        """An int expression of sums and products as a polynomial over counters and entry quantities."""
+        form = self.affine(expr)
+        if form is not None:
+            symbolic = any(isinstance(k, str) and k.startswith("$") for k, _ in form.terms)
+            return None if symbolic else linearised.poly_of(form)
+        match expr:
+            case Cast(operand=x) | Unary(op="+", operand=x) if is_int(x):
+                return self.poly(x)
+            case Binary(op="+" | "-" | "*" as op, left=left, right=right):
+                p, q = self.poly(left), self.poly(right)
+                if p is None or q is None:
+                    return None
+                return linearised.multiply(p, q) if op == "*" else linearised.add(p, q, 1 if op == "+" else -1)
+            case _:
+                return None
 
     # -- expressions -----------------------------------------------------------------------------
 
@@ -381,6 +449,8 @@ class _Walker:
                 return right.scale(left.const)
             case "*" if not right.terms:
                 return left.scale(right.const)
+            case "//" if not right.terms and right.const > 0 and not left.terms:
+                return affine({}, left.const // right.const)
             case "//" if not right.terms and right.const > 0:
                 return self.quotient(left, right.const)
             case "%" if not right.terms and right.const > 0:
@@ -389,7 +459,10 @@ class _Walker:
                 return None
 
     def quotient(self, form: Affine, divisor: int) -> Affine:
-        """floor(form / divisor) as a symbol q with divisor*q <= form <= divisor*q + divisor - 1."""
+        """floor(form / divisor): an entry quantity if form is one, else a symbol q with
+        divisor*q <= form <= divisor*q + divisor - 1."""
+        if is_entry(form):
+            return affine({QBinary("//", quantity(form), QConst(divisor)): 1})
         known = self.quotients.get((form, divisor))
         if known is not None:
             return known

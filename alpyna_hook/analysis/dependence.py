@@ -24,7 +24,7 @@ from alpyna_hook.ir.nodes import Nest
 def depends(question: Question, src: Access, dst: Access, directions: Sequence[Direction]) -> Answer:
     """Whether `dst` may touch an element that `src` touched, in iterations related by `directions`
     (one per common loop, outermost first; missing ones are "*")."""
-    if src.array != dst.array or len(src.index) != len(dst.index):
+    if src.array != dst.array or len(src.index) != len(dst.index) or src.sizes != dst.sizes:
         return DEPENDENT
     common = common_loops(src, dst)
     relation = dict(zip(common, directions))

@@ -243,6 +243,14 @@ class Facts:
                     return None
                 corners = [x * y for x in a for y in b]
                 return min(corners), max(corners)
+            case QBinary(op="//", left=left, right=QConst(value=divisor)) if divisor > 0:
+                a = self._static(left)
+                return None if a is None else (a[0] // divisor, a[1] // divisor)
+            case QBinary(op="+" | "-" as op, left=left, right=right):
+                a, b = self._static(left), self._static(right)
+                if a is None or b is None:
+                    return None
+                return (a[0] + b[0], a[1] + b[1]) if op == "+" else (a[0] - b[1], a[1] - b[0])
             case _:
                 return None
 

@@ -163,10 +163,9 @@ def _scalars(nest: Nest, loop: Loop, flow: Flow, question: Question, fp: Fp) -> 
     if not needed <= definite:
         nonempty = _nonempty_loops(loop, question, needed - definite)
         definite = definitely_assigned(loop.body, frozenset(nonempty))
-        # only what helped is worth a precondition
-        nonempty = {
-            c: p for c, p in nonempty.items() if definitely_assigned(loop.body, frozenset(nonempty) - {c}) != definite
-        }
+        for counter in list(nonempty):  # only what helps is worth a precondition
+            if needed & definite <= definitely_assigned(loop.body, frozenset(nonempty) - {counter}):
+                del nonempty[counter]
     return Verdict(
         True, "", tuple(reductions), (), frozenset(private), frozenset(needed & definite),
         frozenset(needed - definite), tuple(dict.fromkeys(nonempty.values())),

@@ -6,7 +6,7 @@ control flow, so each analysis is one recursive walk (a loop body is walked unti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -28,6 +28,7 @@ from alpyna_hook.ir.nodes import (
     Store,
     Var,
     While,
+    blocks_of,
     exprs_of,
     walk,
     walk_exprs,
@@ -199,18 +200,32 @@ def reduction_of(name: str, loop: Loop) -> Reduction | None:
     ops: set[ReductionOp] = set()
     checked = False
     reads = 0
-    for stmt in walk_stmts(loop.body):
-        if isinstance(stmt, Assign) and stmt.name == name:
-            found = _update(name, stmt.value)
-            if found is None:
-                return None
-            ops.add(found[0])
-            checked = checked or found[1]
-            reads += found[2]
+    for found in _updates(name, loop.body):
+        if found is None:
+            return None
+        ops.add(found[0])
+        checked = checked or found[1]
+        reads += found[2]
     total = sum(1 for e in walk_exprs(loop.body) if isinstance(e, Var) and e.name == name)
     if len(ops) != 1 or total != reads:
         return None
     return Reduction(name, ops.pop(), checked)
+
+
+def _updates(name: str, body: tuple[Stmt, ...]) -> Iterator[tuple[ReductionOp, bool, int] | None]:
+    """What each assignment of `name` does: (op, overflow checked, reads of name), None if no update."""
+    for stmt in body:
+        match stmt:
+            case Assign(name=target, value=value) if target == name:
+                yield _update(name, value)
+            case If(test=Compare(op=op, left=a, right=b), then=(Assign(name=target, value=value),), other=()) if (
+                target == name and name not in reads_of(value)
+            ):
+                found = _select(name, op, a, b, value, Var(name))  # if e > name: name = e
+                yield None if found is None else (found[0], False, 1)
+            case _:
+                for block in blocks_of(stmt):
+                    yield from _updates(name, block)
 
 
 def _update(name: str, value: Expr) -> tuple[ReductionOp, bool, int] | None:

@@ -13,7 +13,7 @@ from alpyna_hook.analysis.access import assigned_names, compare_constraints
 from alpyna_hook.analysis.facts import ONE, Case, Facts, constant, product
 from alpyna_hook.analysis.predicates import is_entry, quantity
 from alpyna_hook.analysis.signs import Sign, known_by, sign_of_binary, sign_of_call
-from alpyna_hook.ir.affine import Affine, PCompare, PFinite, QConst, QDim, QParam, affine
+from alpyna_hook.ir.affine import Affine, PCompare, PFinite, QBinary, QConst, QDim, QParam, affine
 from alpyna_hook.ir.nodes import (
     Binary,
     Call,
@@ -306,6 +306,8 @@ class Evaluator:
         key = (e.op, x, y)
         if key in self.numbered:
             return e, self.numbered[key]
+        if e.op == "//" and is_entry(x) and not y.terms:
+            return e, affine({QBinary("//", quantity(x), quantity(y)): 1}) if x.terms else constant(x.const // y.const)
         if not y.terms:  # x == c*q + r, 0 <= r < c
             quotient = ("//", x, y)
             if quotient not in self.numbered:

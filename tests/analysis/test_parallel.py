@@ -21,7 +21,7 @@ def arrays() -> dict[str, Any]:
         "idx": rng.integers(0, N, N), "h": np.zeros(N, np.int64), "u": rng.integers(0, 256, N).astype(np.uint8),
         "D": rng.integers(0, 100, (N, N)), "w": rng.integers(-5, 6, N),
         "n": N, "m": N - 2, "k": N, "s": 0.0, "t": 0.0, "total": 0, "best": np.int64(-1), "eps": 0.25,
-        "flag": 0, "x": 1.5,
+        "flag": 0, "x": 1.5, "m4": 4, "r": 3,
     }  # fmt: skip
 
 
@@ -112,6 +112,36 @@ LOOPS = [
     ("argmax", "for i in range(n):\n    if a[i] > x:\n        x = a[i]\n        best = i", "", "i"),
     ("histogram", "for i in range(n):\n    h[idx[i]] += 1", "i", ""),
     ("float scatter", "for i in range(n):\n    a[idx[i]] += b[i]", "", "i"),
+    ("integer maximum by if", "for i in range(n):\n    if idx[i] > best:\n        best = idx[i]", "i", ""),
+    ("integer minimum by if", "for i in range(n):\n    t = idx[i]\n    if best > t:\n        best = t", "i", ""),
+    ("maximum mixed with its place", """
+        for i in range(n):
+            if idx[i] > best:
+                best = idx[i]
+                flag = i
+     """, "", "i"),
+    ("flattened rows", """
+        for i in range(n // 4):
+            for j in range(m4):
+                c[i * m4 + j] = c[i * m4 + j] * 2.0
+     """, "ij", ""),
+    ("flattened matmul", """
+        for i in range(r):
+            for j in range(r):
+                for k in range(r):
+                    c[i * r + j] += b[k] * out[k]
+     """, "ij", "k"),
+    ("three flattened dimensions", """
+        for i in range(r):
+            for j in range(r):
+                for k in range(r):
+                    c[(i * r + j) * r + k] = 1.0
+     """, "ijk", ""),
+    ("flattened rows that overlap", """
+        for i in range(n // 4):
+            for j in range(m4 + 1):
+                c[i * m4 + j] = c[i * m4 + j] * 2.0
+     """, "j", "i"),
     ("gather", "for i in range(n):\n    a[i] = b[idx[i]]", "i", ""),
     ("scatter to a row", "for i in range(n):\n    for j in range(n):\n        A[i, idx[j]] = B[i, j]", "i", "j"),
     ("private temporary", "for i in range(n):\n    t = a[i] * 2.0\n    b[i] = t * t", "i", ""),
