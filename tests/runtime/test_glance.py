@@ -72,3 +72,11 @@ def test_of_two_branches_the_dearer_counts() -> None:
 def test_what_cannot_be_bounded_is_left_to_a_closer_look(loop: str, values: dict[str, Any]) -> None:
     known = seconds(loop, **values)
     assert known is None or "n = 3" in loop  # `range(n)` is evaluated once, but the glance does not know that
+
+
+def test_without_arguments_only_constant_loops_are_bounded() -> None:
+    for loop, fixed in (("for i in range(3): s = i + k", True), ("for i in range(k): s = i", False)):
+        text = f"def f(k):\n    {loop}\n"
+        (site,) = find_sites(ast.parse(text), Source("m.py", "m", text))
+        assert site.nest is not None
+        assert (interpreter_seconds(site.nest, (), ()) is not None) == fixed
