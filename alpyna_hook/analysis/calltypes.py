@@ -16,7 +16,7 @@ from alpyna_hook.analysis.operations import (
     Rules, Unsupported, agree, binary, comparison, convert, reject, result_type, truth, unary, unite,
 )  # fmt: skip
 from alpyna_hook.analysis.opsem import NO_CHECKS
-from alpyna_hook.analysis.promotion import is_weak, promote
+from alpyna_hook.analysis.promotion import is_weak, promote, words
 from alpyna_hook.analysis.unions import cast, hold, type_of
 from alpyna_hook.ir.nodes import Binary, BinaryOp, Call, Cast, Check, CompareOp, Expr, Unary, UnaryOp
 from alpyna_hook.ir.types import BOOL, COMPLEX, FLOAT, INT, NP_CLASS_OF_REP, REP_OF_CLASS, Rep, ScalarType, scalar
@@ -77,7 +77,7 @@ def infer_call(expr: Call, args: tuple[Expr, ...]) -> Expr:
 
 def _unknown(expr: Call, why: str = "") -> Unsupported:
     return reject(
-        "call-unsupported", f"cannot compile this call of `{expr.fn}`" + (f": {why}" if why else ""),
+        "call-unsupported", f"This call of `{expr.fn}` is not compiled" + (f": {why}." if why else "."),
         "left to the interpreter", expr.span,
     )  # fmt: skip
 
@@ -89,7 +89,7 @@ def _classes_of(args: tuple[Expr, ...]) -> frozenset[str]:
 def _need_real(expr: Call, args: tuple[Expr, ...]) -> None:
     for cls in sorted(_classes_of(args)):
         if REP_OF_CLASS[cls].is_complex:
-            raise _unknown(expr, f"{cls} argument")
+            raise _unknown(expr, f"the argument is a {words((cls,))}")
 
 
 def _builtin(expr: Call, args: tuple[Expr, ...]) -> Expr:
@@ -119,7 +119,7 @@ def construct(x: Expr, cls: str, span: Span) -> Expr:
     have, rep = type_of(x), REP_OF_CLASS[cls]
     complex_source = any(REP_OF_CLASS[c].is_complex for c in have.classes)
     if complex_source and not rep.is_complex:
-        raise reject("call-unsupported", f"{cls}() of a complex number raises or warns", "complex", span)
+        raise reject("call-unsupported", f"`{cls}` of a complex number raises or warns.", "complex", span)
     if rep is Rep.BOOL:
         return _as_class(truth(x), cls, span)
     return _as_class(narrow(x, rep, cls, span), cls, span)
@@ -170,7 +170,7 @@ def _round(expr: Call, x: Expr) -> Expr:
     """`round(x)` without digits gives an int for every real class, half to even."""
     _need_real(expr, (x,))
     if "bool_" in type_of(x).classes:
-        raise _unknown(expr, "numpy.bool argument")
+        raise _unknown(expr, "the argument is a np.bool")
     if not type_of(x).rep.is_float:
         return construct(x, "int", expr.span)
     wide = cast(x, Rep.F64, NO_CHECKS, "float", expr.span)
@@ -182,10 +182,10 @@ def _part(expr: Call, x: Expr) -> Expr:
     have = type_of(x)
     if not have.rep.is_complex:
         if expr.fn == "imag" or "bool" in have.classes or have.rep is Rep.BOOL:
-            raise _unknown(expr, "not a complex number")
+            raise _unknown(expr, "the value is no complex number")
         return x
     if len(have.classes) > 1:
-        raise _unknown(expr, "a real or a complex number")
+        raise _unknown(expr, "the value may be real or complex")
     if expr.fn == "conjugate":
         return replace(expr, args=(x,), type=have)
     (cls,) = have.classes
@@ -212,7 +212,7 @@ def _math_round(expr: Call, name: str, x: Expr) -> Expr:
     """math.floor, ceil and trunc give a Python int. NumPy's ints have no such methods: they go through a float."""
     have = type_of(x)
     if name == "trunc" and not have.classes <= {"bool", "int", "float", "float64"}:
-        raise _unknown(expr, "raises TypeError for NumPy scalars")
+        raise _unknown(expr, "it raises TypeError for NumPy scalars")
     if not have.rep.is_float:
         if not have.is_python:
             x = cast(x, Rep.F64, _EXACT, "float", expr.span)
@@ -259,8 +259,14 @@ def _ufunc_operands(x: Expr, y: Expr, span: Span) -> tuple[Expr, Expr]:
     if type_of(x).is_python and type_of(y).is_python:
         return as_numpy(x, span), as_numpy(y, span)
     if not (type_of(x).is_numpy or type_of(y).is_numpy):
-        raise reject("type-unstable", "a NumPy function of values of changing type", "here", span)
+        raise unstable_argument(type_of(x).classes | type_of(y).classes, span)
     return x, y
+
+
+def unstable_argument(classes: frozenset[str], span: Span) -> Unsupported:
+    """The rejection for a NumPy function whose loop depends on the path taken."""
+    title = "The argument of a NumPy function has different types on different paths."
+    return reject("type-unstable", title, words(classes), span)
 
 
 def as_numpy(x: Expr, span: Span) -> Expr:
@@ -268,17 +274,18 @@ def as_numpy(x: Expr, span: Span) -> Expr:
     have = type_of(x)
     if have.is_numpy:
         return x
-    if len(have.classes) > 1 or have.rep is not REP_OF_CLASS[next(iter(have.classes))]:
-        raise reject("type-unstable", "a NumPy function of a value of changing type", str(have), span)
-    (cls,) = have.classes
-    return _as_class(x, _NP_DEFAULT[cls], span)
+    # `s = 0.0; for ...: s += a[i]` makes s a float or a float64: a ufunc takes both for a float64.
+    made = {_NP_DEFAULT.get(cls, cls) for cls in have.classes}
+    if len(made) > 1 or have.rep is not REP_OF_CLASS[next(iter(made))]:
+        raise unstable_argument(have.classes, span)
+    return _as_class(x, made.pop(), span)
 
 
 def _ufunc_1(expr: Call, name: str, x: Expr) -> Expr:
     x = as_numpy(x, expr.span)
     have = type_of(x)
     if len(have.classes) > 1:
-        raise _unknown(expr, "a value of changing type")
+        raise _unknown(expr, "its argument has different types on different paths")
     (cls,) = have.classes
     if name == "abs":
         return _absolute(expr, x)
@@ -304,7 +311,7 @@ def _ufunc_1(expr: Call, name: str, x: Expr) -> Expr:
 
 
 def _refuse(expr: Call, cls: str) -> Expr:
-    raise _unknown(expr, f"{cls} argument")
+    raise _unknown(expr, f"the argument is a {words((cls,))}")
 
 
 def float_loop(rep: Rep) -> Rep | None:
@@ -330,9 +337,9 @@ def _common_loop(expr: Call, x: Expr, y: Expr, loop: Callable[[str, str], Rep | 
     reps = {loop(a, b) for a in type_of(x).classes for b in type_of(y).classes}
     rep = reps.pop()
     if reps:
-        raise _unknown(expr, "values of changing type")
+        raise _unknown(expr, "its arguments have different types on different paths")
     if rep is None:
-        raise _unknown(expr, f"{type_of(x)} and {type_of(y)} arguments")
+        raise _unknown(expr, f"its arguments are {words(type_of(x).classes)} and {words(type_of(y).classes)}")
     cls = NP_CLASS_OF_REP[rep]
     return replace(expr, args=tuple(_weak(arg, rep, cls, expr.span) for arg in (x, y)), type=scalar(cls))
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 from alpyna_hook.analysis.calltypes import infer_call
 from alpyna_hook.analysis.operations import Conflict, binary, comparison, reject, truth, unary, unite, unstable
-from alpyna_hook.analysis.promotion import is_integer
+from alpyna_hook.analysis.promotion import is_integer, words
 from alpyna_hook.analysis.unions import cast, hold, join, type_of
+from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.nodes import (
     Binary, Call, Cast, Compare, Const, Dim, Expr, Load, Logical, Mode, Select, Unary, Var,
 )  # fmt: skip
@@ -67,7 +68,7 @@ def infer_expr(expr: Expr, scope: Scope) -> Expr:
         case Call():
             return infer_call(expr, tuple(infer_expr(a, scope) for a in expr.args))
         case Cast():
-            raise reject("cast-unexpected", "a cast before type inference", "here", expr.span)
+            raise InternalError(f"a cast before type inference: {expr}")
 
 
 def infer_test(expr: Expr, scope: Scope) -> Expr:
@@ -88,28 +89,32 @@ def _var(expr: Var, scope: Scope) -> Expr:
     if slot is None:
         return _not_scalar(expr, scope)
     if isinstance(slot.type, Conflict):
-        raise unstable(expr.name, slot.type, expr.span)
+        raise unstable(f"`{expr.name}`", slot.type, expr.span)
     return replace(expr, name=version(expr.name, slot.type.rep), type=slot.type)
 
 
 def _not_scalar(expr: Var, scope: Scope) -> Expr:
     if isinstance(scope.entry.get(expr.name), ArrayType):
         raise reject(
-            "array-as-scalar", f"`{expr.name}` is an array and is used as a whole", "whole array", expr.span,
-            "write the loop over its elements out",
+            "whole-array", f"The array `{expr.name}` is used as a whole.", "whole array", expr.span,
+            "Write it as a loop over its elements.",
         )  # fmt: skip
     if expr.name in scope.entry:
-        raise reject("type-unsupported", f"`{expr.name}` is not a number", str(scope.entry[expr.name]), expr.span)
-    raise reject("maybe-unbound", f"`{expr.name}` may be read before it is assigned", "unbound here", expr.span)
+        raise reject("not-a-number", f"`{expr.name}` is not a number.", str(scope.entry[expr.name]), expr.span)
+    raise reject("maybe-unbound", f"`{expr.name}` may be read before it is assigned.", "unbound here", expr.span)
 
 
 def _array(name: str, scope: Scope, span: Span, least_ndim: int) -> ArrayType:
     array = scope.entry.get(name)
     if not isinstance(array, ArrayType) or name in scope.scalars:
-        raise reject("not-an-array", f"`{name}` is subscripted but is not an array", str(array), span)
+        raise reject("not-an-array", f"`{name}` is subscripted and is not an array.", "not an array", span)
     if array.ndim < least_ndim:
-        raise reject("axis-out-of-range", f"`{name}` has {array.ndim} dimensions", "no such dimension", span)
+        raise reject("shape-axis", f"`{name}` has {_dimensions(array.ndim)}.", "no such dimension", span)
     return array
+
+
+def _dimensions(ndim: int) -> str:
+    return f"{ndim} dimension" + "s" * (ndim != 1)
 
 
 def infer_access(
@@ -119,8 +124,9 @@ def infer_access(
     array = _array(name, scope, span, 0)
     if len(index) != array.ndim:
         raise reject(
-            "subscript-count", f"`{name}` has {array.ndim} dimensions and {len(index)} subscripts",
-            "a row, not an element" if len(index) < array.ndim else "IndexError", span,
+            "rank-mismatch", f"`{name}` has {_dimensions(array.ndim)} and {len(index)} subscripts here.",
+            "a row, not an element" if len(index) < array.ndim else "too many", span,
+            "Subscript it down to one element." if len(index) < array.ndim else "",
         )  # fmt: skip
     return array, tuple(infer_index(i, scope) for i in index)
 
@@ -136,8 +142,7 @@ def infer_index(expr: Expr, scope: Scope) -> Expr:
     typed = infer_expr(expr, scope)
     classes = type_of(typed).classes
     if any(not is_integer(c) for c in classes):
-        what = ", ".join(sorted(classes))
-        raise reject("index-type", "a subscript or range bound must be an integer", what, expr.span)
+        raise reject("index-type", "A subscript or range bound is not an integer.", words(classes), expr.span)
     return cast(typed, Rep.I64, frozenset(("range",)), "int", expr.span)
 
 
@@ -164,7 +169,8 @@ def _logical(expr: Logical, scope: Scope) -> Expr:
     x, y = infer_expr(expr.left, scope), infer_expr(expr.right, scope)
     union = join(type_of(x), type_of(y))
     if union is None or union.rep is not Rep.BOOL:
-        raise reject("logical-value", f"`{expr.op}` yields one of its operands, no bool", "as a value", expr.span)
+        title = f"`{expr.op}` gives one of its operands, not a bool."
+        raise reject("logical-value", title, "used as a value", expr.span)
     return replace(expr, left=x, right=y, type=union)
 
 

@@ -103,7 +103,7 @@ def _entry_state(nest: Nest, types: Mapping[str, Type], ctx: _Context) -> State:
             state[live_in.name] = Slot(entry)
             ctx.classes.setdefault(live_in.name, set()).update(entry.classes)
         elif live_in.role == "scalar" and not isinstance(entry, ArrayType):
-            raise reject("type-unsupported", f"`{live_in.name}` is not a number", str(entry), nest.span)
+            raise reject("not-a-number", f"`{live_in.name}` is not a number.", str(entry), nest.span)
     return state
 
 
@@ -115,7 +115,7 @@ def _ambiguous(nest: Nest, exit_state: State) -> set[str]:
         if slot is None:
             continue
         if isinstance(slot.type, Conflict):
-            raise unstable(out.name, slot.type, nest.span)
+            raise unstable(f"`{out.name}`", slot.type, nest.span)
         if len(slot.type.classes) > 1:
             found.add(out.name)
     return found
@@ -182,7 +182,7 @@ def _stmt(stmt: Stmt, state: State, ctx: _Context) -> tuple[list[Stmt], State | 
 
 def _assign(stmt: Assign, state: State, ctx: _Context) -> tuple[list[Stmt], State]:
     if isinstance(ctx.entry.get(stmt.name), ArrayType):
-        raise reject("array-rebound", f"`{stmt.name}` is an array and becomes a number", "assigned here", stmt.span)
+        raise reject("array-rebound", f"The array `{stmt.name}` is assigned a number.", "assigned here", stmt.span)
     value = infer_expr(stmt.value, ctx.scope(state))
     have = type_of(value)
     ctx.classes.setdefault(stmt.name, set()).update(have.classes)
@@ -199,7 +199,7 @@ def _store(stmt: Store, state: State, ctx: _Context) -> Store:
     scope = ctx.scope(state)
     array, index = infer_access(stmt.array, stmt.index, scope, stmt.span)
     if not array.writeable:
-        raise reject("array-read-only", f"`{stmt.array}` is read-only: the assignment raises", "stored here", stmt.span)
+        raise reject("array-read-only", f"`{stmt.array}` is read-only.", "raises ValueError", stmt.span)
     value = element_value(infer_expr(stmt.value, scope), array.elem, stmt.span)
     return replace(stmt, index=index, value=value, modes=checked(index))
 
@@ -209,7 +209,7 @@ def element_value(value: Expr, elem: Rep, span: Span) -> Expr:
     if elem is Rep.BOOL:
         return truth(value)
     if not elem.is_complex and any(REP_OF_CLASS[c].is_complex for c in type_of(value).classes):
-        raise reject("complex-to-real", "a complex number stored into a real array raises or warns", "complex", span)
+        raise reject("complex-to-real", "A complex number is stored into a real array.", "complex", span)
     return narrow(value, elem, NP_CLASS_OF_REP[elem], span)
 
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from alpyna_hook.analysis import opsem
 from alpyna_hook.analysis.opsem import Operand, Refusal, Rule
-from alpyna_hook.analysis.promotion import is_python
+from alpyna_hook.analysis.promotion import is_python, words
 from alpyna_hook.analysis.unions import int_constant, join, operand, type_of
 from alpyna_hook.errors import Rejection
 from alpyna_hook.ir.nodes import Binary, BinaryOp, Check, Compare, CompareOp, Const, Expr, Unary, UnaryOp
@@ -41,12 +41,11 @@ def reject(code: str, title: str, label: str, span: Span, help: str = "") -> Uns
     return Unsupported(Rejection(code, title, label, span, help))
 
 
-def unstable(name: str, conflict: Conflict, span: Span) -> Unsupported:
-    """The rejection for a scalar that has incompatible types on different paths."""
-    names = " or ".join(sorted({*conflict.left.classes, *conflict.right.classes}))
+def unstable(what: str, conflict: Conflict, span: Span) -> Unsupported:
+    """The rejection for `what`, a scalar or value, that has incompatible types on different paths."""
     return reject(
-        "type-unstable", f"`{name}` has a different type on different paths", names, span,
-        "give it one type, for instance by converting explicitly",
+        "type-unstable", f"{what} has different types on different paths.",
+        words(conflict.left.classes | conflict.right.classes), span, "Convert it to one type explicitly.",
     )  # fmt: skip
 
 
@@ -100,7 +99,7 @@ def unite(x: Expr, y: Expr, span: Span) -> ScalarType:
     """The type of an expression that yields one of two values."""
     union = join(type_of(x), type_of(y))
     if union is None:
-        raise unstable("this value", Conflict(type_of(x), type_of(y)), span)
+        raise unstable("This value", Conflict(type_of(x), type_of(y)), span)
     return union
 
 
@@ -114,17 +113,17 @@ def agree(rules: Rules, what: str, span: Span, exact_compare: bool = False) -> R
         return accepted[0]
     for pair, verdict in rules.items():
         if isinstance(verdict, Refusal):
-            label = " and ".join(filter(None, pair))
-            raise reject("operation-unsupported", f"cannot compile: {verdict.why}", label, span)
+            label = " and ".join(words((c,)) for c in pair if c)
+            raise reject("operation-unsupported", verdict.why, label, span)
     reps = {r.rep for r in accepted}
     if len(reps) > 1:
         accepted = _reconcile(accepted, exact_compare)
     vias = {via for r in accepted for side in (r.left, r.right) if (via := side.via)}
     if not accepted or len({r.op for r in accepted}) > 1 or len(vias) > 1:
-        names = ", ".join(sorted({c for pair in rules for c in pair if c}))
         raise reject(
-            "type-unstable", f"{what} means different machine operations on different paths", names, span,
-            "give the operands one type, for instance by starting from 0.0 instead of 0",
+            "type-unstable", f"An operand of {what} has different types on different paths.",
+            words({c for pair in rules for c in pair if c}), span,
+            "Give it one type from the start, for instance np.float64(0) instead of 0.",
         )  # fmt: skip
     first = accepted[0]
     checks: frozenset[Check] = frozenset().union(*(r.checks for r in accepted))

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from alpyna_hook.analysis.promotion import is_integer, is_python, promote
+from alpyna_hook.analysis.promotion import is_integer, is_python, promote, words
 from alpyna_hook.ir.nodes import BinaryOp, Check, CompareOp, UnaryOp
 from alpyna_hook.ir.types import REP_OF_CLASS, Rep
 
@@ -43,7 +43,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an operation is left to the interpreter, to follow "cannot compile: "."""
+    """Why an operation is left to the interpreter: a sentence."""
 
     why: str
 
@@ -117,7 +117,7 @@ def _numpy_binary(op: BinaryOp, left: str, right: str) -> Verdict:
             return _type_error(op, left, right)
         if op == "**" and result not in (left, right):
             # scalarmath has no common dtype: array power, whose algorithm depends on the exponent's value
-            return Refusal(f"`**` between {left} and {right} is an array operation in NumPy")
+            return Refusal(f"NumPy computes `**` of {_two(left, right)} as an array operation.")
         return Rule(result, rep, NO_CHECKS, _to_float(left, rep), _to_float(right, rep))
     if op == "/":
         return Rule("float64", Rep.F64, NO_CHECKS, _by_way_of(left, rep), _by_way_of(right, rep))
@@ -167,7 +167,7 @@ def _numpy_bools(op: BinaryOp, left: str, right: str) -> Verdict:
 
 def _complex_binary(op: BinaryOp, left: str, right: str) -> Verdict:
     if op == "**":
-        return Refusal("`**` on complex numbers is not modelled")
+        return Refusal("Powers of complex numbers are not compiled.")
     if op not in ("+", "-", "*", "/"):
         return _type_error(op, left, right)
     result = promote(left, right)
@@ -187,9 +187,9 @@ def compare(op: CompareOp, left: str, right: str) -> Verdict:
     result = "bool" if pythonic else "bool_"
     if "complex" in common:
         if op not in ("==", "!="):
-            return Refusal("complex numbers have no order")
+            return Refusal("Complex numbers have no order.")
         if (left, right) in (("complex", "float64"), ("float64", "complex")):
-            return Refusal("the result class of this comparison is not modelled")
+            return Refusal(f"The comparison of {_two(left, right)} is not compiled.")
     rep = REP_OF_CLASS[common]
     if is_integer(left) and is_integer(right) and "int" in (left, right):
         return _compare_ints(left, right, result)
@@ -216,10 +216,10 @@ def unary(op: UnaryOp, cls: str) -> Verdict:
         if cls == "bool_":
             return Rule("bool_", Rep.BOOL)
         if not rep.is_int:
-            return Refusal(f"`~` on {cls} raises or is deprecated")
+            return Refusal(f"`~` of a {words((cls,))} raises TypeError or is deprecated.")
         return Rule(cls, rep)
     if cls == "bool_":
-        return Refusal(f"`{op}` on numpy.bool raises TypeError")
+        return Refusal(f"`{op}` of a np.bool raises TypeError.")
     if cls == "bool":
         return Rule("int", Rep.I64)
     return Rule(cls, rep, frozenset(("overflow",)) if op == "-" and rep.is_int else NO_CHECKS)
@@ -242,4 +242,8 @@ def absolute(cls: str) -> Verdict:
 
 
 def _type_error(op: str, left: str, right: str) -> Refusal:
-    return Refusal(f"`{op}` between {left} and {right} raises TypeError")
+    return Refusal(f"`{op}` of {_two(left, right)} raises TypeError.")
+
+
+def _two(left: str, right: str) -> str:
+    return f"{words((left,))} and {words((right,))}"

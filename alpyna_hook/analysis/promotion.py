@@ -8,6 +8,8 @@ A Python bool is not weak, it promotes as `bool_`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from alpyna_hook.ir.types import NP_CLASS_OF_REP, REP_OF_CLASS, Rep
 
 _PY_ORDER = ("bool", "int", "float", "complex")
@@ -18,6 +20,12 @@ _COMPLEX_OF_FLOAT = {Rep.F32: Rep.C64, Rep.F64: Rep.C128}
 def is_python(cls: str) -> bool:
     """True for CPython's own four classes."""
     return cls in _PY_ORDER
+
+
+def words(classes: Iterable[str]) -> str:
+    """Classes for people: "float or np.float64"."""
+    names = [c if is_python(c) else f"np.{c.rstrip('_')}" for c in sorted(classes)]
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def is_weak(cls: str) -> bool:

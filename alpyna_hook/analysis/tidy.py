@@ -45,7 +45,7 @@ def _reject_wide_ints(body: tuple[Stmt, ...]) -> None:
     for expr in walk_exprs(body):
         if isinstance(expr, Const) and isinstance(expr.value, int) and type_of(expr).rep is Rep.I64:
             if not -(2**63) <= expr.value < 2**63:
-                raise reject("int-too-large", "an integer constant does not fit 64 bits", "this constant", expr.span)
+                raise reject("wide-int", "The integer does not fit into 64 bits.", "too large", expr.span)
 
 
 def _enter(
@@ -64,7 +64,7 @@ def _enter(
         body = tuple(s for s in body if not (isinstance(s, Assign) and s.name == held and _reads_only(s.value, came)))
         if any(isinstance(e, Var) and e.name == came for e in walk_exprs(body)):
             if not all(can_hold(out.rep, c) for c in have.classes):
-                raise unstable(name, Conflict(have, out), NO_SPAN)
+                raise unstable(f"`{name}`", Conflict(have, out), NO_SPAN)
             back = cast(Var(held, type=out), have.rep, frozenset(("range",)), min(have.classes), NO_SPAN)
             body = (Assign(came, back), *body)
     return body
