@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from alpyna_hook.ir.affine import QDim, QParam, QStride, Quantity
 from alpyna_hook.ir.nodes import (
@@ -47,7 +48,7 @@ class Assumed:
     """types: live-in name -> type; entry: values of the ints, dimensions and strides of the arrays."""
 
     types: dict[str, Type]
-    entry: dict[Quantity, int | float]
+    entry: dict[Quantity, Any]
 
 
 def assume(nest: Nest) -> Assumed:
@@ -56,7 +57,7 @@ def assume(nest: Nest) -> Assumed:
     ndim = _dimensions(nest)
     bounds = {e.name for s in walk_stmts(nest.body) if isinstance(s, Loop) for e in _leaves(s.stop)}
     types: dict[str, Type] = {}
-    entry: dict[Quantity, int | float] = {}
+    entry: dict[Quantity, Any] = {}
     stored = {s.array for s in walk_stmts(nest.body) if isinstance(s, Store)}
     for live_in in nest.live_ins:
         name = live_in.name

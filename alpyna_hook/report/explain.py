@@ -26,6 +26,7 @@ from alpyna_hook.ir.plan import Variant
 from alpyna_hook.ir.types import ArrayType, ObjectType, ScalarType, Type
 from alpyna_hook.report.assume import Assumed, assume
 from alpyna_hook.report.predicates import pretty_predicate
+from alpyna_hook.settings import FP_MODES, current
 from alpyna_hook.source import Source, Span
 
 WIDTH = 116
@@ -55,7 +56,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("file", metavar="FILE", help="a Python file; it is read, not run")
     parser.add_argument("--source", action="store_true", help="print each nest and the C code generated for it")
     parser.add_argument("--line", type=int, metavar="N", help="only loops that include this line")
-    parser.add_argument("--fp", choices=("strict", "relaxed"), default="strict", help="floating point contract")
+    parser.add_argument("--fp", choices=FP_MODES, default=current().fp, help="floating point contract")
     return parser.parse_args(list(argv))
 
 
@@ -154,9 +155,9 @@ _DTYPE = {"f64": "float64", "f32": "float32", "i64": "int64", "i32": "int32", "b
 
 def _analysed(nest: Nest, assumed: Assumed, source: Source, options: argparse.Namespace) -> list[str]:
     """One line per loop, what is checked at entry, and the generated code; or why these types are rejected."""
-    from alpyna_hook import log, pipeline, settings
+    from alpyna_hook import log, pipeline
 
-    threads = settings.current().threads
+    threads = current().threads
     lines = tuple(source.text.splitlines())
     request = pipeline.Request(
         nest, assumed.types, assumed.entry, {}, frozenset(), frozenset(), options.fp, threads, lines

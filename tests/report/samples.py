@@ -88,4 +88,5 @@ def heat() -> list[SiteRecord]:
     return [relax, corner, printing, ordered, inner]
 
 
-HEADER = Header("0.1.0", "3.11.2", "2.4.0", ({"name": "host", "compiler": "/usr/bin/gcc gcc (GCC) 12.2.0"},), "strict", 2)
+HOST = {"name": "host", "compiler": "/usr/bin/gcc gcc (GCC) 12.2.0"}
+HEADER = Header("0.1.0", "3.11.2", "2.4.0", (HOST,), "strict", 2)
