@@ -114,10 +114,11 @@ class Oracle:
         history     of this specialisation; call `spent` with the old decision first when it comes up for review
         """
         predicted = self.predict(candidates, env, history)
-        self._consider_calibration(predicted)
         forced = _legal(self.forced, candidates)
         if forced:
             return Decision(forced, predicted, {}, reason=f"forced: {forced}")
+        if self._calibrated(predicted):
+            predicted = self.predict(candidates, env, history)
         leaves = _deciding_leaves(candidates)
         best = _cheapest(predicted)
         if _negligible(predicted, self.profile):
@@ -144,10 +145,9 @@ class Oracle:
             history.slower.setdefault(decision.variant, 1.0)
         history.calls += calls
         history.regret_s += calls * decision.regret
+        self.stake_s += expected
         if decision.variant == "interp":
-            seconds = calls * decision.predicted.get("interp", 0.0)
-            history.interp_s += seconds
-            self.stake_s += seconds
+            history.interp_s += expected
         if decision.reason == _NEGLIGIBLE:
             history.negligible += calls
         else:
@@ -177,14 +177,17 @@ class Oracle:
             return 0.0
         return DISK_LOAD_S if state == "disk" else self.profile.compile_s.get(variant, 0.2)
 
-    def _consider_calibration(self, predicted: Mapping[str, float]) -> None:
-        at_stake = self.stake_s + predicted.get("interp", 0.0)
+    def _calibrated(self, predicted: Mapping[str, float]) -> bool:
+        """Measure the machine if enough time is at stake: what the sites take even if every choice is right. True if
+        the profile has changed."""
+        at_stake = self.stake_s + min(predicted.values())
         if self.calibrate is None or self.profile.origin != "default" or at_stake < STAKE_FACTOR * QUICK_S:
-            return
+            return False
         measure, self.calibrate = self.calibrate, None
         profile = measure()
         if profile is not None:
             self.profile = profile
+        return profile is not None
 
     def _leave_alone(
         self,

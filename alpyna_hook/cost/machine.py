@@ -5,8 +5,8 @@ by this Python, else typical figures scaled to this CPU's clock, each marked as 
 
 Measuring is not done here (see `measure.py`), and never before a program's first site call: a profile
 of defaults ranks variants well but near their break-even points, where a wrong choice costs little.
-`decide.Oracle` asks for the quick calibration, if it was given one, once the interpreter time at stake in this
-process is `STAKE_FACTOR` times what calibrating takes; `alpyna calibrate` does the full one at once.
+`decide.Oracle` asks for the quick calibration, if it was given one, once the time at stake in this process
+is `STAKE_FACTOR` times what calibrating takes; `alpyna calibrate` does the full one at once.
 """
 
 from __future__ import annotations

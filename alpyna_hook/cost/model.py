@@ -96,7 +96,7 @@ class Bound:
         sizes = {name: size(values) for name, size in self.sizes.items()}
         for slot in self.counters:
             values[slot] = 0.0
-        moved = traffic(self.top, sizes, profile.levels, self.geometry(values))
+        moved = traffic(self.top, sizes, profile, self.geometry(values))
         memory = moved.seconds(1)
         if self.variant == "omp" and compute > 0.0 and forks > 0.0:
             part = shared / compute

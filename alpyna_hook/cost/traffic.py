@@ -14,7 +14,7 @@ from bisect import insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from alpyna_hook.cost.machine import Level
+from alpyna_hook.cost.machine import Level, Profile
 from alpyna_hook.cost.priced import Group, PricedLoop
 
 LINE = 64  # bytes of a cache line
@@ -48,6 +48,7 @@ class Traffic:
     """Bytes served by each level in streams and in scattered lines, and seconds of data-dependent accesses."""
 
     levels: Sequence[Level]
+    measured_with: int  # threads that the levels' joint bandwidth is for
     streamed: tuple[float, ...]
     scattered: tuple[float, ...]
     indirect_s: float
@@ -57,20 +58,21 @@ class Traffic:
         data-dependent accesses."""
         slowest = 0.0
         for level, stream, scatter in zip(self.levels, self.streamed, self.scattered):
-            bandwidth = level.bandwidth_t if threads > 1 else level.bandwidth
+            bandwidth = _joint(level, threads, self.measured_with)
             lines = max(scatter / bandwidth, scatter / LINE * level.random_s / threads)
             slowest = max(slowest, stream / bandwidth + lines)
         return slowest + self.indirect_s / threads
 
 
 def traffic(
-    top: Sequence[PricedLoop], sizes: Mapping[str, float], levels: Sequence[Level], geometry: Sequence[float]
+    top: Sequence[PricedLoop], sizes: Mapping[str, float], profile: Profile, geometry: Sequence[float]
 ) -> Traffic:
     """Traffic of the loops `top`, whose trip counts are those of the last walk.
 
     sizes     array -> bytes
     geometry  values of the strides and offsets that the groups refer to, with all counters at zero
     """
+    levels = profile.levels
     streamed = [0.0] * len(levels)
     scattered = [0.0] * len(levels)
     indirect = 0.0
@@ -82,7 +84,15 @@ def traffic(
             if whole > capacity:
                 _cross(tree, capacity, index, streamed, scattered)
         indirect += _indirect(loop, sizes, levels)
-    return Traffic(levels, tuple(streamed), tuple(scattered), indirect)
+    return Traffic(levels, profile.threads, tuple(streamed), tuple(scattered), indirect)
+
+
+def _joint(level: Level, threads: int, measured_with: int) -> float:
+    """Bytes per second of `threads` threads: never more than one by one, and beyond what was measured as before."""
+    alone = threads * level.bandwidth
+    if threads <= measured_with:
+        return min(alone, level.bandwidth_t) if threads > 1 else alone
+    return alone * min(level.bandwidth_t / (measured_with * level.bandwidth), 1.0) if measured_with > 1 else alone
 
 
 def _place(loop: PricedLoop, geometry: Sequence[float], number: list[int]) -> Placed:

@@ -151,8 +151,10 @@ def test_calibration_is_asked_for_once_and_only_when_much_time_is_at_stake():
     oracle = Oracle(PROFILE, 2, calibrate=calibrate)
     oracle.decide(candidates(saxpy()), env_of(1000, x=1, y=1), {}, History())
     assert not asked
+    oracle.decide(candidates(matmul()), env_of(1000, a=2, b=2, c=2), {}, History())
+    assert not asked  # minutes in the interpreter, but seconds in what will be chosen
     for _ in range(2):
-        oracle.decide(candidates(matmul()), env_of(2000, a=2, b=2, c=2), {}, History())
+        oracle.decide(candidates(matmul()), env_of(5000, a=2, b=2, c=2), {}, History())
     assert asked == [1] and oracle.profile.origin == "quick"
 
 

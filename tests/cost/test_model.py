@@ -206,3 +206,21 @@ def test_a_strip_of_neighbouring_iterations_hides_the_latency_of_their_sums():
     plain = bind(Candidate(counts), PROFILE, "seq").seconds(env)
     stripped = bind(Candidate(counts, strips=(("j", 8),)), PROFILE, "seq").seconds(env)
     assert 3 * stripped < plain
+
+
+@pytest.mark.parametrize("measured_with", [1, 2, 8])
+def test_more_threads_never_make_memory_slower(measured_with: int):
+    profile = default_profile(threads=measured_with)
+    counts, env = count(saxpy()), env_of(50_000_000, x=1, y=1)
+    seconds = [predict(counts, env, profile, "omp", threads, frozenset("i")) for threads in (1, 2, 4, 8, 16)]
+    assert all(b <= a * 1.001 for a, b in zip(seconds, seconds[1:]))
+
+
+def test_main_memory_is_shared_and_caches_are_not():
+    counts = count(saxpy())
+    gain = []
+    for n in (100_000, 50_000_000):
+        env = env_of(n, x=1, y=1)
+        one, eight = (predict(counts, env, default_profile(8), "omp", t, frozenset("i")) for t in (1, 8))
+        gain.append(one / eight)
+    assert gain[0] > 2 * gain[1]
