@@ -131,7 +131,7 @@ def specialise(request: Request) -> Specialisation | Rejection:
         plans,
         sources,
         {"interp": Candidate(count(typed), journal=False), **candidates},
-        tuple(_verdicts(proved, proved.body, facts, verdicts, 0)),
+        _one_each(_verdicts(proved, proved.body, facts, verdicts, 0)),
         _disjoint(request, arrays, written_arrays(proved)),
         tuple(sorted(request.same.items())),
         written_arrays(proved),
@@ -314,6 +314,22 @@ def _verdicts(
     return found
 
 
+def _one_each(found: list[LoopVerdict]) -> tuple[LoopVerdict, ...]:
+    """One verdict for each loop as written: `distribute` and `split` make several loops of one."""
+    parts: dict[tuple[int, str], list[LoopVerdict]] = {}
+    for verdict in found:
+        parts.setdefault((verdict.line, verdict.var), []).append(verdict)
+    return tuple(map(_merged, parts.values()))
+
+
+def _merged(parts: list[LoopVerdict]) -> LoopVerdict:
+    sequential = [p for p in parts if not p.parallel]
+    if not sequential or len(sequential) == len(parts):
+        return parts[0]
+    count = f"in {len(sequential)} of the {len(parts)} parts it is split into"
+    return replace(sequential[0], depth=parts[0].depth, why=f"{count}: {sequential[0].why}")
+
+
 def _disjoint(request: Request, arrays: list[str], written: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Pairs with a written member that are neither known to be one array nor assumed to overlap."""
     live = [a for a in arrays if a not in request.same]
@@ -323,5 +339,3 @@ def _disjoint(request: Request, arrays: list[str], written: tuple[str, ...]) -> 
         for b in live[k + 1 :]
         if (a in written or b in written) and frozenset((a, b)) not in request.may_alias
     )
-
-
