@@ -39,7 +39,9 @@ def quick(folder: Path) -> Profile | None:
 def _host() -> Compile:
     from alpyna_hook.devices.host import HostDevice
 
-    return HostDevice(cc=settings.current().cc).compile_kernel
+    host = HostDevice(cc=settings.current().cc)
+    # `compile` knows where OpenMP must not be run (a forked child of a process that has run it)
+    return lambda source, openmp: host.compile(source, "omp" if openmp else "seq")
 
 
 class _Slot(ctypes.Union):

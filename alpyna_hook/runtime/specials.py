@@ -44,8 +44,14 @@ GIL_S = 5e-3  # calls predicted to be longer let other threads run meanwhile
 def oracle() -> Oracle:
     """The oracle of this process."""
     current = settings.current()
-    profile = machine.current(Path(current.cache_dir), current.threads)
-    return Oracle(profile, current.threads, current.variant)
+    folder = Path(current.cache_dir)
+    return Oracle(machine.current(folder, current.threads), current.threads, current.variant, lambda: _measured(folder))
+
+
+def _measured(folder: Path) -> machine.Profile | None:
+    from alpyna_hook.cost import measure
+
+    return measure.quick(folder)
 
 
 @cache
