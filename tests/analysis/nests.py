@@ -26,6 +26,10 @@ _REPS = {np.dtype(name): rep for name, rep in {
 }.items()}  # fmt: skip
 
 
+class Rejected(Exception):
+    """Inference has no type for the nest."""
+
+
 @dataclass(frozen=True)
 class Analysed:
     nest: Nest
@@ -83,7 +87,8 @@ def typed(text: str, **values: Any) -> tuple[Nest, dict[Quantity, Any]]:
         for live in nest.live_ins
     }
     result = infer(nest, types, {})
-    assert isinstance(result, Nest), result
+    if not isinstance(result, Nest):
+        raise Rejected(result.title)
     return result, entry_of(result, values)
 
 
