@@ -7,6 +7,7 @@ must come down to one machine operation; their checks are united.  `Unsupported`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -75,7 +76,7 @@ def binary(op: BinaryOp, x: Expr, y: Expr, span: Span) -> Expr:
     rules: Rules = {
         (a, b): opsem.binary(op, a, b, exponent) for a in type_of(x).classes for b in type_of(y).classes
     }
-    rule = agree(rules, f"`{op}`", span)
+    rule = agree(rules, f"`{op}`", span, _sum if op in ("+", "-") else _narrow)
     checks = rule.checks
     if exponent is not None and _count_is_safe(op, exponent, rule.rep):
         checks -= {"negative"}
@@ -90,7 +91,7 @@ def _count_is_safe(op: BinaryOp, count: int, rep: Rep) -> bool:
 def comparison(op: CompareOp, x: Expr, y: Expr, span: Span) -> Expr:
     """`x op y` as a truth value."""
     rules: Rules = {(a, b): opsem.compare(op, a, b) for a in type_of(x).classes for b in type_of(y).classes}
-    rule = agree(rules, f"`{op}`", span, exact_compare=True)
+    rule = agree(rules, f"`{op}`", span, _compare_exactly)
     left, right = convert(x, rule, rule.left, span), convert(y, rule, rule.right, span)
     return Compare(op, left, right, span, result_type(rules, Rep.BOOL))
 
@@ -106,8 +107,14 @@ def unite(x: Expr, y: Expr, span: Span) -> ScalarType:
 Rules: TypeAlias = dict[tuple[str, str], opsem.Verdict]
 
 
-def agree(rules: Rules, what: str, span: Span, exact_compare: bool = False) -> Rule:
-    """The one machine operation that all class combinations of an operation come down to."""
+Reconcile: TypeAlias = Callable[[list[Rule]], list[Rule]]  # to one representation; empty if there is no way
+
+
+def agree(rules: Rules, what: str, span: Span, reconcile: Reconcile | None = None) -> Rule:
+    """The one machine operation that all class combinations of an operation come down to.
+
+    `reconcile` brings rules of different representations to one where that gives equal values or a fault.
+    """
     accepted = [r for r in rules.values() if isinstance(r, Rule)]
     if len(rules) == len(accepted) == 1:
         return accepted[0]
@@ -115,9 +122,8 @@ def agree(rules: Rules, what: str, span: Span, exact_compare: bool = False) -> R
         if isinstance(verdict, Refusal):
             label = " and ".join(words((c,)) for c in pair if c)
             raise reject("operation-unsupported", verdict.why, label, span)
-    reps = {r.rep for r in accepted}
-    if len(reps) > 1:
-        accepted = _reconcile(accepted, exact_compare)
+    if len({r.rep for r in accepted}) > 1:
+        accepted = reconcile(accepted) if reconcile else []
     vias = {via for r in accepted for side in (r.left, r.right) if (via := side.via)}
     if not accepted or len({r.op for r in accepted}) > 1 or len(vias) > 1:
         raise reject(
@@ -137,35 +143,45 @@ def _operand(ways: list[Operand]) -> Operand:
     return Operand(vias.pop() if vias else None, checks)
 
 
-def _reconcile(rules: list[Rule], exact_compare: bool) -> list[Rule]:
-    """Rules carried out in different representations, brought to one where that gives equal values or a fault.
+_EXACT = Operand(checks=frozenset(("range", "exact53")))
+_FITS = Operand(checks=frozenset(("range",)))
 
-    Python-int arithmetic is narrowed to the NumPy integer type it is mixed with: what does not fit is a fault.
-    Comparisons of exactly converted values agree in every representation.  Empty if there is no such way.
-    """
-    exact = frozenset[Check](("range", "exact53"))
-    narrow = {r.rep for r in rules if not is_python(r.result)}
-    if exact_compare:
-        reps = {r.rep for r in rules}
-        floats, ints = [r for r in reps if r.is_float], [r for r in reps if r not in (Rep.I64, Rep.BOOL)]
-        targets = floats or ints or [Rep.I64]
-        if len(targets) > 1:
-            return []
-        return [
-            replace(r, rep=targets[0], left=replace(r.left, checks=exact), right=replace(r.right, checks=exact))
-            for r in rules
-        ]
-    if len(narrow) != 1:
+
+def _compare_exactly(rules: list[Rule]) -> list[Rule]:
+    """Comparisons of exactly converted values agree in every representation: the narrowest that was asked for."""
+    reps = {r.rep for r in rules}
+    floats, ints = [r for r in reps if r.is_float], [r for r in reps if r not in (Rep.I64, Rep.BOOL)]
+    targets = floats or ints or [Rep.I64]
+    if len(targets) > 1:
         return []
-    target = narrow.pop()
+    return [replace(r, rep=targets[0], left=_EXACT, right=_EXACT) for r in rules]
+
+
+def _sum(rules: list[Rule]) -> list[Rule]:
+    """Sums of what may be Python ints or floats are carried out on floats: the result is small enough to be exact,
+    or a fault.  (Not products: the int 0 has no sign.)  Sums of integers as in `_narrow`."""
+    targets = {r.rep for r in rules if r.rep is not Rep.I64}
+    if len(targets) != 1 or not min(targets, key=lambda rep: rep.bits).is_float:
+        return _narrow(rules)
+    (target,) = targets
+    if any(r.rep is Rep.I64 and r.result != "int" for r in rules):
+        return []
+    exact = frozenset[Check](("exact53",))
+    return [r if r.rep is target else Rule(r.result, target, exact, _EXACT, _EXACT) for r in rules]
+
+
+def _narrow(rules: list[Rule]) -> list[Rule]:
+    """Python-int arithmetic in the NumPy integer type it is mixed with: what does not fit is a fault."""
+    targets = {r.rep for r in rules if not is_python(r.result)}
+    if len(targets) != 1:
+        return []
+    (target,) = targets
     if not target.is_int or any(is_python(r.result) and r.result != "int" for r in rules):
         return []
-    fits = Operand(checks=frozenset(("range",)))
     return [
-        r if r.rep is target
-        else replace(r, rep=target, checks=r.checks | {"overflow"}, left=fits, right=fits)
+        r if r.rep is target else replace(r, rep=target, checks=r.checks | {"overflow"}, left=_FITS, right=_FITS)
         for r in rules
-    ]  # fmt: skip
+    ]
 
 
 def convert(expr: Expr, rule: Rule, way: Operand, span: Span) -> Expr:

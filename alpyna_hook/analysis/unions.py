@@ -44,8 +44,8 @@ def can_hold(rep: Rep, cls: str) -> bool:
     """True if `rep` is the representation of `cls`, or may hold it after an exact cast."""
     if REP_OF_CLASS[cls] is rep:
         return True
-    if not is_python(cls) or cls == "complex":
-        return False
+    if not is_python(cls) or cls == "complex" or (rep, cls) == (Rep.U64, "int"):
+        return False  # a Python int comes back from a nest as an int64
     return _KIND[cls] < 1 + _python_width(rep) if rep is not Rep.BOOL else False
 
 

@@ -224,6 +224,8 @@ def _infix(op: str, left: Expr, right: Expr, scope: Scope) -> tuple[str, int]:
 
 def _float_binary(expr: Binary, rep: Rep, scope: Scope) -> tuple[str, int]:
     left, right, op, n = expr.left, expr.right, expr.op, rep.value
+    if "exact53" in expr.checks:
+        return scope.call(f"alp_exact_sum_{n}", _infix(op, left, right, scope)[0], fault=True), _ATOM
     if op in ("+", "-", "*") or (op == "/" and "zero" not in expr.checks):
         return _infix(op, left, right, scope)
     a, b = render(left, scope), render(right, scope)

@@ -297,6 +297,13 @@ static inline double alp_exact53(int64_t x, int64_t *fault)
     *fault |= x > INT64_C(9007199254740992) || x < -INT64_C(9007199254740992);
     return (double)x;
 }""",
+    "exact_sum": """\
+/* a sum that Python may have computed on ints: exact below this bound, and a NaN or more is a fault */
+static inline {T} alp_exact_sum_{N}({T} r, int64_t *fault)
+{{
+    *fault |= !(fabs{f}(r) < {EXACT});
+    return r;
+}}""",
     "exact53_u64": """\
 static inline double alp_exact53_u64(uint64_t x, int64_t *fault)
 {
@@ -411,6 +418,7 @@ def text_of(name: str) -> str:
 
 def _fields(rep: Rep) -> dict[str, str]:
     fields = {"T": CTYPE[rep], "N": rep.value, "f": "f" if rep in (Rep.F32, Rep.C64) else "", "BITS": str(rep.bits)}
+    fields["EXACT"] = f"{2**24}.0f" if rep is Rep.F32 else f"{2**53}.0"
     if rep.is_complex:
         fields["R"] = "float" if rep is Rep.C64 else "double"
     if rep.is_int:

@@ -222,15 +222,39 @@ def _outs(nest: Nest, scope: Scope, flags: dict[str, str]) -> tuple[tuple[Kernel
     return tuple(outs), slot
 
 
+def _write_out(out: KernelOut, name: str, tag: str, w: Writer) -> None:
+    """Scalar `name` into its slot, in the form that the guard expects of the class it has (`tag`: which one)."""
+    rep = Rep(out.rep)
+    real = f"__real__ {name}" if rep.is_complex else name
+    fields = {k: _out_field(cls, rep) for k, cls in enumerate(out.classes)}
+    other = [k for k, form in fields.items() if form != _field(rep)]
+    if rep.is_complex:
+        w.line(f"out[{out.slot + 1}].{_field(rep)} = __imag__ {name};")
+    if len(other) < len(fields):
+        w.line(f"out[{out.slot}].{_field(rep)} = {real};")
+    for k in other:
+        test = f"if ({tag} == {k}) " if len(fields) > 1 else ""
+        w.line(f"{test}out[{out.slot}].{fields[k]} = {real};")
+
+
+def _out_field(cls: str, rep: Rep) -> str:
+    """The slot's member through which a value of class `cls`, held in `rep`, comes back (runtime/specials.py)."""
+    match cls:
+        case "bool":
+            return "i"
+        case "int":
+            return "i" if rep.is_int else "d"
+        case "float":
+            return "d"
+        case _:
+            return _field(rep)
+
+
 def _finish(outs: tuple[KernelOut, ...], scope: Scope, flags: dict[str, str], plan: Plan, w: Writer) -> None:
     tags = {out.name: out.tag for out in plan.nest.live_outs}
     for out in outs:
         name, rep = scope.names[out.name], Rep(out.rep)
-        if rep.is_complex:
-            w.line(f"out[{out.slot}].{_field(rep)} = __real__ {name};")
-            w.line(f"out[{out.slot + 1}].{_field(rep)} = __imag__ {name};")
-        else:
-            w.line(f"out[{out.slot}].{_field(rep)} = {name};")
+        _write_out(out, name, scope.names[tags[out.name]] if out.tag_slot >= 0 else "", w)
         if out.tag_slot >= 0:
             w.line(f"out[{out.tag_slot}].i = {scope.names[tags[out.name]]};")
         if out.set_slot >= 0:

@@ -39,7 +39,8 @@ from alpyna_hook.source import NO_SPAN, Span
 #   domain    result of a math function or power that CPython would refuse (ValueError, OverflowError, complex)
 #   range     value does not fit the target of a cast (float -> int, int -> narrower int, NaN)
 #   exact53   value that the floating target of a cast does not hold exactly: an integer of magnitude > 2**53
-#             (for F32 > 2**24 and not representable), a double that is no float32
+#             (for F32 > 2**24 and not representable), a double that is no float32; on a float sum or
+#             difference whose operands may be Python ints: the result is not surely exact (not below 2**53, 2**24)
 #   negative  negative shift count or negative integer exponent, or a shift too wide
 Check: TypeAlias = Literal["overflow", "zero", "domain", "range", "exact53", "negative"]
 

@@ -17,7 +17,7 @@ from alpyna_hook.ir.nodes import (
 from alpyna_hook.ir.types import REP_OF_CLASS, ArrayType, Rep, ScalarType, Type
 from alpyna_hook.source import Span
 
-_BINARY_CHECKS: frozenset[Check] = frozenset(("overflow", "zero", "domain", "negative"))
+_BINARY_CHECKS: frozenset[Check] = frozenset(("overflow", "zero", "domain", "negative", "exact53"))
 _CAST_CHECKS: frozenset[Check] = frozenset(("range", "exact53"))
 _MODES = ("direct", "wrap", "checked")
 

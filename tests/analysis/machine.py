@@ -144,7 +144,10 @@ def binary(op: str, x, y, rep: Rep, checks):
         return _python_pow(x, y)
     wide = {Rep.F64: np.float64, Rep.F32: np.float32, Rep.C64: np.complex64, Rep.C128: np.complex128}[rep]
     with np.errstate(all="ignore"):
-        return held(_OPERATORS[op](wide(x), wide(y)), rep)
+        result = held(_OPERATORS[op](wide(x), wide(y)), rep)
+    if "exact53" in checks and not abs(result) < (2**24 if rep is Rep.F32 else 2**53):
+        raise Fault
+    return result
 
 
 _OPERATORS = {

@@ -18,7 +18,7 @@ from alpyna_hook.errors import InternalError, Rejection
 from alpyna_hook.ir.nodes import Binary, Cast, Load, Nest, Store, walk_exprs, walk_stmts
 from alpyna_hook.ir.types import REP_OF_CLASS, ArrayType, Rep, ScalarType, Type, scalar
 from tests.analysis.lowering import class_of, classes, lower, typed
-from tests.analysis.machine import held, run
+from tests.analysis.machine import Fault, held, run
 
 
 def type_of(value: object) -> Type:
@@ -169,6 +169,15 @@ def test_a_result_of_another_representation_leaves_the_loop_by_break() -> None:
             """, a=A, stop=stop, b=np.zeros(2),
         )  # fmt: skip
         assert classes(nest, "found") == "float64|int@f64"
+
+
+def test_a_sum_may_take_in_ints_and_floats() -> None:
+    body = "for i in range(4):\n    if a[i] > 1:\n        t += a[i]\n    elif a[i] < 0:\n        t -= 1\n"
+    for a in (A, -A, np.zeros(4), A32, -A32):
+        assert classes(execute(body, t=0, a=a), "t").startswith("float")
+    with pytest.raises(Fault):
+        execute(body, t=1 - 2**53, a=-A)
+    assert rejected("for i in range(4):\n    t = -t\n    t += a[i]\n", t=0, a=A) == "type-unstable"
 
 
 def test_one_name_may_be_an_int_and_then_a_float() -> None:
