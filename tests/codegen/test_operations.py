@@ -121,11 +121,12 @@ def outcome(out: ctypes.Array[Slot], source: KernelSource) -> tuple[object, str]
     """Value and class that come back."""
     (spec,) = source.outs
     rep = Rep(spec.rep)
-    value: object = getattr(out[spec.slot], field(rep))
+    cls = spec.classes[out[spec.tag_slot].i if spec.tag_slot >= 0 else 0]
+    form = {"bool": "i", "int": "i" if rep.is_int else "d", "float": "d"}.get(cls, field(rep))
+    value: object = getattr(out[spec.slot], form)
     if rep.is_complex:
-        value = complex(getattr(out[spec.slot], field(rep)), getattr(out[spec.slot + 1], field(rep)))
-    tag = out[spec.tag_slot].i if spec.tag_slot >= 0 else 0
-    return held(value, rep), spec.classes[tag]
+        value = complex(getattr(out[spec.slot], form), getattr(out[spec.slot + 1], field(rep)))
+    return held(value, rep), cls
 
 
 def inputs(expression: str, classes: dict[str, str]) -> Iterator[dict[str, object]]:
