@@ -1,6 +1,6 @@
 """The printed IR of every program in tests/golden/frontend, and the rendered message of every rejected loop.
 
-GOLDEN_UPDATE=1 (or `make golden`) writes the files anew; read the difference before you commit it.
+ALPYNA_GOLDEN=write writes the files anew; read the difference before you commit it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def sites_of(path: Path) -> tuple[tuple[Site, ...], Source]:
 
 
 def check(golden: Path, text: str) -> None:
-    if os.environ.get("GOLDEN_UPDATE") == "1":
+    if os.environ.get("ALPYNA_GOLDEN") == "write":
         golden.write_text(text, encoding="utf-8")
-    assert golden.exists(), f"{golden.name} is missing; GOLDEN_UPDATE=1 writes it"
+    assert golden.exists(), f"{golden.name} is missing; ALPYNA_GOLDEN=write writes it"
     assert text == golden.read_text(encoding="utf-8")
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -129,6 +130,14 @@ def test_private_attributes_are_followed_by_their_mangled_names() -> None:
     assert [v.path for v in site.nest.live_ins if v.root == "self"] == [
         ("_Model__rate",), ("__dunder__",), ("cfg", "_Model__deep"),
     ]  # fmt: skip
+
+
+def test_every_kernel_has_its_main_nests_accepted() -> None:
+    folder = Path(__file__).parents[2] / "kernels"
+    for path in folder.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        found = find_sites(ast.parse(text), Source(path.name, path.stem, text))
+        assert found and all(site.nest for site in found), path.name
 
 
 def test_the_loop_variable_of_an_inner_loop_is_private_when_nobody_reads_it_later() -> None:
