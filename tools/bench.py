@@ -4,8 +4,8 @@
                           [--json OUT] [--markdown OUT]
 
 Each contender of a kernel is a process of its own; they take turns, round by round, so that all meet
-the same machine.  A figure is the median of all timed calls; a ratio is to the C reference in the same
-run (below 1 is faster).  CPython and `interp` run on the kernel's default size, which they can bear, and
+the same machine.  A figure is the median of all timed calls (or the least, with --statistic min: for a machine
+that others use too); a ratio is to the C reference in the same run (below 1 is faster).  CPython and `interp` run on the kernel's default size, which they can bear, and
 their ratio is to C at that size: nothing is extrapolated.  A contender that fails has no figure.
 Bit-exactness is checked on the way: Alpyna against CPython at the test size (results and arrays must be the
 same), and every contender's arrays against C's at the measured size.
@@ -72,13 +72,15 @@ def sizes_of(kernel: str) -> dict[str, Any]:
     raise KeyError(f"kernels/{kernel}.py has no SIZES")
 
 
-def measure(kernel: str, size: Any, names: Sequence[str], rounds: int, budget_s: float, threads: int) -> list[Figure]:
+def measure(kernel: str, size: Any, names: Sequence[str], args: argparse.Namespace) -> list[Figure]:
     """Interleaved rounds of `names` on one kernel at one size, then the check at the test size."""
+    budget_s: float = args.budget
+    rounds = args.rounds if "cpython" not in names else min(args.rounds, 3)
     figures = {name: Figure(kernel, name, size) for name in names}
     running: dict[str, Contender] = {}
     try:
         for name in names:
-            start(figures[name], running, threads, budget_s)
+            start(figures[name], running, args.threads, budget_s)
         for _ in range(rounds):
             for name in list(running):
                 try:
@@ -90,7 +92,7 @@ def measure(kernel: str, size: Any, names: Sequence[str], rounds: int, budget_s:
     finally:
         for contender in running.values():
             contender.close()
-    summarise(figures)
+    summarise(figures, args.statistic)
     return list(figures.values())
 
 
@@ -132,8 +134,8 @@ def check(kernel: str, figures: dict[str, Figure], running: dict[str, Contender]
             figures[name].same_as_cpython = same
 
 
-def summarise(figures: dict[str, Figure]) -> None:
-    """Fill in medians and ratios from the times."""
+def summarise(figures: dict[str, Figure], statistic: str) -> None:
+    """Fill in medians, minima and ratios (of the statistic asked for) from the times."""
     for figure in figures.values():
         if figure.times_s:
             figure.median_s = statistics.median(figure.times_s)
@@ -141,8 +143,9 @@ def summarise(figures: dict[str, Figure]) -> None:
             figure.calls = len(figure.times_s)
     c = figures.get("c")
     for figure in figures.values():
-        if c and c.median_s and figure.median_s:
-            figure.ratio = figure.median_s / c.median_s
+        own, reference = getattr(figure, f"{statistic}_s"), getattr(c, f"{statistic}_s", None)
+        if own and reference:
+            figure.ratio = own / reference
         if c and c.digest and figure.digest and figure is not c:
             figure.same_as_c = figure.digest == c.digest
 
@@ -153,7 +156,7 @@ def geomean(values: Iterable[float | None]) -> tuple[float | None, int]:
     return (math.exp(sum(map(math.log, known)) / len(known)) if known else None), len(known)
 
 
-def table(figures: Sequence[Figure], names: Sequence[str]) -> list[str]:
+def table(figures: Sequence[Figure], names: Sequence[str], statistic: str) -> list[str]:
     """Markdown: a row per kernel, C in milliseconds, everything else as a ratio to it."""
     shown = [n for n in names if n != "c"]
     lines = [
@@ -164,7 +167,8 @@ def table(figures: Sequence[Figure], names: Sequence[str]) -> list[str]:
     for kernel in dict.fromkeys(f.kernel for f in figures):
         cells = [cell(by.get((kernel, name))) for name in shown]
         c = by.get((kernel, "c"))
-        milliseconds = f"{1e3 * c.median_s:.3g} ms" if c and c.median_s else "-"
+        seconds = getattr(c, f"{statistic}_s", None)
+        milliseconds = f"{1e3 * seconds:.3g} ms" if seconds else "-"
         size = next(f.size for f in figures if f.kernel == kernel)
         lines.append(f"| {kernel} | {size} | {milliseconds} | " + " | ".join(cells) + " |")
     means = [geomean(f.ratio for f in figures if f.contender == name) for name in shown]
@@ -210,6 +214,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kernels", default="", help="comma-separated; all if left out")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--budget", type=float, default=0.1, help="seconds of timed calls per contender and round")
+    parser.add_argument("--statistic", choices=("median", "min"), default="median")
     parser.add_argument("--skip", default="", help=f"comma-separated, of {', '.join(CONTENDERS)}")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--json", type=Path, help="write all figures here (a new file)")
@@ -237,14 +242,14 @@ def main() -> int:
     for kernel in args.kernels:
         sizes = sizes_of(kernel)
         print(f"{kernel} {sizes[args.sizes]} ...", file=sys.stderr, flush=True)
-        fast_figures += measure(kernel, sizes[args.sizes], quick, args.rounds, args.budget, args.threads)
+        fast_figures += measure(kernel, sizes[args.sizes], quick, args)
         if set(slow) - {"c"}:
-            slow_figures += measure(kernel, sizes["default"], slow, min(args.rounds, 3), args.budget, args.threads)
+            slow_figures += measure(kernel, sizes["default"], slow, args)
     machine = describe()
-    lines = [f"{machine['cpu']}, {args.threads} threads, CPython {machine['python']}, {args.rounds} rounds", ""]
-    lines += [f"## {args.sizes}", "", *table(fast_figures, quick)]
+    lines = [f"{machine['cpu']}, {args.threads} threads, CPython {machine['python']}, {args.rounds} rounds, {args.statistic}", ""]
+    lines += [f"## {args.sizes}", "", *table(fast_figures, quick, args.statistic)]
     if slow_figures:
-        lines += ["", "## The interpreter, at each kernel's default size", "", *table(slow_figures, slow)]
+        lines += ["", "## The interpreter, at each kernel's default size", "", *table(slow_figures, slow, args.statistic)]
     if found := problems(fast_figures + slow_figures):
         lines += ["", "Differences and failures:", "", *(f"- {line}" for line in found)]
     print("\n".join(lines))
