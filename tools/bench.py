@@ -5,8 +5,9 @@
 
 Each contender of a kernel is a process of its own; they take turns, round by round, so that all meet
 the same machine.  A figure is the median of all timed calls (or the least, with --statistic min: for a machine
-that others use too); a ratio is to the C reference in the same run (below 1 is faster).  CPython and `interp` run on the kernel's default size, which they can bear, and
-their ratio is to C at that size: nothing is extrapolated.  A contender that fails has no figure.
+that others use too); a ratio is to the C reference in the same run (below 1 is faster).  CPython and `interp`
+run on the kernel's default size, which they can bear, and their ratio is to C at that size: nothing is
+extrapolated.  A contender that fails has no figure.
 Bit-exactness is checked on the way: Alpyna against CPython at the test size (results and arrays must be the
 same), and every contender's arrays against C's at the measured size.
 """
@@ -246,10 +247,12 @@ def main() -> int:
         if set(slow) - {"c"}:
             slow_figures += measure(kernel, sizes["default"], slow, args)
     machine = describe()
-    lines = [f"{machine['cpu']}, {args.threads} threads, CPython {machine['python']}, {args.rounds} rounds, {args.statistic}", ""]
+    how = f"{args.rounds} rounds, {args.statistic}"
+    lines = [f"{machine['cpu']}, {args.threads} threads, CPython {machine['python']}, {how}", ""]
     lines += [f"## {args.sizes}", "", *table(fast_figures, quick, args.statistic)]
     if slow_figures:
-        lines += ["", "## The interpreter, at each kernel's default size", "", *table(slow_figures, slow, args.statistic)]
+        lines += ["", "## The interpreter, at each kernel's default size", ""]
+        lines += table(slow_figures, slow, args.statistic)
     if found := problems(fast_figures + slow_figures):
         lines += ["", "Differences and failures:", "", *(f"- {line}" for line in found)]
     print("\n".join(lines))
