@@ -25,6 +25,7 @@ from alpyna_hook.codegen.stmt import Body, block, own_names
 from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.affine import PAll, PAny, PCompare, PFinite, Predicate, QBinary, QConst, QDim, QParam, QStride, Quantity
+from alpyna_hook.ir.flow import unused_assignments
 from alpyna_hook.ir.nodes import Const, LiveIn, Loop, Nest, While, walk_stmts
 from alpyna_hook.ir.plan import KernelOut, KernelParam, KernelSource, Plan
 from alpyna_hook.ir.types import ArrayType, ObjectType, Rep, ScalarType, Type
@@ -101,7 +102,8 @@ def _body(
         declare.line(f"int64_t {flag} = 0;")
     writer = Writer()
     writer.indent()
-    block(nest.body, Body(plan, scope, writer, lines, declared=outer | live, flags=flags))
+    unused = unused_assignments(nest.body, frozenset(kept)) if plan.watch_fp else frozenset()
+    block(nest.body, Body(plan, scope, writer, lines, declared=outer | live, flags=flags, unused=unused))
     return writer.take(), declare.take()
 
 

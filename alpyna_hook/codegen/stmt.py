@@ -14,7 +14,7 @@ from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.flow import assigned, exposed, mentions, reads_of
 from alpyna_hook.ir.nodes import (
-    Assign, Binary, Break, Const, Continue, Dim, Expr, If, Load, Loop, Stmt, Store, Unary, Var, While,
+    Assign, Binary, Break, Call, Cast, Const, Continue, Dim, Expr, If, Load, Loop, Stmt, Store, Unary, Var, While,
     walk, walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.plan import LoopPlan, Plan
@@ -28,6 +28,7 @@ class Body:
     declared  names that already have a declaration in an enclosing C block
     flags     live-outs that may stay unassigned -> C name of their "was assigned" flag
     at        inside a parallel loop: conditionally written scalars -> C name of "written at iteration"
+    unused    `id`s of Assigns that are kept for their floating-point flags only
     key       C text that grows with the iteration of that parallel loop
     around    the loops that enclose the statement, outermost first
     first_lines  C lines to go before the body of a loop, by counter
@@ -39,6 +40,7 @@ class Body:
     lines: tuple[str, ...]
     declared: set[str]
     flags: dict[str, str]
+    unused: frozenset[int] = frozenset()
     at: dict[str, str] = field(default_factory=dict)
     key: str = ""
     parallel: bool = False
@@ -101,6 +103,11 @@ def _first_assignments(body: tuple[Stmt, ...], names: set[str]) -> dict[str, int
     return result
 
 
+def _computes_floats(value: Expr) -> bool:
+    parts = (e for e in walk(value) if isinstance(e, (Binary, Call, Cast, Unary)))
+    return any(rep_of(e).is_float or rep_of(e).is_complex for e in parts)
+
+
 def statement(stmt: Stmt, ctx: Body, declare: str | None = None) -> None:
     """One statement. `declare`: the scalar whose declaration this Assign is to be."""
     w, scope = ctx.writer, ctx.scope
@@ -109,6 +116,8 @@ def statement(stmt: Stmt, ctx: Body, declare: str | None = None) -> None:
             kind = f"{CTYPE[scalar_type(scope, name).rep]} " if declare == name else ""
             target = render(Var(name), scope)
             w.line(f"{kind}{target} = {render(value, scope)};{ctx.comment(stmt)}")
+            if id(stmt) in ctx.unused and _computes_floats(value):
+                w.line(f'__asm__ volatile("" : : "m"({target})); /* unused, yet it may raise a flag */')
             _note_assigned(name, ctx)
         case Store(array=array, index=index, modes=modes, value=value):
             _store(stmt, element(array, index, modes, scope), value, ctx)

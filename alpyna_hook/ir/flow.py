@@ -86,3 +86,54 @@ def _sure(body: tuple[Stmt, ...], done: frozenset[str], escapes: list[frozenset[
             case _:
                 pass
     return done
+
+
+def unused_assignments(body: tuple[Stmt, ...], live_out: frozenset[str]) -> frozenset[int]:
+    """The `id`s of Assigns whose value nothing ever uses, directly or through other scalars.
+
+    live_out: scalars read after `body`.  Backward liveness that does not follow unused assignments (faint
+    variables: Nielson, Nielson & Hankin, Principles of Program Analysis, exercise 2.4).
+    """
+    unused: set[int] = set()
+    _live(body, live_out, frozenset(), frozenset(), unused)
+    return frozenset(unused)
+
+
+def _live(
+    body: tuple[Stmt, ...], live: frozenset[str], at_break: frozenset[str], at_continue: frozenset[str],
+    unused: set[int],
+) -> frozenset[str]:  # fmt: skip
+    """Scalars whose value is needed before `body`, given those needed after it and where its jumps lead.
+
+    `unused` is kept up to date: live sets only grow, so what the last visit of a statement says holds.
+    """
+    for stmt in reversed(body):
+        match stmt:
+            case Assign(name=name, value=value) if name in live:
+                unused.discard(id(stmt))
+                live = (live - {name}) | reads_of(value)
+            case Assign():
+                unused.add(id(stmt))
+            case Store():
+                live = live.union(*(reads_of(e) for e in exprs_of(stmt)))
+            case If(test=test, then=then, other=other):
+                taken = _live(then, live, at_break, at_continue, unused)
+                live = taken | _live(other, live, at_break, at_continue, unused) | reads_of(test)
+            case Loop(body=inner) | While(body=inner):
+                live = _live_loop(stmt, inner, live, unused)
+            case Break():
+                live = at_break
+            case Continue():
+                live = at_continue
+    return live
+
+
+def _live_loop(stmt: Loop | While, inner: tuple[Stmt, ...], after: frozenset[str], unused: set[int]) -> frozenset[str]:
+    """Scalars needed before a loop: least fixpoint at its head."""
+    tests = frozenset[str]().union(*(reads_of(e) for e in exprs_of(stmt)))
+    head = after | tests
+    while True:
+        grown = head | _live(inner, head, after, head, unused)
+        if grown == head:
+            return head
+        head = grown
