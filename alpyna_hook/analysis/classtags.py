@@ -1,7 +1,7 @@
 """Class tags: the run-time answer to "is this a float or a numpy.float64?".
 
 In: a typed expression and the scalars that carry tags.  Out: an int expression, the index of the expression's
-class in a scalar's encoding (its sorted classes).  Only live-outs whose class is ambiguous at exit, and the
+class in a scalar's encoding.  Only live-outs whose class is ambiguous at exit, and the
 scalars they are computed from, carry a tag, in the scalar "NAME.class".
 """
 
@@ -22,7 +22,8 @@ from alpyna_hook.ir.types import BOOL, INT
 
 @dataclass(frozen=True, slots=True)
 class TagScope:
-    """`encoding`: per tagged scalar its possible classes, sorted.  `wanted`: further scalars that tags depend on."""
+    """`encoding`: per tagged scalar its possible classes, in the order of the tag's values.  `wanted`: further
+    scalars whose tags are needed."""
 
     encoding: Mapping[str, tuple[str, ...]]
     wanted: set[str] = field(default_factory=set)

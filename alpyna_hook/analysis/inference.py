@@ -88,7 +88,13 @@ def _infer(nest: Nest, types: Mapping[str, Type]) -> Nest:
         if wanted <= tags.encoding.keys():
             return finish(nest, types, (*_initial_tags(state, tags), *body), exit_state, tags)
         known = tags.encoding.keys() | wanted
-        tags = TagScope({name: tuple(sorted(ctx.classes[name])) for name in sorted(known)})
+        tags = TagScope({name: _encoding(ctx.classes[name], exit_state.get(name)) for name in sorted(known)})
+
+
+def _encoding(classes: set[str], at_exit: Slot | None) -> tuple[str, ...]:
+    """What a tag's values stand for: the sorted classes at exit, as a live-out's tag has it, then all others."""
+    first = sorted(at_exit.type.classes) if at_exit and isinstance(at_exit.type, ScalarType) else []
+    return (*first, *sorted(classes - set(first)))
 
 
 def _entry_state(nest: Nest, types: Mapping[str, Type], ctx: _Context) -> State:

@@ -25,7 +25,7 @@ def finish(
     nest: Nest, entry: Mapping[str, Type], body: tuple[Stmt, ...], exit_state: Mapping[str, Slot], tags: TagScope
 ) -> Nest:
     """The typed nest. `types` of a live-out is its type at exit; of any other scalar, all it ever is."""
-    exits = {out.name: _exit_type(out.name, exit_state, tags) for out in nest.live_outs}
+    exits = {out.name: _exit_type(exit_state.get(out.name)) for out in nest.live_outs}
     kept = {version(name, t.rep) for name, t in exits.items() if t is not None}
     kept |= {tags.name(n) for n in tags.encoding}
     body = map_body(body, lambda e: rewrite_expr(e, fold_cast))
@@ -35,10 +35,13 @@ def finish(
     types = {**dict(entry), **_types_of(body, entry)}
     types |= {name: t for name, t in exits.items() if t is not None}
     outs = tuple(
-        replace(out, tag=tags.name(out.name)) if out.name in tags.encoding and exits[out.name] is not None else out
-        for out in nest.live_outs
+        replace(out, tag=tags.name(out.name)) if _is_ambiguous(exits[out.name]) else out for out in nest.live_outs
     )
     return replace(nest, body=body, live_outs=outs, types=tuple(sorted(types.items(), key=lambda kv: kv[0])))
+
+
+def _is_ambiguous(at_exit: ScalarType | None) -> bool:
+    return at_exit is not None and len(at_exit.classes) > 1
 
 
 def _reject_wide_ints(body: tuple[Stmt, ...]) -> None:
@@ -77,14 +80,9 @@ def _reads_only(value: Expr, name: str) -> bool:
     return isinstance(value, Var) and value.name == name
 
 
-def _exit_type(name: str, exit_state: Mapping[str, Slot], tags: TagScope) -> ScalarType | None:
-    """A tagged live-out has all classes its tag can tell apart, so that the tag indexes `sorted(classes)`."""
-    slot = exit_state.get(name)
-    if slot is None or not isinstance(slot.type, ScalarType):
-        return None
-    if name in tags.encoding:
-        return ScalarType(slot.type.rep, frozenset(tags.encoding[name]))
-    return slot.type
+def _exit_type(slot: Slot | None) -> ScalarType | None:
+    """None for a live-out that no path assigns."""
+    return slot.type if slot is not None and isinstance(slot.type, ScalarType) else None
 
 
 def fold_cast(expr: Expr) -> Expr:

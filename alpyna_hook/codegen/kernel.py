@@ -255,7 +255,7 @@ def _out_field(cls: str, rep: Rep) -> str:
 def _finish(outs: tuple[KernelOut, ...], scope: Scope, flags: dict[str, str], plan: Plan, w: Writer) -> None:
     tags = {out.name: out.tag for out in plan.nest.live_outs}
     for out in outs:
-        name, rep = scope.names[out.name], Rep(out.rep)
+        name = scope.names[out.name]
         _write_out(out, name, scope.names[tags[out.name]] if out.tag_slot >= 0 else "", w)
         if out.tag_slot >= 0:
             w.line(f"out[{out.tag_slot}].i = {scope.names[tags[out.name]]};")

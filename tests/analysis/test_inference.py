@@ -135,6 +135,19 @@ def test_tags_flow_through_copies_and_arithmetic() -> None:
         assert classes(nest, "u") == "float|float64"
 
 
+def test_a_tag_is_about_the_classes_at_exit() -> None:
+    body = """
+        for i in range(4):
+            t = k[i]
+            u = t
+            t = a[i] if k[i] > 2 else 1.0
+            v = t if i < 2 else u * 0.5
+    """
+    for k in (I64, -I64, I64[::-1].astype(np.int32)):
+        nest = execute(body, a=A, k=k.copy())
+        assert classes(nest, "t") == classes(nest, "v") == "float|float64"
+
+
 def test_a_tag_is_read_before_its_scalar_is_overwritten() -> None:
     for x in (0.0, 3.0):
         execute("for i in range(4):\n    m = m if m > a[i] else a[i]\n    x, m = m, x\n", m=1.0, x=x, a=A)
