@@ -35,10 +35,10 @@ from alpyna_hook.ir.affine import (
     Env, PAll, PAny, PCompare, PFinite, Predicate, QBinary, QConst, QDim, QParam, QStride, Quantity, evaluate,
 )  # fmt: skip
 from alpyna_hook.ir.nodes import (
-    Binary, Const, Dim, Expr, If, Load, Loop, Nest, Stmt, Store, While, blocks_of, map_stmt_exprs, rewrite_expr, walk_stmts,
+    Assign, Binary, Const, Dim, Expr, If, Load, Loop, Nest, Stmt, Store, Var, While, blocks_of, map_stmt_exprs, rewrite_expr, walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.plan import KernelSource, Plan, Variant
-from alpyna_hook.ir.types import ArrayType, Type
+from alpyna_hook.ir.types import ArrayType, ScalarType, Type
 from alpyna_hook.ir.verify import verify
 from alpyna_hook.transform.blocks import MAX_SWEEPS, choose_blocks, sweeps, with_blocks
 from alpyna_hook.transform.distribute import distribute
@@ -250,6 +250,7 @@ def _facts(loop: Loop, nest: Nest, verdicts: Parallelism, request: Request) -> L
         independent=verdict.parallel and scalars_free,
         preconditions=verdict.preconditions,
         reductions=tuple((r.name, r.op) for r in verdict.reductions),
+        bounded=tuple(r.name for r in verdict.reductions if r.checked),
         array_reductions=tuple((r.array, r.op) for r in verdict.array_reductions),
         private=verdict.private,
         last=verdict.lastprivate,
@@ -260,9 +261,9 @@ def _facts(loop: Loop, nest: Nest, verdicts: Parallelism, request: Request) -> L
 
 def _unsupported(loop: Loop, nest: Nest, verdict: Verdict) -> str:
     """Why a parallel verdict is not made use of; empty if it is."""
-    if any(r.checked for r in verdict.reductions):
-        return "the overflow check of an integer reduction needs the order of the additions"
     types = dict(nest.types)
+    if any(r.checked and not _bounded_sum(loop, r.name, types[r.name]) for r in verdict.reductions):
+        return "the overflow check of an integer reduction needs the order of the operations"
     for r in verdict.array_reductions:
         kind = types[r.array]
         if r.op != "+" or not isinstance(kind, ArrayType) or kind.layout != "C":
@@ -272,6 +273,24 @@ def _unsupported(loop: Loop, nest: Nest, verdict: Verdict) -> str:
     if verdict.conditional and not isinstance(loop.step, Const):
         return "the last iteration that assigned a name cannot be told"
     return ""
+
+
+def _bounded_sum(loop: Loop, name: str, kind: Type) -> bool:
+    """All updates are `name = name + e` (or `- e` of a signed type): overflow then follows from magnitudes."""
+    if not isinstance(kind, ScalarType) or not kind.rep.is_int:
+        return False
+    signed = kind.rep.is_signed
+    for stmt in walk_stmts(loop.body):
+        if not isinstance(stmt, Assign) or stmt.name != name:
+            continue
+        value = stmt.value
+        if not isinstance(value, Binary) or value.op not in (("+", "-") if signed else ("+",)):
+            return False
+        first = isinstance(value.left, Var) and value.left.name == name
+        second = value.op == "+" and isinstance(value.right, Var) and value.right.name == name
+        if not first and not second:
+            return False
+    return True
 
 
 def _constant_updates(loop: Loop, array: str) -> bool:

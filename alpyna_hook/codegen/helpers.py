@@ -33,7 +33,7 @@ static inline int64_t alp_index(int64_t i, int64_t n, int64_t *fault)
 /* Iterations per block: what they save should stay in the caches of the threads that run them */
 static inline int64_t alp_block_rows(int64_t iterations, int64_t row_bytes, int64_t threads)
 {
-    const int64_t bytes = 512 * 1024;
+    const int64_t bytes = 2048 * 1024;
     int64_t rows = threads * (bytes / row_bytes > 0 ? bytes / row_bytes : 1);
     return rows < iterations ? rows : iterations > 0 ? iterations : 1;
 }""",
@@ -49,6 +49,20 @@ static void *alp_scratch(int which, size_t bytes)
     }
     return keep[which].p;
 }""",
+    "magnitude": """\
+/* Adds |x| to a sum of magnitudes; at most 64 threads' sums of at most 2^56 then add up without wrapping */
+static inline uint64_t alp_magnitude_{N}(uint64_t sum, {T} x, int64_t *fault)
+{{
+    sum += x < 0 ? 0 - (uint64_t)x : (uint64_t)x;
+    *fault |= sum >> 56 != 0;
+    return sum;
+}}""",
+    "exceeds": """\
+/* Could a sum that starts at x and moves by at most `sum` in all leave its type? */
+static inline bool alp_exceeds_{N}(uint64_t sum, {T} x)
+{{
+    return sum > (uint64_t){MAX} - (x < 0 ? 0 - (uint64_t)(x + 1) : (uint64_t)x);
+}}""",
     "wrap": """\
 static inline int64_t alp_wrap(int64_t i, int64_t n) { return i < 0 ? i + n : i; }""",
     "trips": """\

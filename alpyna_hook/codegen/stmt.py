@@ -31,6 +31,7 @@ class Body:
     unused    `id`s of Assigns that are kept for their floating-point flags only
     key       C text that grows with the iteration of that parallel loop
     around    the loops that enclose the statement, outermost first
+    bounded   integer sums whose magnitude is kept as well -> C name of the magnitude
     first_lines  C lines to go before the body of a loop, by counter
     """
 
@@ -45,6 +46,7 @@ class Body:
     key: str = ""
     parallel: bool = False
     around: tuple[Loop, ...] = ()
+    bounded: dict[str, str] = field(default_factory=dict)
     first_lines: dict[str, list[str]] = field(default_factory=dict)
     commented: set[int] = field(default_factory=set)
 
@@ -112,6 +114,8 @@ def statement(stmt: Stmt, ctx: Body, declare: str | None = None) -> None:
     """One statement. `declare`: the scalar whose declaration this Assign is to be."""
     w, scope = ctx.writer, ctx.scope
     match stmt:
+        case Assign(name=name, value=Binary() as value) if name in ctx.bounded:
+            _bounded_sum(name, value, ctx, ctx.comment(stmt))
         case Assign(name=name, value=value):
             kind = f"{CTYPE[scalar_type(scope, name).rep]} " if declare == name else ""
             target = render(Var(name), scope)
@@ -157,6 +161,18 @@ def _loop_body(stmt: Loop, loop_plan: LoopPlan, head: Header, comment: str, ctx:
     for line in ctx.first_lines.get(stmt.counter, ()):
         w.line(line)
     block(stmt.body, replace(ctx, around=(*ctx.around, stmt)))
+
+
+def _bounded_sum(name: str, value: Binary, ctx: Body, comment: str) -> None:
+    """`s = s + e` with wrapping arithmetic; the magnitude of `e` is added up beside it."""
+    term = value.right if isinstance(value.left, Var) and value.left.name == name else value.left
+    kind, rep, scope = CTYPE[rep_of(value)], rep_of(value), ctx.scope
+    unsigned = kind if rep.value[0] == "u" else f"u{kind}"
+    target, magnitude = render(Var(name), scope), ctx.bounded[name]
+    with ctx.writer.block(""):
+        ctx.writer.line(f"const {kind} term = {render(term, scope)};{comment}")
+        ctx.writer.line(f"{magnitude} = {scope.call(f'alp_magnitude_{rep.value}', magnitude, 'term', fault=True)};")
+        ctx.writer.line(f"{target} = ({kind})(({unsigned}){target} {value.op} ({unsigned})term);")
 
 
 def _store(stmt: Store, target: str, value: Expr, ctx: Body) -> None:
@@ -313,6 +329,7 @@ def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
     inner = replace(ctx, parallel=True, flags={}, at={}, key=head.key, declared=set(ctx.declared))
     own = {n: f"{names[n]}_own" for n in loop_plan.conditional}
     ctx.scope.copies = {a: f"{names[a]}_own" for a, _ in loop_plan.array_reductions}
+    inner.bounded = {n: f"{names[n]}_magnitude" for n in loop_plan.bounded}
     inner.at = {n: f"{names[n]}_at" for n in loop_plan.conditional}
     outer_faults, ctx.scope.faults = ctx.scope.faults, False
     ctx.scope.names = {**names, **own}
@@ -327,11 +344,22 @@ def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
     faulty, ctx.scope.faults = ctx.scope.faults, ctx.scope.faults or outer_faults
     ctx.scope.names, ctx.scope.copies = names, {}
     clauses = _clauses(loop_plan, faulty, ctx)
+    for name, magnitude in inner.bounded.items():
+        kind = CTYPE[scalar_type(ctx.scope, name).rep]
+        ctx.writer.line(f"uint64_t {magnitude} = 0;")
+        ctx.writer.line(f"const {kind} {names[name]}_before = {names[name]};")
+    if loop_plan.last:  # OpenMP leaves a lastprivate unspecified if the loop makes no trip
+        ctx.writer.line(f"if ({head.nonempty}) {{")
     if not region:
         ctx.writer.line(f"#pragma omp parallel for num_threads(threads){clauses}")
         ctx.writer.raw(lines)
     else:
         _region(loop_plan, clauses, faulty, lines, ctx)
+    if loop_plan.last:
+        ctx.writer.line("}")
+    for name, magnitude in inner.bounded.items():
+        helper = f"alp_exceeds_{scalar_type(ctx.scope, name).rep.value}"
+        ctx.writer.line(f"fault |= {ctx.scope.call(helper, magnitude, f'{names[name]}_before')};")
     for name in loop_plan.last:
         if name in ctx.flags:
             ctx.writer.line(f"{ctx.flags[name]} |= {head.nonempty};")
@@ -356,6 +384,8 @@ def _clauses(loop_plan: LoopPlan, faulty: bool, ctx: Body) -> str:
         parts.append(f"lastprivate({', '.join(names[n] for n in loop_plan.last)})")
     for name, op in loop_plan.reductions:
         parts.append(f"reduction({op}:{names[name]})")
+    for name in loop_plan.bounded:
+        parts.append(f"reduction(+:{names[name]}_magnitude)")
     if faulty and not (ctx.plan.watch_fp or loop_plan.conditional or loop_plan.array_reductions):
         parts.append("reduction(|:fault)")
     return "".join(" " + p for p in parts)

@@ -40,6 +40,8 @@ class LoopPlan:
     schedule          OpenMP schedule: "static", or "guided" / "dynamic" where iterations differ in work
     private           scalars of this loop that are declared outside it yet private to each iteration
     reductions        (scalar, operator) combined over the threads
+    bounded           those of the reductions, integer sums, whose overflow must be noted whatever the order: the sum
+                      of magnitudes is kept, too, and is a fault where it does not fit
     array_reductions  (array, operator): each thread adds into a copy of its own, merged at the end
     last              scalars, written by every iteration, whose value after the last one is needed
     conditional       scalars written by some iterations whose last written value is needed
@@ -56,6 +58,7 @@ class LoopPlan:
     schedule: Literal["static", "guided", "dynamic"] = "static"
     private: tuple[str, ...] = ()
     reductions: tuple[tuple[str, str], ...] = ()
+    bounded: tuple[str, ...] = ()
     array_reductions: tuple[tuple[str, str], ...] = ()
     last: tuple[str, ...] = ()
     conditional: tuple[str, ...] = ()

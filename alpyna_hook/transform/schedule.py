@@ -15,7 +15,7 @@ from typing import Literal
 from alpyna_hook.ir.affine import Predicate
 from alpyna_hook.ir.flow import reads_of
 from alpyna_hook.ir.nodes import (
-    Binary, Call, Cast, Expr, If, Loop, Nest, Stmt, Store, Unary, While, walk_exprs, walk_stmts,
+    Binary, Call, Cast, Const, Dim, Expr, If, Loop, Nest, Stmt, Store, Unary, Var, While, walk_exprs, walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.plan import LoopPlan, Plan, Variant
 from alpyna_hook.ir.types import PY_CLASSES, Rep
@@ -35,6 +35,7 @@ class LoopFacts:
     independent: bool
     preconditions: tuple[Predicate, ...] = ()
     reductions: tuple[tuple[str, str], ...] = ()
+    bounded: tuple[str, ...] = ()
     array_reductions: tuple[tuple[str, str], ...] = ()
     private: frozenset[str] = frozenset()
     last: frozenset[str] = frozenset()
@@ -94,6 +95,7 @@ def _parallel_plan(loop: Loop, fact: LoopFacts, facts: Mapping[str, LoopFacts], 
         schedule=uneven,
         private=tuple(sorted(fact.private - fact.last - fact.conditional)),
         reductions=fact.reductions,
+        bounded=fact.bounded,
         array_reductions=fact.array_reductions,
         last=tuple(sorted(fact.last)),
         conditional=tuple(sorted(fact.conditional)),
@@ -119,8 +121,20 @@ def _collapse(loop: Loop, fact: LoopFacts, facts: Mapping[str, LoopFacts], threa
     below = facts.get(inner.counter)
     if below is None or not below.parallel or below.preconditions or below.conditional or below.array_reductions:
         return 1
+    if not _plain(inner.start) or not _plain(inner.stop):
+        return 1  # a bound that must be evaluated once would stand between the loops
     deeper = any(isinstance(s, Loop) for s in walk_stmts(inner.body))
     return 2 if deeper else 1
+
+
+def _plain(expr: Expr) -> bool:
+    """A bound that the C loop may hold as it is."""
+    match expr:
+        case Const() | Var() | Dim():
+            return True
+        case Binary(op="+" | "-", left=left, right=right, checks=checks):
+            return not checks and _plain(left) and _plain(right)
+    return False
 
 
 def watches_fp(nest: Nest) -> bool:
