@@ -326,8 +326,7 @@ class SiteState:
                 self._remove(choice)
                 choice.entry = None
                 self.record.note = "its compiled form kept meeting faults"
-                for variant in ("seq", "omp"):
-                    special.candidates.pop(variant, None)
+                special.candidates.pop(choice.variant, None)  # a sum's magnitude overflows where the sum may not
         return None
 
     def _running(self, special: _Special) -> str:
