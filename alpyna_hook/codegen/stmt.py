@@ -403,6 +403,8 @@ def _region(loop_plan: LoopPlan, clauses: str, faulty: bool, lines: list[str], c
         w.line(f"int64_t {names[name]}_last = INT64_MIN;")
     shared = [v for v, used in (("fault", faulty or bool(loop_plan.array_reductions)), ("fp", ctx.plan.watch_fp)) if used]
     reduce = f" reduction(|:{', '.join(shared)})" if shared else ""
+    if ctx.plan.watch_fp:
+        w.line("fp |= alp_fp_raised();")  # this thread is one of the team, whose flags are cleared
     w.line(f"#pragma omp parallel num_threads(threads){reduce}")
     with w.block(""):
         if ctx.plan.watch_fp:

@@ -89,14 +89,35 @@ def _sure(body: tuple[Stmt, ...], done: frozenset[str], escapes: list[frozenset[
 
 
 def unused_assignments(body: tuple[Stmt, ...], live_out: frozenset[str]) -> frozenset[int]:
-    """The `id`s of Assigns whose value nothing ever uses, directly or through other scalars.
+    """The `id`s of Assigns whose value nothing uses, or only what follows the innermost loop around them: a C
+    compiler may leave them out, or compute them for the last trip alone.
 
     live_out: scalars read after `body`.  Backward liveness that does not follow unused assignments (faint
     variables: Nielson, Nielson & Hankin, Principles of Program Analysis, exercise 2.4).
     """
     unused: set[int] = set()
     _live(body, live_out, frozenset(), frozenset(), unused)
+    for stmt in walk_stmts(body):
+        if isinstance(stmt, (Loop, While)):
+            head = _live_loop(stmt, stmt.body, live_out | assigned(body), set())
+            carried = _live(stmt.body, head, head, head, set())  # to the next trip
+            if isinstance(stmt, While):
+                carried |= reads_of(stmt.test)
+            within: set[int] = set()
+            _live(stmt.body, carried, frozenset(), carried, within)
+            unused |= within & _own_assignments(stmt.body)
     return frozenset(unused)
+
+
+def _own_assignments(body: tuple[Stmt, ...]) -> set[int]:
+    """The `id`s of the Assigns in `body` but not in its loops."""
+    found: set[int] = set()
+    for stmt in body:
+        if isinstance(stmt, Assign):
+            found.add(id(stmt))
+        elif isinstance(stmt, If):
+            found |= _own_assignments(stmt.then) | _own_assignments(stmt.other)
+    return found
 
 
 def _live(
