@@ -84,9 +84,10 @@ REP_OF_CLASS: dict[str, Rep] = {
 class ScalarType:
     """A scalar: representation and the Python classes the value may have (at least one).
 
-    Every class in `classes` has representation `rep` by `REP_OF_CLASS`, with one exception: an F64
-    scalar may have "int" among its classes when the value is known to be an int of magnitude
-    <= 2**53 (`s = 0` before a float sum, `max(0, x)`): the double holds it exactly.
+    Every class in `classes` has representation `rep` by `REP_OF_CLASS`, with one exception: a Python
+    bool, int or float may be *held* in the representation of a wider Python class or of a NumPy class
+    it shares the scalar with, when that holds its value exactly (`s = 0` before a float sum, `max(0, x)`,
+    `m = 0` before the maximum of a uint8 image): see analysis/unions.py.
     """
 
     rep: Rep
