@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "_guard_core.h"
+#include "_guard_errstate.h"
 #include "_guard_memory.h"
 #include "_guard_match.h"
 #include "_guard_entry.h"
@@ -368,9 +369,13 @@ site_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwname
     for (int i = 0; i < site->n; i++) {
         Entry *e = (Entry *)Py_NewRef((PyObject *)site->entries[i]); /* callbacks may change the list */
         PyObject *result;
-        if (!match_entry(e, &call, args, nargs)) {
+        int matches = match_entry(e, &call, args, nargs);
+        if (matches <= 0) {
             release_held(&call);
             Py_DECREF(e);
+            if (matches < 0) {
+                return NULL;
+            }
             continue;
         }
         move_to_front(site, e, i);
@@ -601,6 +606,9 @@ overlap(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyMethodDef methods[] = {
     {"set_on_error", set_on_error, METH_O, "set_on_error(callback or None): called as callback(key, exception)"},
+    {"set_error_state", set_error_state, METH_VARARGS,
+     "set_error_state(variable, get, flags): the ContextVar (or None) that holds NumPy's error state, numpy.geterr,\n"
+     "and the FP flag of each category, for ('fp_mask',) checks"},
     {"describe", describe, METH_O, "describe(value) -> the check tuple it meets, or ('other', what it is)"},
     {"follow", follow, METH_VARARGS, "follow(object, path) -> the value, or UNSET where reading it could run code"},
     {"overlap", overlap, METH_VARARGS, "overlap(a, b) -> 'disjoint', 'same' or 'overlap'"},

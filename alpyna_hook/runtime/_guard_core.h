@@ -23,7 +23,8 @@ typedef enum {
     P_COMPLEX, /* ("complex",)                                     2 slots */
     P_NP,      /* ("np", typenum)  exact NumPy scalar class        1 or 2 slots */
     P_ARRAY,   /* ("array", typenum, ndim, layout, writeable)      1 + 2 ndim slots */
-    P_CONST    /* ("const", int)   no argument is read             1 slot  */
+    P_CONST,   /* ("const", int)   no argument is read             1 slot  */
+    P_FP_MASK  /* ("fp_mask",)     no argument is read; see _guard_errstate.h  1 slot */
 } ParamKind;
 
 typedef struct {
@@ -34,7 +35,7 @@ typedef struct {
     char layout;         /* P_ARRAY: 'C', 'F' or 'S' */
     int typenum;         /* P_ARRAY, P_NP */
     int ndim;            /* P_ARRAY */
-    int index;           /* which argument; -1 for P_CONST */
+    int index;           /* which argument; -1 for P_CONST and P_FP_MASK */
     int slot;            /* first slot in `in` */
     int path_len;
     PyObject *path[MAX_PATH]; /* interned attribute names, strong */

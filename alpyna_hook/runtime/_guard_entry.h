@@ -9,6 +9,7 @@
 #include <structmember.h>
 
 #include "_guard_core.h"
+#include "_guard_errstate.h"
 
 static const char entry_doc[] =
     "Entry(params, kernel=0, *, threads=1, ranges=(), values=(), disjoint=(), same=(), journal=(),\n"
@@ -16,7 +17,8 @@ static const char entry_doc[] =
     "One decision for one signature. A call matches if every param, range, value and alias condition holds.\n\n"
     "params    of (argument index, attribute path, check); check is one of ('is', object), ('int',), ('float',),\n"
     "          ('bool',), ('complex',), ('np', typenum), ('array', typenum, ndim, 'C'|'F'|'S', writeable), and\n"
-    "          ('const', int), which reads no argument (index -1)\n"
+    "          ('const', int) and ('fp_mask',), which read no argument (index -1): a number, and the FP flags that\n"
+    "          NumPy's error state does not ignore (see set_error_state)\n"
     "kernel    address of `int32_t kernel(const alp_slot *in, alp_slot *out)`; 0: the interpreter\n"
     "ranges    of (input slot, lo, hi), both ends included; values: of (input slot, int)\n"
     "disjoint  of (param, param): share no byte; same: of (param, param): same memory, dims and strides\n"
@@ -134,7 +136,11 @@ parse_check(Param *p, PyObject *check)
     }
     static const struct { const char *name; ParamKind kind; int slots; } plain[] = {
         {"int", P_INT, 1}, {"float", P_FLOAT, 1}, {"bool", P_BOOL, 1}, {"complex", P_COMPLEX, 2},
+        {"fp_mask", P_FP_MASK, 1},
     };
+    if (n == 1 && strcmp(kind, "fp_mask") == 0 && error_get == NULL) {
+        return fail("fp_mask check: set_error_state has not been called");
+    }
     for (size_t i = 0; n == 1 && i < sizeof plain / sizeof plain[0]; i++) {
         if (strcmp(kind, plain[i].name) == 0) {
             p->kind = (uint8_t)plain[i].kind;
@@ -155,7 +161,7 @@ parse_param(Param *p, PyObject *item)
     if (slots < 0) {
         return -1;
     }
-    if (p->index < 0 && p->kind != P_CONST) {
+    if (p->index < 0 && p->kind != P_CONST && p->kind != P_FP_MASK) {
         return fail("argument index out of range");
     }
     if (PyTuple_GET_SIZE(path) > MAX_PATH) {

@@ -7,6 +7,7 @@
 #define ALPYNA_GUARD_MATCH_H
 
 #include "_guard_core.h"
+#include "_guard_errstate.h"
 #include "_guard_memory.h"
 
 /* The state of one call: input slots, and strong references to values read through attributes (those
@@ -197,7 +198,7 @@ load_value(const Param *p, PyObject *value, alp_slot *slot)
     }
     case P_NP: return load_numpy_scalar(p, value, slot);
     case P_ARRAY: return load_array(p, value, slot);
-    case P_CONST: return 1;
+    case P_CONST: case P_FP_MASK: return 1; /* see load_param */
     }
     return 0;
 }
@@ -214,6 +215,7 @@ follow_path(const Param *p, PyObject *root)
     return value;
 }
 
+/* 1 if it matches, 0 if not, -1 with an exception that belongs to the program. */
 static inline int
 load_param(const Param *p, Call *call, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -221,6 +223,9 @@ load_param(const Param *p, Call *call, PyObject *const *args, Py_ssize_t nargs)
     if (p->kind == P_CONST) {
         *slot = p->constant;
         return 1;
+    }
+    if (p->kind == P_FP_MASK) {
+        return error_mask(&slot->i);
     }
     if (p->index >= nargs) {
         return 0;
@@ -269,7 +274,7 @@ pair_same(const Param *a, const Param *b, const alp_slot *in)
            memcmp(in + a->slot, in + b->slot, (size_t)(1 + 2 * a->ndim) * sizeof *in) == 0;
 }
 
-/* 1 if every parameter, range and alias condition of `e` holds for these arguments. */
+/* 1 if every parameter, range and alias condition of `e` holds for these arguments, 0 if not, -1 with an exception. */
 static int
 match_entry(const Entry *e, Call *call, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -277,8 +282,9 @@ match_entry(const Entry *e, Call *call, PyObject *const *args, Py_ssize_t nargs)
     call->in[0].i = e->threads;
     for (int i = 0; i < e->n_params; i++) {
         const Param *p = e->param + i;
-        if (!load_param(p, call, args, nargs)) {
-            return 0;
+        int matches = load_param(p, call, args, nargs);
+        if (matches <= 0) {
+            return matches;
         }
         if (p->wants_span) {
             find_span(p, call->in + p->slot, &call->lo[i], &call->hi[i]);

@@ -104,6 +104,7 @@ class _Special:
     kernels: dict[str, Any] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     choices: list[_Choice] = field(default_factory=list)
+    flags: int = 0  # FP flags that kept being faults: where NumPy's error state does not ignore them, interpret
 
 
 class SiteState:
@@ -206,13 +207,16 @@ class SiteState:
         return special
 
     def _decide(self, special: _Special, signature: Any) -> bool:
-        from alpyna_hook.runtime import specials
+        from alpyna_hook.runtime import errstate, specials
 
         self._review(special)
         oracle = specials.oracle()
+        mask = errstate.mask() if special.flags else None
+        interpret = mask is not None and bool(mask & special.flags)
         while True:
             ready = specials.Readiness(special.spec, special.kernels)
-            decision = oracle.decide(special.candidates, signature.entry, ready, special.history)
+            candidates = {"interp": special.candidates["interp"]} if interpret else special.candidates
+            decision = oracle.decide(candidates, signature.entry, ready, special.history)
             variant = decision.variant
             if variant == "interp" or variant in special.kernels:
                 break
@@ -228,11 +232,13 @@ class SiteState:
             special.record.compile_s[variant] = kernel.compile_s
             special.record.cache[variant] = kernel.cache
             oracle.note_compile(variant, kernel.compile_s)
-        if decision.retire:
+        if decision.retire and not interpret:
             self._note(special, signature, decision, None)
             self.retire("")
             return False
-        entry = specials.make_entry(self.nest, self.roots, special.spec, special.kernels, signature, decision, self.failed)
+        entry = specials.make_entry(
+            self.nest, self.roots, special.spec, special.kernels, signature, decision, self.failed, mask
+        )
         self._note(special, signature, decision, entry)
         self.guard.install(entry)
         return True
@@ -294,17 +300,17 @@ class SiteState:
         if skip is not None:
             resume.note(skip)
         try:
-            result = self._failed(rc, detail, args, skip is not None)
+            result = self._failed(rc, detail, args)
         except Exception as bug:
             self.retire("an internal error")
             log.bug(f"at {self.record.id}", bug)
             result = None
         return result if skip is None else False
 
-    def _failed(self, rc: int, detail: int, args: tuple[Any, ...], under_way: bool) -> object:
+    def _failed(self, rc: int, detail: int, args: tuple[Any, ...]) -> object:
         from alpyna_hook.errors import Rejection
+        from alpyna_hook.runtime import errstate
         from alpyna_hook.runtime import signature as signatures
-        from alpyna_hook.runtime import specials
 
         signature = signatures.read(self.nest, self.roots, args)
         if isinstance(signature, Rejection):
@@ -315,19 +321,25 @@ class SiteState:
             return None
         if rc == 1:
             return self._precondition_failed(special, signature, banned, detail, args)
-        if not under_way and specials.flags_ignored(detail):
-            variant = self._running(special)
-            return specials.run_unwatched(
-                self.nest, self.roots, special.spec, special.kernels, variant, signature, args
-            )
         for choice in special.choices:
             entry = choice.entry
             if entry is not None and entry.kernel and entry.faults >= MAX_FAULTS and 2 * entry.faults > entry.calls:
                 self._remove(choice)
                 choice.entry = None
                 self.record.note = "its compiled form kept meeting faults"
-                special.candidates.pop(choice.variant, None)  # a sum's magnitude overflows where the sum may not
+                if detail & 0xFF:  # a sum's magnitude overflows where the sum may not: other variants may do
+                    special.candidates.pop(choice.variant, None)
+                else:
+                    self._tell_states_apart(special, detail >> 8 & errstate.mask())
         return None
+
+    def _tell_states_apart(self, special: _Special, flags: int) -> None:
+        """These FP flags were the only faults: another error state of NumPy may ignore them. From now on each state has
+        entries of its own."""
+        special.flags |= flags
+        for choice in special.choices:
+            if choice.entry is not None:
+                self._remove(choice)
 
     def _running(self, special: _Special) -> str:
         """The compiled variant that was chosen last."""

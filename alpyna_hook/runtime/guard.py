@@ -15,6 +15,7 @@ built (the kernel has then run, so the loop can no longer be left to the interpr
 
 `describe(value)` gives the check tuple a value meets or ("other", what it is); `follow(object, path)` reads attributes
 by the guard's rule (UNSET where that could run code of the program); `overlap(a, b)` compares two arrays' memory.
+`set_error_state(variable, get, flags)` says where NumPy keeps its error state, for checks ("fp_mask",).
 
 `Entry.total_ns` is the time spent in kernels: of every call with `time_always`, else of every TIMING_PERIOD-th call,
 which stands for those since the one timed before.
@@ -47,6 +48,10 @@ Site = _implementation.Site
 describe = _implementation.describe
 follow = _implementation.follow
 overlap = _implementation.overlap
+set_error_state = _implementation.set_error_state
 set_on_error = _implementation.set_on_error
 
-__all__ = ["IMPLEMENTATION", "TIMING_PERIOD", "UNSET", "Entry", "Site", "describe", "follow", "overlap", "set_on_error"]
+__all__ = [
+    "IMPLEMENTATION", "TIMING_PERIOD", "UNSET", "Entry", "Site", "describe", "follow", "overlap", "set_error_state",
+    "set_on_error",
+]  # fmt: skip

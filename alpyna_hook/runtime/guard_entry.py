@@ -66,6 +66,10 @@ def _loader(check: tuple[Any, ...]) -> tuple[int, Loader]:
             }[kind]  # fmt: skip
         case ("const", int(value)):
             return 1, _const_loader(value)
+        case ("fp_mask",):
+            if not values.error_state_is_set():
+                raise ValueError("fp_mask check: set_error_state has not been called")
+            return 1, _load_fp_mask
         case ("np", int(typenum)):
             if typenum not in values.scalar_types():
                 raise ValueError("np check: unsupported type number")
@@ -120,6 +124,11 @@ def _const_loader(constant: int) -> Loader:
         return True
 
     return load
+
+
+def _load_fp_mask(value: Any, slots: bytearray, at: int) -> bool:
+    INT.pack_into(slots, at, values.error_mask())
+    return True
 
 
 def _numpy_loader(cls: Any) -> Loader:
@@ -325,13 +334,14 @@ def _parse_params(params: Sequence[tuple[int, tuple[str, ...], tuple[Any, ...]]]
     slot = 1
     for index, path, check in params:
         slots, loader = _loader(check)
-        if index < 0 and check[0] != "const":
+        no_argument = check[0] in ("const", "fp_mask")
+        if index < 0 and not no_argument:
             raise ValueError("argument index out of range")
         if len(path) > MAX_PATH:
             raise ValueError("attribute path too long")
         if any(type(name) is not str for name in path):
             raise ValueError("attribute path must hold strings")
-        checked.append(Param(-1 if check[0] == "const" else index, path, check, slot, slots, loader))
+        checked.append(Param(-1 if no_argument else index, path, check, slot, slots, loader))
         slot += slots
     return tuple(checked)
 

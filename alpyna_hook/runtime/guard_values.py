@@ -10,6 +10,8 @@ import math
 import struct
 import sys
 import types
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -27,6 +29,7 @@ UINT: Final = struct.Struct("=Q")
 DOUBLE: Final = struct.Struct("=d")
 FLOAT: Final = struct.Struct("=f4x")
 MAX_NDIM: Final = 64
+MAX_STATES: Final = 4
 _GETATTRIBUTE: Final = object.__dict__["__getattribute__"]
 
 # NumPy's names of the element types that kernels know; `dtype.num` is platform independent for these C types.
@@ -42,6 +45,53 @@ class Call:
 
     slots: bytearray
     values: list[Any]
+
+
+@dataclass(frozen=True)
+class _ErrorState:
+    """NumPy's error state: where it is kept, what reads it, the FP flag of each category, (state, mask) of the last few."""
+
+    variable: ContextVar[Any] | None
+    get: Callable[[], Mapping[str, str]]
+    flags: Mapping[str, int]
+    known: list[tuple[object, int]]
+
+
+_error_state: _ErrorState | None = None
+
+
+def set_error_state(
+    variable: ContextVar[Any] | None, get: Callable[[], Mapping[str, str]], flags: dict[str, int]
+) -> None:
+    """The ContextVar (or None) that holds NumPy's error state, numpy.geterr, and the FP flag of each category."""
+    global _error_state
+    if variable is not None and type(variable) is not ContextVar:
+        raise TypeError("the error state must be in a ContextVar, or None")
+    _error_state = _ErrorState(variable, get, dict(flags), [])
+
+
+def error_state_is_set() -> bool:
+    return _error_state is not None
+
+
+def error_mask() -> int:
+    """The FP flags that NumPy's current error state does not ignore; all (-1) if it cannot be told.
+
+    State objects are immutable: what one stands for is asked once (see _guard_errstate.h).
+    """
+    assert _error_state is not None
+    current = None if _error_state.variable is None else _error_state.variable.get(None)
+    for state, mask in tuple(_error_state.known):
+        if state is current:
+            return mask
+    try:
+        categories = _error_state.get()
+        mask = sum(flag for name, flag in _error_state.flags.items() if categories[name] != "ignore")
+    except Exception:
+        return -1
+    if current is not None:
+        _error_state.known[:] = [(current, mask), *_error_state.known[: MAX_STATES - 1]]
+    return mask
 
 
 @lru_cache(maxsize=None)

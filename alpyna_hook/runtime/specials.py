@@ -14,7 +14,6 @@ from typing import Any
 
 from alpyna_hook import __version__, log, settings
 from alpyna_hook.codegen.blocks import RESUME_SLOTS
-from alpyna_hook.codegen.kernel import FP_DIVIDE, FP_INVALID, FP_OVERFLOW, FP_UNDERFLOW
 from alpyna_hook.cost import machine
 from alpyna_hook.cost.decide import Decision, History, Oracle
 from alpyna_hook.devices import host
@@ -25,15 +24,12 @@ from alpyna_hook.ir.nodes import Nest
 from alpyna_hook.ir.plan import KernelOut, KernelSource, Variant
 from alpyna_hook.ir.types import REP_OF_CLASS, ArrayType, ObjectType, Rep, Type
 from alpyna_hook.pipeline import Request, Specialisation, specialise as run_passes
-from alpyna_hook.runtime import guard, resume, ufuncs
+from alpyna_hook.runtime import errstate, guard, resume, ufuncs
 from alpyna_hook.runtime.diskcache import DiskCache, key_of
 from alpyna_hook.runtime.signature import Signature, reps_by_typenum
 from alpyna_hook.source import Source
 from alpyna_hook.transform.blocks import restartable
 
-ALL_FP_FLAGS = FP_INVALID | FP_DIVIDE | FP_OVERFLOW | FP_UNDERFLOW
-# Underflow is ignored by NumPy unless the program asks for it, and too common to roll back for.
-_FLAG_OF = {"invalid": FP_INVALID, "divide": FP_DIVIDE, "over": FP_OVERFLOW, "under": FP_UNDERFLOW}
 # Gets (return code, out[0].i, args, Python loops -> trips to skip or None); its result is the site's.
 Failed = Callable[[int, int, "tuple[Any, ...]", "dict[tuple[int, int], int] | None"], object]
 TIMED_S = 2e-5  # calls predicted to be longer are all timed; shorter ones are sampled
@@ -154,21 +150,28 @@ def compile_variant(spec: Specialisation, variant: Variant) -> Kernel | str:
 
 def make_entry(
     nest: Nest, roots: tuple[str, ...], spec: Specialisation, kernels: Mapping[str, Kernel], signature: Signature,
-    decision: Decision, failed: Failed, fp_mask: int = ALL_FP_FLAGS,
+    decision: Decision, failed: Failed, error_mask: int | None = None,
 ) -> Any:  # fmt: skip
-    """A guard entry that carries `decision` out. `failed` gets what `guard.Entry` says, and the loops to resume."""
+    """A guard entry that carries `decision` out. `failed` gets what `guard.Entry` says, and the loops to resume.
+
+    error_mask  the FP flags that NumPy's error state must watch for the entry to match; None: any will do
+    """
     compiled = decision.variant != "interp"
     variant: Variant = decision.variant if compiled else "seq"  # type: ignore[assignment]
     source = spec.sources[variant]
-    params, slots = _params(nest, roots, signature)
+    params, slots, slot = _params(nest, roots, signature)
     record = (ctypes.c_int64 * RESUME_SLOTS)()
+    values = []
     for param in source.params:
         if param.kind == "fp_mask":
-            params.append((-1, (), ("const", fp_mask)))
+            errstate.watch()
+            params.append((-1, (), ("fp_mask",)))
+            values = [(slot, error_mask)] if error_mask is not None else []
         elif param.kind == "ufunc":
             params.append((-1, (), ("const", ufuncs.address(param.name, Rep(param.rep)))))
         elif param.kind == "resume":
             params.append((-1, (), ("const", ctypes.addressof(record))))
+        slot += param.kind != "live"
     position = {live.name: k for k, live in enumerate(nest.live_ins)}
     predicted = decision.predicted.get(decision.variant) or 0.0
     ranges = [(slots[leaf], low, high) for leaf, (low, high) in decision.ranges.items() if leaf in slots]
@@ -177,6 +180,7 @@ def make_entry(
         kernels[variant].address if compiled else 0,
         threads=settings.current().threads,
         ranges=[(slot, max(low, -(2**63)), min(high, 2**63 - 1)) for slot, low, high in ranges],
+        values=values,
         disjoint=[(position[a], position[b]) for a, b in spec.disjoint],
         same=[(position[a], position[b]) for a, b in spec.same],
         journal=[position[a] for a in spec.written] if source.faults and not source.resume else [],
@@ -198,8 +202,8 @@ def _skipped(source: KernelSource, record: Sequence[int]) -> dict[tuple[int, int
     return {**done, **{place: record[1 + depth] for depth, place in enumerate(point.loops)}}
 
 
-def _params(nest: Nest, roots: tuple[str, ...], signature: Signature) -> tuple[list[Any], dict[Quantity, int]]:
-    """Guard params of the live-ins, and the slot of each entry quantity."""
+def _params(nest: Nest, roots: tuple[str, ...], signature: Signature) -> tuple[list[Any], dict[Quantity, int], int]:
+    """Guard params of the live-ins, the slot of each entry quantity, and the next slot."""
     params, slots, slot = [], {}, 1
     index = {root: k for k, root in enumerate(roots)}
     for live, check in zip(nest.live_ins, signature.checks, strict=True):
@@ -214,7 +218,7 @@ def _params(nest: Nest, roots: tuple[str, ...], signature: Signature) -> tuple[l
             if kind.rep.is_int:
                 slots[QParam(live.name)] = slot
             slot += 2 if kind.rep.is_complex else 1
-    return params, slots
+    return params, slots, slot
 
 
 @cache
@@ -232,31 +236,3 @@ def _out_spec(out: KernelOut) -> tuple[tuple[str, ...], int, int, int]:
         else:
             kinds.append(f"np:{_typenum_of_rep()[REP_OF_CLASS[name]]}")
     return tuple(kinds), out.slot, out.tag_slot, out.set_slot
-
-
-def flags_ignored(detail: int) -> bool:
-    """True if a fault is nothing but FP flags that the program's `np.errstate` ignores."""
-    raised = detail >> 8
-    if detail & 0xFF or not raised:
-        return False
-    import numpy as np
-
-    ignored = sum(flag for name, flag in _FLAG_OF.items() if np.geterr()[name] == "ignore")
-    return not raised & ~ignored
-
-
-def run_unwatched(
-    nest: Nest, roots: tuple[str, ...], spec: Specialisation, kernels: Mapping[str, Kernel], variant: str,
-    signature: Signature, args: tuple[Any, ...],
-) -> object:  # fmt: skip
-    """Runs the kernel once more, now letting the flags pass that the program ignores. None: it declined."""
-    import numpy as np
-
-    watched = sum(flag for name, flag in _FLAG_OF.items() if np.geterr()[name] != "ignore")
-    decision = Decision(variant, {}, {})
-    entry = make_entry(nest, roots, spec, kernels, signature, decision, lambda *_: None, watched)
-    once = guard.Site("once", lambda _: None)
-    once.install(entry)
-    return once(*args)
-
-
