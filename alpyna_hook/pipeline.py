@@ -35,7 +35,8 @@ from alpyna_hook.ir.affine import (
     Env, PAll, PAny, PCompare, PFinite, Predicate, QBinary, QConst, QDim, QParam, QStride, Quantity, evaluate,
 )  # fmt: skip
 from alpyna_hook.ir.nodes import (
-    Assign, Binary, Const, Dim, Expr, If, Load, Loop, Nest, Stmt, Store, Var, While, blocks_of, map_stmt_exprs, rewrite_expr, walk_stmts,
+    Assign, Binary, Const, Dim, Expr, If, Load, Loop, Nest, Stmt, Store, Var, While,
+    blocks_of, map_stmt_exprs, rewrite_expr, walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.plan import KernelSource, Plan, Variant
 from alpyna_hook.ir.types import ArrayType, ScalarType, Type

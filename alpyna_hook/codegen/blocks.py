@@ -42,7 +42,8 @@ def block_loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body, run: Callable[[Loop, 
     w.line(f"const int64_t {c}_first = {lower}, {c}_stop = {upper};")
     rows = [_row(array, ctx) for array, _ in loop_plan.saved]
     total = " + ".join(f"{row} * sizeof *{scope.names[a]}" for row, (a, _) in zip(rows, loop_plan.saved))
-    w.line(f"const int64_t {c}_rows = {scope.call('alp_block_rows', f'{c}_stop - {c}_first', f'({total})', 'threads')};")
+    count = scope.call("alp_block_rows", f"{c}_stop - {c}_first", f"({total})", "threads")
+    w.line(f"const int64_t {c}_rows = {count};")
     for number, (row, (array, _)) in enumerate(zip(rows, loop_plan.saved)):
         name, ctype = scope.names[array], CTYPE[_kind(array, ctx).elem]
         size = f"(size_t)({c}_rows * {row}) * sizeof *{name}"

@@ -24,7 +24,9 @@ from alpyna_hook.codegen.names import c_names
 from alpyna_hook.codegen.stmt import Body, block, own_names
 from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
-from alpyna_hook.ir.affine import PAll, PAny, PCompare, PFinite, Predicate, QBinary, QConst, QDim, QParam, QStride, Quantity
+from alpyna_hook.ir.affine import (
+    PAll, PAny, PCompare, PFinite, Predicate, QBinary, QConst, QDim, QParam, QStride, Quantity,
+)  # fmt: skip
 from alpyna_hook.ir.flow import unused_assignments
 from alpyna_hook.ir.nodes import Const, LiveIn, Loop, Nest, While, walk_stmts
 from alpyna_hook.ir.plan import KernelOut, KernelParam, KernelSource, Plan
@@ -38,7 +40,9 @@ NO_MEMORY = -3  # no buffer for the rows of a block
 NO_TRIP = -2  # the outermost loop makes no trip, so that names keep the values (and types) they had
 
 
-def render_kernel(plan: Plan, entry_types: Mapping[str, Type], lines: tuple[str, ...], dialect: Dialect = C) -> KernelSource:
+def render_kernel(
+    plan: Plan, entry_types: Mapping[str, Type], lines: tuple[str, ...], dialect: Dialect = C
+) -> KernelSource:
     """The kernel of `plan`.
 
     entry_types  type of each live-in as the guard hands it over (a live-in int may be held as a double)

@@ -401,7 +401,8 @@ def _region(loop_plan: LoopPlan, clauses: str, faulty: bool, lines: list[str], c
         _allocate_copies(array, ctx)
     for name in loop_plan.conditional:
         w.line(f"int64_t {names[name]}_last = INT64_MIN;")
-    shared = [v for v, used in (("fault", faulty or bool(loop_plan.array_reductions)), ("fp", ctx.plan.watch_fp)) if used]
+    faulty = faulty or bool(loop_plan.array_reductions)
+    shared = [v for v, used in (("fault", faulty), ("fp", ctx.plan.watch_fp)) if used]
     reduce = f" reduction(|:{', '.join(shared)})" if shared else ""
     if ctx.plan.watch_fp:
         w.line("fp |= alp_fp_raised();")  # this thread is one of the team, whose flags are cleared
@@ -454,4 +455,3 @@ def _merge_copies(array: str, ctx: Body) -> None:
     w.line("#pragma omp critical")
     with w.block(f"for (int64_t k = 0; k < {c}_size; k++)"):
         w.line(f"{c}[k] = {add};")
-

@@ -136,4 +136,3 @@ def _groups(body: tuple[Stmt, ...], strip: Loop, groups: list[tuple[Stmt, ...]])
         else:
             run.append(stmt)
     groups.append(tuple(run))
-

@@ -26,6 +26,8 @@ RETIRE_SECONDS = 2e-6  # interpreter seconds per call below which compiled code 
 TOLERANCE = 1.5  # how much worse than the best a cached choice may be predicted elsewhere in its box
 PARALLEL_MARGIN = 0.9  # threads must be predicted to save 10 %: they take a core from somebody else
 MEASURED_CALLS = 50  # after so many calls, and so many predicted seconds, a compiled variant comes up for
+THREADED_CALLS = 10  # the same for threads: what a busy machine makes of them cannot be predicted
+THREADS_SAVE_S = 2e-5  # seconds per call below which threads are not woken: that alone may cost more
 MEASURED_S = 0.05  # review once, so that what was measured is heard
 SLOWEST = 100.0
 NEVER = 1 << 62
@@ -120,16 +122,19 @@ class Oracle:
         if self._calibrated(predicted):
             predicted = self.predict(candidates, env, history)
         leaves = _deciding_leaves(candidates)
+        all_predicted, predicted = predicted, _worth_threads(predicted)
         best = _cheapest(predicted)
         if _negligible(predicted, self.profile):
             return self._leave_alone(candidates, predicted, leaves, env, history)
         unpaid = {v: self._price(v, ready) for v in predicted}
         chosen, reason, calls = _rent_or_buy(predicted, unpaid, history)
-        if chosen != "interp" and chosen not in history.slower:
+        if chosen == "omp" and chosen not in history.slower:
+            calls = min(calls, THREADED_CALLS)
+        elif chosen != "interp" and chosen not in history.slower:
             calls = min(calls, max(MEASURED_CALLS, math.ceil(MEASURED_S / predicted[chosen])))
         ranges = self._box(candidates, env, leaves, best, history)
         regret = max(predicted[chosen] - predicted[best], 0.0)
-        return Decision(chosen, predicted, ranges, calls, False, regret, reason)
+        return Decision(chosen, all_predicted, ranges, calls, False, regret, reason)
 
     def spent(self, decision: Decision, calls: int, history: History, seconds: float = 0.0) -> None:
         """Note that `calls` calls ran under `decision`, and took `seconds` in the kernel alone (0: not measured).
@@ -287,6 +292,13 @@ def _negligible(predicted: Mapping[str, float], profile: Profile) -> bool:
     interp = predicted["interp"]
     others = [s for v, s in predicted.items() if v != "interp"]
     return interp <= RETIRE_SECONDS or not others or min(others) >= interp - profile.decline_s
+
+
+def _worth_threads(predicted: dict[str, float]) -> dict[str, float]:
+    """Without "omp" where it saves too little against one thread."""
+    if predicted.get("omp", 0.0) > predicted.get("seq", math.inf) - THREADS_SAVE_S:
+        return {v: s for v, s in predicted.items() if v != "omp"}
+    return predicted
 
 
 def _cheapest(predicted: Mapping[str, float]) -> str:

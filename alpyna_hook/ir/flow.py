@@ -54,7 +54,7 @@ def _flow(body: tuple[Stmt, ...], done: frozenset[str], found: set[str]) -> froz
                 a, b = _flow(then, done, found), _flow(other, done, found)
                 if a is None and b is None:
                     return None
-                done = a & b if a is not None and b is not None else a if a is not None else b  # type: ignore[assignment]
+                done = b if a is None else a if b is None else a & b  # type: ignore[assignment]
             case Break() | Continue():
                 return None
             case Store():

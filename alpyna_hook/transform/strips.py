@@ -191,4 +191,3 @@ def _worth_swapping(outer: Loop, inner: Loop, types: Mapping[str, object], facts
     if any(isinstance(s, (Loop, While)) for s in walk_stmts(inner.body)) or assigned(inner.body):
         return False
     return all(_stride(a, i, inner.counter, types) is not None for a, i in _accesses(inner))
-
