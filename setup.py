@@ -11,7 +11,9 @@ setup(
         Extension(
             "alpyna_hook.runtime._guard",
             ["alpyna_hook/runtime/_guard.c"],
-            depends=[f"alpyna_hook/runtime/_guard_{part}.h" for part in ("core", "entry", "errstate", "match", "memory")],
+            depends=[
+                f"alpyna_hook/runtime/_guard_{part}.h" for part in ("core", "entry", "errstate", "match", "memory")
+            ],
             include_dirs=[numpy.get_include()],
             optional=True,
         )

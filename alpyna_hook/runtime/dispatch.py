@@ -202,7 +202,7 @@ class SiteState:
             return spec
         record.code = {v: s.text for v, s in spec.sources.items()}
         self.record.loops = [records.LoopRecord(v.line, v.var, v.parallel, v.why, v.depth) for v in spec.loops]
-        special = _Special(spec, dict(spec.candidates), record, specials.new_history())
+        special = _Special(spec, {str(v): c for v, c in spec.candidates.items()}, record, specials.new_history())
         self._specials[key, banned] = special
         return special
 
@@ -220,7 +220,7 @@ class SiteState:
             variant = decision.variant
             if variant == "interp" or variant in special.kernels:
                 break
-            kernel = specials.compile_variant(special.spec, variant)
+            kernel = specials.compile_variant(special.spec, variant)  # type: ignore[arg-type]
             if isinstance(kernel, str):
                 special.failures[variant] = kernel
                 self.record.note = kernel
@@ -354,7 +354,7 @@ class SiteState:
         plan = special.spec.plans[self._running(special)]
         if len(banned) >= MAX_BANS or detail >= len(plan.preconditions):
             return None
-        if plan.preconditions[detail] in special.spec.nest.requires:  # no other kernel would do: this call is not for us
+        if plan.preconditions[detail] in special.spec.nest.requires:  # no other kernel would do
             return None
         self._banned[signature.key] = banned | {plan.preconditions[detail]}
         for choice in special.choices:
@@ -396,5 +396,3 @@ def _measured_ns(entry: Any) -> float:
         return float(entry.total_ns)
     accounted = (entry.calls - 1) // guard.TIMING_PERIOD * guard.TIMING_PERIOD + 1
     return float(entry.total_ns * entry.calls / accounted)
-
-

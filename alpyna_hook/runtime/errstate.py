@@ -22,15 +22,15 @@ def watch() -> None:
     """Tells the guard where the error state is; needed before an entry with an `fp_mask` is made. Imports NumPy."""
     import numpy as np
 
-    guard.set_error_state(_variable(), np.geterr, FLAGS)
+    guard.set_error_state(_variable(), lambda: dict(np.geterr()), FLAGS)  # type: ignore[arg-type]
 
 
 def mask() -> int:
     """The flags that the current state does not ignore."""
     import numpy as np
 
-    state = np.geterr()
-    return sum(flag for category, flag in FLAGS.items() if state[category] != "ignore")  # type: ignore[literal-required]
+    state: dict[str, str] = dict(np.geterr())  # type: ignore[arg-type]
+    return sum(flag for category, flag in FLAGS.items() if state[category] != "ignore")
 
 
 def _variable() -> ContextVar[Any] | None:
@@ -39,13 +39,13 @@ def _variable() -> ContextVar[Any] | None:
     import numpy as np
 
     try:
-        from numpy._core.umath import _extobj_contextvar as variable  # type: ignore[attr-defined]
+        from numpy._core.umath import _extobj_contextvar as variable
     except ImportError:
         return None
     if type(variable) is not ContextVar:
         return None
     seen = []
     for mode in ("ignore", "raise"):
-        with np.errstate(all=mode):  # type: ignore[call-overload]
+        with np.errstate(all=mode):
             seen.append(variable.get(None))
     return variable if seen[0] is not seen[1] and None not in seen else None

@@ -49,7 +49,8 @@ class Call:
 
 @dataclass(frozen=True)
 class _ErrorState:
-    """NumPy's error state: where it is kept, what reads it, the FP flag of each category, (state, mask) of the last few."""
+    """NumPy's error state: where it is kept, what reads it, the FP flag of each category, (state, mask) of the last
+    few."""
 
     variable: ContextVar[Any] | None
     get: Callable[[], Mapping[str, str]]

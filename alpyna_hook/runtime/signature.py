@@ -36,7 +36,7 @@ class Signature:
 
     checks: tuple[Check, ...]
     types: dict[str, Type]
-    entry: dict[Quantity, int | float]
+    entry: dict[Quantity, Any]
     shapes: dict[str, Any]
     same: dict[str, str]
     may_alias: frozenset[frozenset[str]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,9 @@ def new_history() -> History:
     return History()
 
 
-def specialise(nest: Nest, signature: Signature, banned: frozenset[Predicate], source: Source) -> Specialisation | Rejection:
+def specialise(
+    nest: Nest, signature: Signature, banned: frozenset[Predicate], source: Source
+) -> Specialisation | Rejection:
     """The specialisation for `signature`, from the disk cache if it has it.
 
     A cached specialisation was made for other entry values; the conditions that it rests on are checked by
@@ -193,7 +195,7 @@ def make_entry(
     )
 
 
-def _skipped(source: KernelSource, record: Sequence[int]) -> dict[tuple[int, int], int] | None:
+def _skipped(source: KernelSource, record: Any) -> dict[tuple[int, int], int] | None:
     """Trips to skip per Python loop when the interpreter goes on after a fault; None: from the start."""
     if not source.resume:
         return None
@@ -204,7 +206,9 @@ def _skipped(source: KernelSource, record: Sequence[int]) -> dict[tuple[int, int
 
 def _params(nest: Nest, roots: tuple[str, ...], signature: Signature) -> tuple[list[Any], dict[Quantity, int], int]:
     """Guard params of the live-ins, the slot of each entry quantity, and the next slot."""
-    params, slots, slot = [], {}, 1
+    params: list[Any] = []
+    slots: dict[Quantity, int] = {}
+    slot = 1
     index = {root: k for k, root in enumerate(roots)}
     for live, check in zip(nest.live_ins, signature.checks, strict=True):
         params.append((index[live.root], live.path, check))

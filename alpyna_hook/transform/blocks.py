@@ -164,8 +164,6 @@ def sweeps(nest: Nest, blocks: Blocks, trips: Callable[[Loop], int | None]) -> i
     return total
 
 
-
-
 def with_blocks(plan: Plan, blocks: Blocks) -> Plan:
     """`plan` with the blocked loops marked. A collapsed loop is not: its iterations are not rows."""
     loops = {loop.counter: loop for loop in plan.loops}

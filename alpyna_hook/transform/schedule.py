@@ -162,4 +162,3 @@ def written_arrays(nest: Nest) -> tuple[str, ...]:
     """Arrays that some statement of `nest` stores into, in live-in order."""
     stored = {s.array for s in walk_stmts(nest.body) if isinstance(s, Store)}
     return tuple(x.name for x in nest.live_ins if x.name in stored)
-

@@ -54,7 +54,9 @@ def with_strips(plans: Mapping[Variant, Plan], nest: Nest, facts: Mapping[str, L
     return result
 
 
-def _visit(body: tuple[Stmt, ...], types: Mapping[str, object], facts: Mapping[str, LoopFacts], found: dict[str, int]) -> bool:
+def _visit(
+    body: tuple[Stmt, ...], types: Mapping[str, object], facts: Mapping[str, LoopFacts], found: dict[str, int]
+) -> bool:
     """Fills `found`, innermost loops first; True if a loop in `body` is stripped."""
     any_inside = False
     for stmt in body:
@@ -148,7 +150,8 @@ def _slope_one(expr: Expr, counter: str) -> bool:
         case Var(name=name):
             return name == counter
         case Binary(op="+", left=a, right=b):
-            return (counter in reads_of(a)) != (counter in reads_of(b)) and (_slope_one(a, counter) or _slope_one(b, counter))
+            once = (counter in reads_of(a)) != (counter in reads_of(b))
+            return once and (_slope_one(a, counter) or _slope_one(b, counter))
         case Binary(op="-", left=a, right=b):
             return counter not in reads_of(b) and _slope_one(a, counter)
     return False

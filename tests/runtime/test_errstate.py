@@ -233,7 +233,8 @@ def test_the_mask_has_what_is_not_ignored() -> None:
 @pytest.fixture
 def states(guard: Any) -> Any:
     """A guard whose error state is a context variable of the test's; `asked` counts questions."""
-    states = SimpleNamespace(variable=contextvars.ContextVar("state"), asked=0, modes={"over": "warn", "under": "ignore"})
+    modes = {"over": "warn", "under": "ignore"}
+    states = SimpleNamespace(variable=contextvars.ContextVar("state"), asked=0, modes=modes)
 
     def get() -> dict[str, str]:
         states.asked += 1
