@@ -32,7 +32,7 @@ VERDICTS: dict[str, dict[str, str]] = {
     "gemver": {"kernel": "+++-++-"},
     "heat_3d": {"kernel": "-++++++"},
     "hilbert": {"<module>": "++"},
-    "histogram": {"kernel": "."},
+    "histogram": {"kernel": "+"},
     "jacobi_2d": {"kernel": "-++++"},
     "lu": {"kernel": "-+++"},
     "mandelbrot": {"kernel": "++"},
