@@ -604,6 +604,22 @@ overlap(PyObject *Py_UNUSED(module), PyObject *args)
     return PyUnicode_FromString(views_disjoint(&x, &y) ? "disjoint" : "overlap");
 }
 
+static PyObject *
+distinct(PyObject *Py_UNUSED(module), PyObject *array)
+{
+    if (ensure_numpy() < 0) {
+        return NULL;
+    }
+    if (!Py_IS_TYPE(array, &PyArray_Type)) {
+        PyErr_SetString(PyExc_TypeError, "distinct() takes an array");
+        return NULL;
+    }
+    PyArrayObject *a = (PyArrayObject *)array;
+    size_t itemsize = (size_t)PyArray_ITEMSIZE(a);
+    return PyBool_FromLong(PyArray_SIZE(a) == 0 ||
+                           strides_distinct(PyArray_NDIM(a), PyArray_DIMS(a), PyArray_STRIDES(a), itemsize));
+}
+
 static PyMethodDef methods[] = {
     {"set_on_error", set_on_error, METH_O, "set_on_error(callback or None): called as callback(key, exception)"},
     {"set_error_state", set_error_state, METH_VARARGS,
@@ -611,6 +627,7 @@ static PyMethodDef methods[] = {
      "and the FP flag of each category, for ('fp_mask',) checks"},
     {"describe", describe, METH_O, "describe(value) -> the check tuple it meets, or ('other', what it is)"},
     {"follow", follow, METH_VARARGS, "follow(object, path) -> the value, or UNSET where reading it could run code"},
+    {"distinct", distinct, METH_O, "distinct(array) -> True if it is proved that no two subscripts mean one element"},
     {"overlap", overlap, METH_VARARGS, "overlap(a, b) -> 'disjoint', 'same' or 'overlap'"},
     {NULL, NULL, 0, NULL},
 };
@@ -636,6 +653,9 @@ PyInit__guard(void)
     unset = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
     if (unset == NULL || PyModule_AddObjectRef(module, "UNSET", unset) < 0 ||
         PyModule_AddIntConstant(module, "TIMING_PERIOD", TIMING_PERIOD) < 0 ||
+        PyModule_AddIntConstant(module, "MAX_PARAMS", MAX_PARAMS) < 0 ||
+        PyModule_AddIntConstant(module, "MAX_IN", MAX_IN) < 0 ||
+        PyModule_AddIntConstant(module, "MAX_OUT", MAX_OUT) < 0 ||
         PyModule_AddObjectRef(module, "Site", (PyObject *)&site_type) < 0 ||
         PyModule_AddObjectRef(module, "Entry", (PyObject *)&entry_type) < 0) {
         Py_DECREF(module);

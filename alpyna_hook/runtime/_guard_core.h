@@ -29,7 +29,7 @@ typedef enum {
 
 typedef struct {
     uint8_t kind;
-    uint8_t writeable;   /* P_ARRAY: the array must be writeable */
+    uint8_t writeable;   /* P_ARRAY: must be writeable, no two subscripts one element */
     uint8_t wants_span;  /* P_ARRAY: takes part in a `disjoint` pair */
     uint8_t shift;       /* P_ARRAY: log2 of the item size */
     char layout;         /* P_ARRAY: 'C', 'F' or 'S' */

@@ -127,7 +127,7 @@ load_array(const Param *p, PyObject *value, alp_slot *slot)
         out_dims[k].i = dims[k];
         out_strides[k].i = strides[k] >> p->shift; /* arithmetic shift: exact, also for negative strides */
     }
-    return 1;
+    return !p->writeable || strides_distinct(ndim, dims, strides, (size_t)1 << p->shift);
 }
 
 static inline int

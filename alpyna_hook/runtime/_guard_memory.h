@@ -1,7 +1,7 @@
 /* Where arrays lie in memory: overlap of two of them, and the journal that saves and restores them.
  *
  * in:  an array as base pointer, dims, byte strides, item size
- * out: View (normalised), views_disjoint(), view_bytes(), view_copy(), the journal buffer
+ * out: View (normalised), views_disjoint(), strides_distinct(), view_bytes(), view_copy(), the journal buffer
  */
 #ifndef ALPYNA_GUARD_MEMORY_H
 #define ALPYNA_GUARD_MEMORY_H
@@ -136,6 +136,35 @@ views_disjoint(const View *a, const View *b)
         }
     }
     return 0;
+}
+
+/* 1 if it is proved that no two subscripts mean one element: each stride steps over all that the axes of smaller
+ * strides cover. Of an array without axes of 0 elements. */
+static int
+strides_distinct(int ndim, const npy_intp *dims, const npy_intp *strides, size_t itemsize)
+{
+    size_t dim[NPY_MAXDIMS], stride[NPY_MAXDIMS], extent = itemsize;
+    int n = 0;
+    for (int axis = 0; axis < ndim; axis++) {
+        if (dims[axis] == 1) {
+            continue;
+        }
+        size_t step = strides[axis] < 0 ? 0 - (size_t)strides[axis] : (size_t)strides[axis];
+        int k = n++;
+        for (; k > 0 && stride[k - 1] > step; k--) {
+            dim[k] = dim[k - 1];
+            stride[k] = stride[k - 1];
+        }
+        dim[k] = (size_t)dims[axis];
+        stride[k] = step;
+    }
+    for (int k = 0; k < n; k++) {
+        if (stride[k] < extent) {
+            return 0;
+        }
+        extent += (dim[k] - 1) * stride[k];
+    }
+    return 1;
 }
 
 /* Bytes that saving the view takes. */

@@ -14,7 +14,8 @@ KeyboardInterrupt, SystemExit and their like belong to the program and pass, as 
 built (the kernel has then run, so the loop can no longer be left to the interpreter).
 
 `describe(value)` gives the check tuple a value meets or ("other", what it is); `follow(object, path)` reads attributes
-by the guard's rule (UNSET where that could run code of the program); `overlap(a, b)` compares two arrays' memory.
+by the guard's rule (UNSET where that could run code of the program); `overlap(a, b)` compares two arrays' memory,
+`distinct(a)` says whether each subscript has an element of its own, as an array must that is written.
 `set_error_state(variable, get, flags)` says where NumPy keeps its error state, for checks ("fp_mask",).
 
 `Entry.total_ns` is the time spent in kernels: of every call with `time_always`, else of every TIMING_PERIOD-th call,
@@ -42,16 +43,18 @@ else:
 
 IMPLEMENTATION = "c" if _implementation.__name__.endswith("._guard") else "python"
 TIMING_PERIOD = _implementation.TIMING_PERIOD
+MAX_PARAMS, MAX_IN, MAX_OUT = _implementation.MAX_PARAMS, _implementation.MAX_IN, _implementation.MAX_OUT  # of an Entry
 UNSET = _implementation.UNSET
 Entry = _implementation.Entry
 Site = _implementation.Site
 describe = _implementation.describe
+distinct = _implementation.distinct
 follow = _implementation.follow
 overlap = _implementation.overlap
 set_error_state = _implementation.set_error_state
 set_on_error = _implementation.set_on_error
 
 __all__ = [
-    "IMPLEMENTATION", "TIMING_PERIOD", "UNSET", "Entry", "Site", "describe", "follow", "overlap", "set_error_state",
-    "set_on_error",
+    "IMPLEMENTATION", "MAX_IN", "MAX_OUT", "MAX_PARAMS", "TIMING_PERIOD", "UNSET", "Entry", "Site", "describe",
+    "distinct", "follow", "overlap", "set_error_state", "set_on_error",
 ]  # fmt: skip

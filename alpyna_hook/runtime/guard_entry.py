@@ -164,7 +164,7 @@ def _array_loader(typenum: int, ndim: int, layout: str, writeable: bool) -> Load
         if layout != "S" and layout != ("C" if flags.c_contiguous else "F" if flags.f_contiguous else "S"):
             return False
         strides = _element_strides(array.shape, array.strides, array.itemsize, layout)
-        if strides is None:
+        if strides is None or (writeable and layout == "S" and not values.distinct(array)):
             return False
         record.pack_into(slots, at, array.__array_interface__["data"][0], *array.shape, *strides)
         return True

@@ -12,10 +12,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from alpyna_hook.runtime import guard_values, journal
-from alpyna_hook.runtime.guard_entry import MAX_OUT, Entry
-from alpyna_hook.runtime.guard_values import UNSET, describe, follow, overlap, set_error_state
+from alpyna_hook.runtime.guard_entry import MAX_IN, MAX_OUT, MAX_PARAMS, Entry
+from alpyna_hook.runtime.guard_values import UNSET, describe, distinct, follow, overlap, set_error_state
 
-__all__ = ["UNSET", "Entry", "Site", "describe", "follow", "overlap", "set_error_state", "set_on_error"]
+__all__ = [
+    "MAX_IN", "MAX_OUT", "MAX_PARAMS", "UNSET", "Entry", "Site", "describe", "distinct", "follow", "overlap",
+    "set_error_state", "set_on_error",
+]  # fmt: skip
 
 MAX_ENTRIES: Final = 32
 TIMING_PERIOD: Final = 16  # calls between two timed ones

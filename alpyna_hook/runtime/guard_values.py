@@ -49,8 +49,7 @@ class Call:
 
 @dataclass(frozen=True)
 class _ErrorState:
-    """NumPy's error state: where it is kept, what reads it, the FP flag of each category, (state, mask) of the last
-    few."""
+    """NumPy's error state: where it is kept, what reads it, FP flag by category, (state, mask) of the last few."""
 
     variable: ContextVar[Any] | None
     get: Callable[[], Mapping[str, str]]
@@ -249,6 +248,18 @@ def overlap(a: Array, b: Array) -> Literal["disjoint", "same", "overlap"]:
     if is_same(a, b):
         return "same"
     return "disjoint" if views_disjoint(view(a), view(b)) else "overlap"
+
+
+def distinct(array: Array) -> bool:
+    """True if it is proved that no two subscripts mean one element (see _guard_memory.h)."""
+    if not is_array(array):
+        raise TypeError("distinct() takes an array")
+    extent = array.itemsize
+    for stride, dim in sorted((abs(s), d) for d, s in zip(array.shape, array.strides) if d != 1):
+        if stride < extent and array.size:
+            return False
+        extent += (dim - 1) * stride
+    return True
 
 
 def is_same(a: Array, b: Array) -> bool:

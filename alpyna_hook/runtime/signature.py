@@ -30,7 +30,7 @@ class Signature:
     types      live-in name -> type
     entry      values of scalar live-ins, dimensions and strides (in elements)
     shapes     live-in name -> shape or int value, for the report
-    same       array -> array (earlier live-in) that it is identical with
+    same       array -> the array that it is identical with
     may_alias  pairs that overlap in some other way
     """
 
@@ -71,10 +71,12 @@ def read(nest: Nest, roots: Sequence[str], args: tuple[Any, ...]) -> Signature |
             return check
         kind = _type_of(live, check)
         if kind is None:
-            return _refuse(nest, live, f"it is of type {check[1] if check[0] == 'other' else check[0]}")
+            return _refuse(nest, live, f"it is {_in_words(check)}")
         if isinstance(kind, ArrayType):
             if live.name in stored and not kind.writeable:
                 return _refuse(nest, live, "it is read-only, and the loop stores into it")
+            if live.name in stored and not guard.distinct(value):
+                return _refuse(nest, live, "several subscripts mean one element, by its strides, and the loop stores there")
             check = (*check[:4], live.name in stored)
             kind = ArrayType(kind.elem, kind.ndim, kind.layout, live.name in stored)
             arrays[live.name] = value
@@ -105,6 +107,17 @@ def _type_of(live: LiveIn, check: Check) -> Type | None:
     return None
 
 
+def _in_words(check: Check) -> str:
+    match check:
+        case ("other", what):
+            return f"of type {what}"
+        case ("array", _, 0, _, _):
+            return "an array without dimensions"
+        case ("np", num) if num in reps_by_typenum():
+            return f"of type numpy.{NP_CLASS_OF_REP[reps_by_typenum()[num]]}"
+    return f"of type {check[0]}"
+
+
 def _note_values(name: str, kind: Type, value: Any, found: Signature) -> None:
     if isinstance(kind, ArrayType):
         found.shapes[name] = tuple(value.shape)
@@ -119,9 +132,12 @@ def _note_values(name: str, kind: Type, value: Any, found: Signature) -> None:
 
 
 def _aliases(arrays: dict[str, Any], stored: set[str], same: dict[str, str]) -> frozenset[frozenset[str]]:
-    """Fills `same` and gives the pairs that may overlap, among arrays of which one is written."""
+    """Fills `same` and gives the pairs that may overlap, among arrays of which one is written.
+
+    Where one of several that are the same is written it stands for the others: they may be read-only views of it.
+    """
     overlapping = set()
-    for a, b in combinations(arrays, 2):
+    for a, b in combinations(sorted(arrays, key=lambda name: name not in stored), 2):
         if a in same or b in same or not {a, b} & stored:
             continue
         relation = guard.overlap(arrays[a], arrays[b])

@@ -82,14 +82,36 @@ def specialise(
     found = disk().get(key)
     if isinstance(found, (Specialisation, Rejection)):
         return found
-    spec = run_passes(
+    spec: Specialisation | Rejection = run_passes(
         Request(
             nest, signature.types, signature.entry, signature.same, signature.may_alias, banned,
             current.fp, threads, tuple(source.text.splitlines()), restartable(nest),  # type: ignore[arg-type]
         )
     )  # fmt: skip
+    if isinstance(spec, Specialisation) and not _fits(spec, signature):
+        spec = Rejection(
+            "too-many-names", "this loop reads or leaves behind more names than compiled code is called with",
+            "this loop", nest.span, f"{guard.MAX_PARAMS} names are the limit; an array counts as more than one",
+        )  # fmt: skip
     disk().put(key, spec)
     return spec
+
+
+def _fits(spec: Specialisation, signature: Signature) -> bool:
+    """Whether the guard has a slot for all that goes in and comes out."""
+    slots = 1 + sum(map(_slots_of, signature.types.values()))
+    return all(
+        len(source.params) <= guard.MAX_PARAMS and slots + len(source.params) <= guard.MAX_IN
+        and source.out_slots <= guard.MAX_OUT
+        for source in spec.sources.values()
+    )  # fmt: skip
+
+
+def _slots_of(kind: Type) -> int:
+    """Input slots of a live-in."""
+    if isinstance(kind, ArrayType):
+        return 1 + 2 * kind.ndim
+    return 0 if isinstance(kind, ObjectType) else 2 if kind.rep.is_complex else 1
 
 
 @cache
@@ -217,11 +239,9 @@ def _params(nest: Nest, roots: tuple[str, ...], signature: Signature) -> tuple[l
             for axis in range(kind.ndim):
                 slots[QDim(live.name, axis)] = slot + 1 + axis
                 slots[QStride(live.name, axis)] = slot + 1 + kind.ndim + axis
-            slot += 1 + 2 * kind.ndim
-        elif not isinstance(kind, ObjectType):
-            if kind.rep.is_int:
-                slots[QParam(live.name)] = slot
-            slot += 2 if kind.rep.is_complex else 1
+        elif not isinstance(kind, ObjectType) and kind.rep.is_int:
+            slots[QParam(live.name)] = slot
+        slot += _slots_of(kind)
     return params, slots, slot
 
 

@@ -196,6 +196,61 @@ def test_a_read_only_array_matches_only_where_it_is_read(guard: Any, kernel: Any
         assert site_of(guard, entry)(array) == expected
 
 
+BASE = grid(12, 12)
+DISTINCT = {
+    "contiguous": BASE,
+    "every other": BASE[::2, ::-3],
+    "transposed block": BASE[2:5, 3:9].T,
+    "one row of a broadcast": as_strided(grid(4), (1, 4), (0, 8)),
+    "interleaved axes": as_strided(grid(40), (3, 4), (8, 24)),
+    "no elements": as_strided(grid(4), (0, 4), (0, 0)),
+    "no axes": np.full((), 1.0),
+}
+SELF_OVERLAPPING = {
+    "stride 0": as_strided(grid(4), (3, 4), (0, 8)),
+    "one element": as_strided(grid(1), (5, 5), (0, 0)),
+    "windows": as_strided(grid(10), (7, 4), (8, 8)),
+    "windows backwards": as_strided(grid(10)[::-1], (4, 4), (-16, -8)),
+    "windows of columns": as_strided(grid(40), (3, 5), (8, 16)),
+}
+
+
+@pytest.mark.parametrize("name", DISTINCT)
+def test_subscripts_of_ordinary_views_are_distinct_elements(guard: Any, kernel: Any, name: str) -> None:
+    array = DISTINCT[name]
+    assert guard.distinct(array) is True
+    entry = guard.Entry([(0, (), ("array", F64, array.ndim, "S", True))], kernel("threads"))
+    assert site_of(guard, entry)(array) == (() if array.size else MISS)
+
+
+@pytest.mark.parametrize("name", SELF_OVERLAPPING)
+def test_an_array_that_overlaps_itself_matches_only_where_it_is_read(guard: Any, kernel: Any, name: str) -> None:
+    array = SELF_OVERLAPPING[name]
+    assert guard.distinct(array) is False
+    for writeable, expected in ((True, MISS), (False, ())):
+        entry = guard.Entry([(0, (), ("array", F64, 2, "S", writeable))], kernel("threads"))
+        assert site_of(guard, entry)(array) == expected
+
+
+def test_distinct_is_never_claimed_of_an_array_that_overlaps_itself(guard: Any) -> None:
+    pick = random.Random(3)
+    base = np.arange(400, dtype=np.int16)
+    claimed = 0
+    for _ in range(500):
+        shape = [pick.choice([1, 2, 3, 4]) for _ in range(pick.randrange(1, 4))]
+        view = as_strided(base[200:], shape, [2 * pick.choice([0, 1, 2, 3, 4, 8, 12, -1, -4, -12]) for _ in shape])
+        claim = guard.distinct(view)
+        claimed += claim
+        assert not claim or np.unique(view).size == view.size, (view.shape, view.strides)
+    assert 100 < claimed < 450
+
+
+@pytest.mark.parametrize("value", [None, [1.0], BASE.view(type("A", (np.ndarray,), {}))])
+def test_distinct_takes_arrays(guard: Any, value: Any) -> None:
+    with pytest.raises(TypeError):
+        guard.distinct(value)
+
+
 def test_thread_count_is_the_first_slot_and_can_be_changed(guard: Any, kernel: Any) -> None:
     entry = guard.Entry([], kernel("threads"), threads=6, outs=[(("int",), 1, -1, -1)])
     site = site_of(guard, entry)
@@ -223,7 +278,6 @@ def test_a_value_must_be_equal(guard: Any, kernel: Any) -> None:
     assert site(3) == () and site(4) == MISS
 
 
-BASE = grid(12, 12)
 SEPARATE = {
     "other memory": (grid(4, 4), grid(4, 4)),
     "rows": (BASE[:5], BASE[5:]),
