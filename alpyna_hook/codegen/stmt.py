@@ -238,11 +238,12 @@ def _while(stmt: While, ctx: Body) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A rendered `for`: the text, the value at entry, whether it makes a trip, an increasing iteration key."""
+    """A rendered `for`: the text, whether it makes a trip, an increasing iteration key, its number of iterations."""
 
     text: str
     nonempty: str
     key: str
+    trips: str
     counter_line: str = ""
 
 
@@ -264,13 +265,13 @@ def header(stmt: Loop, ctx: Body, strip: int = 0) -> Header:
     if strip:
         lanes = scope.call("alp_min_i64", str(strip), f"{_paren(stop)} - {counter}_strip")
         return Header(f"for (int64_t {counter}_strip = {start}; {counter}_strip < {stop}; {counter}_strip += {strip})",
-                      f"{_paren(start)} < {_paren(stop)}", f"{counter}_strip",
+                      f"{_paren(start)} < {_paren(stop)}", f"{counter}_strip", f"{_paren(stop)} - {_paren(start)}",
                       f"const int64_t {counter}_lanes = {lanes};")  # fmt: skip
     relation = "<" if step > 0 else ">"
     move = {1: f"{counter}++", -1: f"{counter}--"}.get(step, f"{counter} {'+' if step > 0 else '-'}= {abs(step)}")
     key = counter if step > 0 else f"-{counter}"
     return Header(f"for (int64_t {counter} = {start}; {counter} {relation} {stop}; {move})",
-                  f"{_paren(start)} {relation} {_paren(stop)}", key)  # fmt: skip
+                  f"{_paren(start)} {relation} {_paren(stop)}", key, _trips(start, stop, step))  # fmt: skip
 
 
 def _general_header(stmt: Loop, counter: str, start: str, ctx: Body) -> Header:
@@ -279,8 +280,14 @@ def _general_header(stmt: Loop, counter: str, start: str, ctx: Body) -> Header:
     trips = ctx.scope.call("alp_trips", f"{counter}_start", _bound(stmt.stop, ctx.scope), f"{counter}_step", fault=True)
     w.line(f"const int64_t {counter}_trips = {trips};")
     return Header(f"for (int64_t {counter}_trip = 0; {counter}_trip < {counter}_trips; {counter}_trip++)",
-                  f"{counter}_trips > 0", f"{counter}_trip",
+                  f"{counter}_trips > 0", f"{counter}_trip", f"{counter}_trips",
                   f"const int64_t {counter} = {counter}_start + {counter}_trip * {counter}_step;")  # fmt: skip
+
+
+def _trips(start: str, stop: str, step: int) -> str:
+    """Number of iterations, rounded down: it only decides whether threads are worth it."""
+    distance = f"{_paren(stop)} - {_paren(start)}" if step > 0 else f"{_paren(start)} - {_paren(stop)}"
+    return distance if abs(step) == 1 else f"({distance}) / {abs(step)}"
 
 
 def _paren(text: str) -> str:
@@ -344,6 +351,7 @@ def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
     faulty, ctx.scope.faults = ctx.scope.faults, ctx.scope.faults or outer_faults
     ctx.scope.names, ctx.scope.copies = names, {}
     clauses = _clauses(loop_plan, faulty, ctx)
+    enough = f" if({head.trips} > {loop_plan.min_work // loop_plan.work})" if loop_plan.min_work else ""
     for name, magnitude in inner.bounded.items():
         kind = CTYPE[scalar_type(ctx.scope, name).rep]
         ctx.writer.line(f"uint64_t {magnitude} = 0;")
@@ -351,10 +359,10 @@ def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
     if loop_plan.last:  # OpenMP leaves a lastprivate unspecified if the loop makes no trip
         ctx.writer.line(f"if ({head.nonempty}) {{")
     if not region:
-        ctx.writer.line(f"#pragma omp parallel for num_threads(threads){clauses}")
+        ctx.writer.line(f"#pragma omp parallel for num_threads(threads){enough}{clauses}")
         ctx.writer.raw(lines)
     else:
-        _region(loop_plan, clauses, faulty, lines, ctx)
+        _region(loop_plan, clauses, enough, faulty, lines, ctx)
     if loop_plan.last:
         ctx.writer.line("}")
     for name, magnitude in inner.bounded.items():
@@ -391,7 +399,7 @@ def _clauses(loop_plan: LoopPlan, faulty: bool, ctx: Body) -> str:
     return "".join(" " + p for p in parts)
 
 
-def _region(loop_plan: LoopPlan, clauses: str, faulty: bool, lines: list[str], ctx: Body) -> None:
+def _region(loop_plan: LoopPlan, clauses: str, enough: str, faulty: bool, lines: list[str], ctx: Body) -> None:
     """A parallel region with a loop in it, in a C block of its own for what the threads combine."""
     w, names = ctx.writer, ctx.scope.names
     own_block = bool(loop_plan.conditional or loop_plan.array_reductions)
@@ -406,7 +414,7 @@ def _region(loop_plan: LoopPlan, clauses: str, faulty: bool, lines: list[str], c
     reduce = f" reduction(|:{', '.join(shared)})" if shared else ""
     if ctx.plan.watch_fp:
         w.line("fp |= alp_fp_raised();")  # this thread is one of the team, whose flags are cleared
-    w.line(f"#pragma omp parallel num_threads(threads){reduce}")
+    w.line(f"#pragma omp parallel num_threads(threads){enough}{reduce}")
     with w.block(""):
         if ctx.plan.watch_fp:
             w.line("alp_fp_clear();")

@@ -49,7 +49,7 @@ class LoopPlan:
     saved             (array, c): run in blocks; iteration i first saves row i + c, which is all it writes
     strip             > 0: run this many consecutive iterations side by side (strip-mined, the scalars of
                       the body expanded, inner loops interchanged outwards; Allen & Kennedy, ch. 5 and 8)
-    min_work          > 0: run in parallel only where trip count * this loop body's static weight exceeds it
+    min_work          > 0: run by the threads only where trip count * `work` (operations per iteration) exceeds it
     """
 
     counter: str
@@ -66,6 +66,7 @@ class LoopPlan:
     saved: tuple[tuple[str, int], ...] = ()
     strip: int = 0
     min_work: int = 0
+    work: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,16 @@ from typing import Literal
 from alpyna_hook.ir.affine import Predicate
 from alpyna_hook.ir.flow import reads_of
 from alpyna_hook.ir.nodes import (
-    Binary, Call, Cast, Const, Dim, Expr, If, Loop, Nest, Stmt, Store, Unary, Var, While, walk_exprs, walk_stmts,
+    Binary, Call, Cast, Const, Dim, Expr, If, Loop, Nest, Stmt, Store, Unary, Var, While,
+    exprs_of, walk, walk_exprs, walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.plan import LoopPlan, Plan, Variant
 from alpyna_hook.ir.types import PY_CLASSES, Rep
 
+# A parallel loop inside a sequential one is entered again and again: below so many operations (some 20 us of work)
+# waking the threads costs more than they save.
+MIN_WORK = 60_000
+INNER_TRIPS = 64
 # Fewer outer trips than this many per thread: collapse with the loop below where that is possible.
 TRIPS_PER_THREAD = 4
 
@@ -57,12 +62,37 @@ def schedule(
     vector = {c: LoopPlan(c, independent=True) for c, f in facts.items() if f.independent and not f.preconditions}
     plans: dict[Variant, Plan] = {"seq": replace(base, loops=tuple(vector.values()))}
     shared = _share(nest.body, facts, threads)
+    outermost = {stmt.counter for stmt in nest.body if isinstance(stmt, Loop)}
+    shared = {
+        c: p if c in outermost else replace(p, min_work=MIN_WORK, work=_work(_loop_of(nest, c))) for c, p in shared.items()
+    }
     if shared:
         used = [p for c in shared for p in facts[c].preconditions]
         loops = {**vector, **{c: replace(p, independent=c in vector) for c, p in shared.items()}}
         conditions = tuple(dict.fromkeys([*preconditions, *used]))
         plans["omp"] = replace(base, variant="omp", loops=tuple(loops.values()), preconditions=conditions)
     return plans
+
+
+def _loop_of(nest: Nest, counter: str) -> Loop:
+    return next(s for s in walk_stmts(nest.body) if isinstance(s, Loop) and s.counter == counter)
+
+
+def _work(loop: Loop) -> int:
+    """Operations of one iteration, very roughly: inner loops are taken to make INNER_TRIPS trips."""
+    total = 0
+    for stmt in loop.body:
+        own = sum(1 for e in exprs_of(stmt) for _ in walk(e))
+        match stmt:
+            case Loop():
+                total += own + INNER_TRIPS * _work(stmt)
+            case While(body=body):
+                total += own + INNER_TRIPS * len(list(walk_exprs(body)))
+            case If(then=then, other=other):
+                total += own + len(list(walk_exprs(then))) + len(list(walk_exprs(other)))
+            case _:
+                total += own
+    return max(total, 1)
 
 
 def _share(body: tuple[Stmt, ...], facts: Mapping[str, LoopFacts], threads: int) -> dict[str, LoopPlan]:
