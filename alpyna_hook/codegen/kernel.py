@@ -69,9 +69,7 @@ def render_kernel(
             w.line("alp_fp_clear();")
         _read_params(params, nest, entry_types, scope, plan, used, w)
         for number, condition in enumerate(conditions):
-            with w.block(f"if (!({condition}))"):
-                w.line(f"out[0].i = {number};")
-                w.line(f"return {PRECONDITION_FAILED};")
+            w.line(f"if (!({condition})) {{ out[0].i = {number}; return {PRECONDITION_FAILED}; }}")
         w.lines("int64_t fault = 0;" if scope.faults else "")
         if empty:
             with w.block(f"if ({empty})"):
@@ -82,7 +80,7 @@ def render_kernel(
         w.raw(body)
         w.line()
         _finish(outs, scope, flags, plan, w)
-    text = _assemble(plan, scope, bool(conditions), w.text(), dialect)
+    text = _assemble(plan, scope, "alp_wide" in "".join(conditions), w.text(), dialect)
     openmp = any(p.parallel for p in plan.loops)
     return KernelSource(text, params, outs, out_slots, scope.faults or plan.watch_fp, openmp, plan.resume)
 
@@ -270,11 +268,12 @@ def _finish(outs: tuple[KernelOut, ...], scope: Scope, flags: dict[str, str], pl
     if plan.resume:  # faults have returned already, each from its block
         w.line("return 0;")
         return
-    fault, fp = ("fault" if scope.faults else "0"), ("fp" if plan.watch_fp else "")
+    fp = plan.watch_fp
     if not scope.faults and not fp:
         w.line("return 0;")
         return
-    w.line(f"out[0].i = {fault} | fp << 8;" if fp else f"out[0].i = {fault};")
+    detail = " | ".join(t for t in ("fault" if scope.faults else "", "fp << 8" if fp else "") if t)
+    w.line(f"out[0].i = {detail};")
     test = " || ".join(t for t in ("fault" if scope.faults else "", "(fp & fp_mask)" if fp else "") if t)
     w.line(f"return {test} ? {FAULT} : 0;")
 
@@ -296,7 +295,10 @@ def _assemble(plan: Plan, scope: Scope, wide: bool, kernel: str, dialect: Dialec
 def _predicate(p: Predicate, names: Mapping[str, str]) -> str:
     match p:
         case PCompare(op=op, left=left, right=right):
-            return f"{_quantity(left, names)} {op} {_quantity(right, names)}"
+            texts = (_quantity(left, names), _quantity(right, names))
+            if not isinstance(left, QBinary) and not isinstance(right, QBinary):  # nothing can overflow
+                texts = (texts[0].removeprefix("(alp_wide)"), texts[1].removeprefix("(alp_wide)"))
+            return f"{texts[0]} {op} {texts[1]}"
         case PAll(parts=parts):
             return " && ".join(f"({_predicate(q, names)})" for q in parts) or "true"
         case PAny(parts=parts):

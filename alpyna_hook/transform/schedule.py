@@ -64,7 +64,8 @@ def schedule(
     shared = _share(nest.body, facts, threads)
     outermost = {stmt.counter for stmt in nest.body if isinstance(stmt, Loop)}
     shared = {
-        c: p if c in outermost else replace(p, min_work=MIN_WORK, work=_work(_loop_of(nest, c))) for c, p in shared.items()
+        c: p if c in outermost else replace(p, min_work=MIN_WORK, work=_work(_loop_of(nest, c)))
+        for c, p in shared.items()
     }
     if shared:
         used = [p for c in shared for p in facts[c].preconditions]
