@@ -228,24 +228,17 @@ def arguments() -> argparse.Namespace:
             parser.error(f"no such kernel: {kernel}")
     if unknown := args.skip - set(CONTENDERS):
         parser.error(f"no such contender: {', '.join(sorted(unknown))}")
+    args.quick = [n for n in ("seq", "omp", "auto", "c", "numba") if n not in args.skip]
+    args.slow = [n for n in (*SLOW, "c") if n not in args.skip]
     for out in (args.json, args.markdown):
         if out and out.exists():
             parser.error(f"{out} exists; figures are never overwritten")
     return args
 
 
-def main() -> int:
-    args = arguments()
-    quick = [n for n in ("seq", "omp", "auto", "c", "numba") if n not in args.skip]
-    slow = [n for n in (*SLOW, "c") if n not in args.skip]
-    fast_figures: list[Figure] = []
-    slow_figures: list[Figure] = []
-    for kernel in args.kernels:
-        sizes = sizes_of(kernel)
-        print(f"{kernel} {sizes[args.sizes]} ...", file=sys.stderr, flush=True)
-        fast_figures += measure(kernel, sizes[args.sizes], quick, args)
-        if set(slow) - {"c"}:
-            slow_figures += measure(kernel, sizes["default"], slow, args)
+def document(args: argparse.Namespace, *parts: tuple[list[Figure], list[str]]) -> str:
+    """The tables of the contenders at the size asked for and of the slow ones, with what went wrong, as Markdown."""
+    (fast_figures, quick), (slow_figures, slow) = parts
     machine = describe()
     how = f"{args.rounds} rounds, {args.statistic}"
     lines = [f"{machine['cpu']}, {args.threads} threads, CPython {machine['python']}, {how}", ""]
@@ -255,12 +248,33 @@ def main() -> int:
         lines += table(slow_figures, slow, args.statistic)
     if found := problems(fast_figures + slow_figures):
         lines += ["", "Differences and failures:", "", *(f"- {line}" for line in found)]
-    print("\n".join(lines))
+    return "\n".join(lines) + "\n"
+
+
+def write(args: argparse.Namespace, fast_figures: list[Figure], slow_figures: list[Figure]) -> None:
+    """What is measured so far, to the files asked for: a run that is cut short keeps its figures."""
     if args.markdown:
-        args.markdown.write_text("\n".join(lines) + "\n")
+        args.markdown.write_text(document(args, (fast_figures, args.quick), (slow_figures, args.slow)))
     if args.json:
         figures = [{k: v for k, v in asdict(f).items() if k != "times_s"} for f in fast_figures + slow_figures]
-        args.json.write_text(json.dumps({"machine": machine, "threads": args.threads, "figures": figures}, indent=1))
+        machine = {**describe(), "threads": args.threads, "rounds": args.rounds, "statistic": args.statistic}
+        args.json.write_text(json.dumps({"machine": machine, "figures": figures}, indent=1) + "\n")
+
+
+def main() -> int:
+    args = arguments()
+    quick, slow = args.quick, args.slow
+    fast_figures: list[Figure] = []
+    slow_figures: list[Figure] = []
+    for kernel in args.kernels:
+        sizes = sizes_of(kernel)
+        fast_figures += measure(kernel, sizes[args.sizes], quick, args)
+        if set(slow) - {"c"}:
+            slow_figures += measure(kernel, sizes["default"], slow, args)
+        row = table([f for f in fast_figures if f.kernel == kernel], quick, args.statistic)[2]
+        print(row, file=sys.stderr, flush=True)
+        write(args, fast_figures, slow_figures)
+    print(document(args, (fast_figures, quick), (slow_figures, slow)), end="")
     return int(any(f.same_as_cpython is False and f.contender in OURS for f in fast_figures + slow_figures))
 
 

@@ -54,6 +54,7 @@ def campaign(args: argparse.Namespace) -> int:
                 if d.name not in differing:
                     differing.add(d.name)
                     show(d, programs[d.name], args.shrink)
+        print(f"up to seed {seeds[-1]}: {len(differing)} differ", file=sys.stderr, flush=True)
     print(f"{args.count} programs in {time.monotonic() - start:.0f} s, {len(differing)} differ: {sorted(differing)}")
     for table in (outcomes, statuses):
         print("  " + "\n  ".join(f"{n:6d} {what}" for what, n in table.most_common(60)))
