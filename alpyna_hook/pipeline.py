@@ -41,6 +41,7 @@ from alpyna_hook.ir.nodes import (
 from alpyna_hook.ir.plan import KernelSource, Plan, Variant
 from alpyna_hook.ir.types import ArrayType, ScalarType, Type
 from alpyna_hook.ir.verify import verify
+from alpyna_hook.specialisation import LoopVerdict, Specialisation
 from alpyna_hook.transform.blocks import MAX_SWEEPS, choose_blocks, sweeps, with_blocks
 from alpyna_hook.transform.distribute import distribute
 from alpyna_hook.transform.schedule import LoopFacts, schedule, written_arrays
@@ -71,35 +72,6 @@ class Request:
     threads: int
     lines: tuple[str, ...]
     restartable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LoopVerdict:
-    """One loop for the report: source line, Python variable, nesting depth, verdict."""
-
-    line: int
-    var: str
-    depth: int
-    parallel: bool
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Specialisation:
-    """A nest for one signature, ready to be priced and compiled.
-
-    disjoint  pairs of arrays that the guard must prove disjoint; `same` pairs it must find identical
-    written   arrays that are stored into
-    """
-
-    nest: Nest
-    plans: Mapping[Variant, Plan]
-    sources: Mapping[Variant, KernelSource]
-    candidates: Mapping[Variant, Candidate]
-    loops: tuple[LoopVerdict, ...]
-    disjoint: tuple[tuple[str, str], ...]
-    same: tuple[tuple[str, str], ...]
-    written: tuple[str, ...]
 
 
 def specialise(request: Request) -> Specialisation | Rejection:

@@ -20,13 +20,12 @@ from alpyna_hook.codegen.expr import render
 from alpyna_hook.codegen.helpers import CTYPE
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.nodes import Const, Loop, Var
-from alpyna_hook.ir.plan import LoopPlan, ResumePoint
+from alpyna_hook.ir.plan import RESUME_SLOTS, LoopPlan, ResumePoint
 from alpyna_hook.ir.types import INT, ArrayType
 
 if TYPE_CHECKING:
     from alpyna_hook.codegen.stmt import Body
 
-RESUME_SLOTS = 16  # of the resume record: blocked loop number, then a trip number per loop, outermost first
 
 
 def block_loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body, run: Callable[[Loop, LoopPlan, Body], None]) -> None:

@@ -33,7 +33,6 @@ from alpyna_hook.ir.plan import KernelOut, KernelParam, KernelSource, Plan
 from alpyna_hook.ir.types import ArrayType, ObjectType, Rep, ScalarType, Type
 
 PRECONDITION_FAILED, FAULT = 1, 2
-FP_INVALID, FP_DIVIDE, FP_OVERFLOW, FP_UNDERFLOW = 1, 4, 8, 16
 # out[0].i with return code 1, where it is no precondition's number:
 NOT_REPRESENTABLE = -1  # an int live-in does not fit the double that holds it
 NO_MEMORY = -3  # no buffer for the rows of a block

@@ -16,6 +16,10 @@ from alpyna_hook.ir.nodes import Nest
 Variant: TypeAlias = Literal["interp", "seq", "omp", "cuda", "opencl"]
 HOST_VARIANTS: tuple[Variant, ...] = ("seq", "omp")
 
+# Shared by generated code and the runtime:
+FP_INVALID, FP_DIVIDE, FP_OVERFLOW, FP_UNDERFLOW = 1, 4, 8, 16  # bits of a fault's FP flags
+RESUME_SLOTS = 16  # of the resume record: blocked loop number, then a trip number per loop, outermost first
+
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:

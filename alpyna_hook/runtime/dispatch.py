@@ -97,7 +97,7 @@ class _Choice:
 class _Special:
     """One specialisation with what has been learned of it."""
 
-    spec: Any  # pipeline.Specialisation
+    spec: Any  # specialisation.Specialisation
     candidates: dict[str, Any]
     record: records.SpecialisationRecord
     history: Any
@@ -153,7 +153,7 @@ class SiteState:
             return False
         self._glances += 1
         self._glanced_s += seconds
-        price = LOOK_S if "alpyna_hook.pipeline" in sys.modules else FIRST_LOOK_S
+        price = LOOK_S if "alpyna_hook.runtime.specials" in sys.modules else FIRST_LOOK_S
         if self._glanced_s >= price:
             return False
         enough = FIXED_GLANCES if glance.interpreter_seconds(self.nest, (), ()) is not None else MAX_GLANCES
