@@ -31,6 +31,9 @@ OPENMP_FLAG = "-fopenmp"
 
 LINK_LIBM = ("-lm",)
 
+VERSION_S = 10.0  # seconds to wait for `--version`: what hangs there hangs in the middle of somebody's program
+PROBE_S = 20.0  # seconds for a test program (zig takes 10 when it is new)
+
 _PROBE_OPENMP = (
     "int kernel(int n, double *a)\n"
     "{\n#pragma omp parallel for\n    for (int i = 0; i < n; i++) a[i] += 1.0;\n    return n;\n}\n"
@@ -91,14 +94,16 @@ def find(named: str | None, cache: Cache, timeout: float) -> Toolchain | str:
         if command is None:
             return f"the C compiler {named!r} was not found"
         tool = _examine(command, cache, timeout)
-        return tool or f"the C compiler {named!r} does not work"
+        return tool if isinstance(tool, Toolchain) else f"the C compiler {named!r} does not work: {tool}"
     for name in ("gcc", "clang", "cc"):
         command = _command_of(name)
-        if command is not None and (tool := _examine(command, cache, timeout)) is not None:
+        if command is not None and isinstance(tool := _examine(command, cache, timeout), Toolchain):
             return tool
     zig = _zig()
-    if zig is not None and (tool := _examine((zig, "cc"), cache, timeout, _intel_openmp(), _link_zig())) is not None:
-        return tool if tool.preload else replace(tool, openmp=False)
+    if zig is not None:
+        tool = _examine((zig, "cc"), cache, timeout, _intel_openmp(), _link_zig())
+        if isinstance(tool, Toolchain):
+            return tool if tool.preload else replace(tool, openmp=False)
     return "no C compiler was found (gcc, clang, cc, or the package ziglang)"
 
 
@@ -198,12 +203,12 @@ def _digest(*parts: object) -> str:
 
 def _examine(
     command: tuple[str, ...], cache: Cache, timeout: float, preload: str = "", link: tuple[str, ...] = LINK_LIBM
-) -> Toolchain | None:
-    """What this compiler can do on this CPU, remembered as long as its executable is unchanged."""
+) -> Toolchain | str:
+    """What this compiler can do on this CPU, remembered as long as its executable is unchanged; or what is wrong."""
     try:
         status = os.stat(command[0])
-    except OSError:
-        return None
+    except OSError as error:
+        return str(error.strerror)
     real = os.path.realpath(command[0])
     key = _digest(
         "toolchain", _PROBE_FUSED, ABI_VERSION, command, real, status.st_mtime_ns, status.st_size, preload, link,
@@ -212,29 +217,52 @@ def _examine(
     known = cache.get(key)
     if isinstance(known, Toolchain):
         return known
-    version = run((*command, "--version"), "", timeout)
+    version = run((*command, "--version"), "", min(timeout, VERSION_S))
+    if version.returncode is None:
+        return version.output
     if version.returncode != 0:
-        return None
+        return f"status {version.returncode} when asked for its version"
     identity = f"{real} {version.output.partition(chr(10))[0]}"
-    tool = _probe(Toolchain(command, identity, (), False, preload, link), timeout)
-    if tool is not None:
+    tool = _probe(Toolchain(command, identity, (), False, preload, link), _known_to_fuse(version.output), min(timeout, PROBE_S))
+    if isinstance(tool, Toolchain):
         cache.put(key, tool)
     return tool
 
 
-def _probe(tool: Toolchain, timeout: float) -> Toolchain | None:
-    """`tool` with the fastest flags that keep results exact, and whether it has OpenMP."""
+def _known_to_fuse(version: str) -> bool:
+    """Whether the test would show GCC bug 107647, by what `--version` says: 0.1 s less in a user's first loop."""
+    words = version.partition("\n")[0].split()
+    return bool(words) and "gcc" in words[0] and any(word.startswith(("12.0.", "12.1.", "12.2.")) for word in words)
+
+
+def _probe(tool: Toolchain, fuses: bool, timeout: float) -> Toolchain | str:
+    """`tool` with the fastest flags that keep results exact, and whether it has OpenMP; or what is wrong with it."""
     semantic = (*SEMANTIC_FLAGS, *(f"-fno-builtin-{name}" for name in NO_BUILTINS))
     for speed in (SPEED_FLAGS, tuple(flag for flag in SPEED_FLAGS if flag != "-march=native"), ("-O3",), ("-O2",)):
         flags = (*speed, *semantic)
-        verdict = _products(tool, flags, timeout)
+        verdict: str = "fused"
+        if not fuses:
+            verdict, openmp = _both(tool, flags, timeout)
         if verdict == "fused":
             flags = (*flags, *_UNFUSED_FLAGS)
-            verdict = _products(tool, flags, timeout)
+            verdict, openmp = _both(tool, flags, timeout)
+        if verdict == "hung":
+            return "it did not finish a test program"
         if verdict == "exact":
-            openmp = _builds(tool, (*flags, OPENMP_FLAG), timeout)
             return replace(tool, flags=flags, openmp=openmp)
-    return None
+    return "it does not build a test program"
+
+
+def _both(tool: Toolchain, flags: tuple[str, ...], timeout: float) -> tuple[str, bool]:
+    """What `_products` says of `flags`, and whether OpenMP kernels build; the compiler does the two at once."""
+    import threading
+
+    openmp: list[bool] = []
+    side = threading.Thread(target=lambda: openmp.append(_builds(tool, (*flags, OPENMP_FLAG), timeout)), daemon=True)
+    side.start()
+    verdict = _products(tool, flags, timeout)
+    side.join()
+    return verdict, openmp == [True]
 
 
 def command_line(tool: Toolchain, flags: Sequence[str], output: str) -> tuple[str, ...]:
@@ -255,8 +283,9 @@ def _builds(tool: Toolchain, flags: tuple[str, ...], timeout: float) -> bool:
         return False
 
 
-def _products(tool: Toolchain, flags: tuple[str, ...], timeout: float) -> Literal["exact", "fused", "broken"]:
-    """Whether compiled sums of products are exact or fused, or the test program does not even build and load."""
+def _products(tool: Toolchain, flags: tuple[str, ...], timeout: float) -> Literal["exact", "fused", "broken", "hung"]:
+    """Whether compiled sums of products are exact or fused, or the test program does not even build and load, or the
+    compiler gives no answer."""
     import ctypes
     import tempfile
 
@@ -266,7 +295,7 @@ def _products(tool: Toolchain, flags: tuple[str, ...], timeout: float) -> Litera
             output = os.path.join(folder, "fused.so")
             result = run(command_line(tool, (*flags, "-fno-trapping-math"), output), _PROBE_FUSED, timeout)
             if result.returncode != 0:
-                return "broken"
+                return "broken" if result.returncode is not None else "hung"
             library = ctypes.CDLL(output)
     except OSError:
         return "broken"

@@ -275,6 +275,23 @@ def test_a_named_compiler_that_does_not_work(tmp_path: pathlib.Path) -> None:
     assert "does not work" in failed(HostDevice(cc=broken).compile(ADD, "seq")).reason
 
 
+def test_a_hanging_compiler_is_given_up_after_one_time_out(tmp_path: pathlib.Path) -> None:
+    asked = tmp_path / "asked"
+    for answers_version in (True, False):
+        test = '[ "$1" = --version ] && exit 0; ' if answers_version else ""
+        hanging = script(tmp_path / f"hang{answers_version}", f'{test}echo x >> {asked}; sleep 100')
+        reason = failed(HostDevice(cc=hanging, timeout=0.3).compile(ADD, "seq")).reason
+        assert "did not finish a test program" in reason if answers_version else "no answer within 0.3 s" in reason
+    assert len(asked.read_text().splitlines()) <= 3  # products and OpenMP; --version
+
+
+def test_compilers_that_fuse_are_known_by_their_version() -> None:
+    assert toolchain._known_to_fuse("gcc (Debian 12.2.0-14+deb12u1) 12.2.0\nCopyright")
+    assert not toolchain._known_to_fuse("gcc (GCC) 12.3.0")
+    assert not toolchain._known_to_fuse("Debian clang version 12.0.1")
+    assert not toolchain._known_to_fuse("")
+
+
 @needs_compiler
 def test_the_search_goes_on_past_a_broken_gcc(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     script(tmp_path / "gcc", "echo gcc 99; [ $1 = --version ]")
