@@ -195,7 +195,9 @@ def test_require_works_by_environment(project: Project) -> None:
 
 def test_an_empty_script_imports_nothing_heavy(project: Project) -> None:
     project.write({"script.py": "import sys\nprint(*sys.modules)\n"})
-    loaded = set(project.runner("script.py").stdout.split())
+    # an editable install's own finder, which `site` loads in any process, imports some of these
+    without = set(project.plain("script.py").stdout.split())
+    loaded = set(project.runner("script.py").stdout.split()) - without
     heavy = {"numpy", "islpy", "astor", "subprocess", "dataclasses", "typing", "argparse", "ast", "re", "pickle"}
     assert loaded.isdisjoint(heavy), loaded & heavy
 
