@@ -181,7 +181,7 @@ def load(folder: Path) -> Profile | None:
     path = folder / FILE_NAME
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         log.warning(f"machine profile {path} is unreadable ({error}): using defaults")

@@ -62,6 +62,7 @@ class DiskCache:
         self._limit = limit
         self._folder: str | None = None
         self._hits = self._misses = self._stores = 0
+        self._said_damaged = False
 
     @property
     def folder(self) -> str:
@@ -146,8 +147,7 @@ class DiskCache:
             return None
         head, content = data[:_HEAD], data[_HEAD:]
         if head != _MAGIC + hashlib.sha256(content).digest():
-            log.debug(f"cache: {path} is damaged and removed")
-            self._remove(name)
+            self._damaged(name)
             return None
         _touch(path)
         return content
@@ -161,8 +161,7 @@ class DiskCache:
         except OSError:
             return False
         if hashlib.sha256(content).hexdigest() != os.path.splitext(name)[0]:
-            log.debug(f"cache: {path} is damaged and removed")
-            self._remove(name)
+            self._damaged(name)
             return False
         _touch(path)
         return True
@@ -191,6 +190,13 @@ class DiskCache:
         if self._stores % _CHECK_EVERY == 1:
             self._evict(keep=name)
         return True
+
+    def _damaged(self, name: str) -> None:
+        """Removes a damaged entry; the first one is said."""
+        say = log.debug if self._said_damaged else log.warning
+        self._said_damaged = True
+        say(f"cache: {os.path.join(self.folder, _FORMAT, name)} is damaged and removed")
+        self._remove(name)
 
     def _remove(self, name: str) -> bool:
         return _unlink(os.path.join(self.folder, _FORMAT, name))

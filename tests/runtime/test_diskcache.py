@@ -224,3 +224,12 @@ def test_many_processes_storing_the_same_keys_end_with_whole_entries(tmp_path: p
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert [process.communicate(timeout=60)[0].strip() for process in processes] == ["0"] * 3
     assert [path.name for path in files(DiskCache(str(folder)))] == [f"k{k}.rec" for k in range(5)]
+
+
+def test_the_first_damaged_entry_is_said_and_no_other(cache: DiskCache, capfd: pytest.CaptureFixture[str]) -> None:
+    for key in (KEY, OTHER):
+        cache.put(key, 1)
+    for path in files(cache):
+        path.write_bytes(b"garbage")
+    assert cache.get(KEY) is None and cache.get(OTHER) is None
+    assert capfd.readouterr().err.count("is damaged and removed") == 1
