@@ -72,7 +72,7 @@ def _own_stamp() -> int:
     global _stamp
     if _stamp is None:
         here = os.path.dirname(os.path.abspath(__file__))
-        folders = [here, os.path.join(here, "frontend"), os.path.join(here, "ir")]
+        folders = [here, *(os.path.join(here, layer) for layer in ("frontend", "ir", "transform"))]
         files = [entry for folder in folders for entry in os.scandir(folder) if entry.name.endswith(".py")]
         _stamp = max((entry.stat().st_mtime_ns for entry in files), default=0)
     return _stamp
