@@ -11,13 +11,11 @@ is `STAKE_FACTOR` times what calibrating takes; `alpyna calibrate` does the full
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from alpyna_hook import log
@@ -175,15 +173,22 @@ def _same_host(a: Mapping[str, str], b: Mapping[str, str]) -> bool:
     return all(a.get(k) == b.get(k) or not a.get(k) or not b.get(k) for k in ("cpu", "cpus", "python", "numpy"))
 
 
-def load(folder: Path) -> Profile | None:
+def load(folder: str | os.PathLike[str]) -> Profile | None:
     """The stored profile of this machine, or None: no file (silently), or a malformed, foreign or outdated one (one log
     line that says which)."""
-    path = folder / FILE_NAME
+    path = os.path.join(folder, FILE_NAME)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = _text(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
+        log.warning(f"machine profile {path} is unreadable ({error}): using defaults")
+        return None
+    import json
+
+    try:
+        data = json.loads(text)
+    except ValueError as error:
         log.warning(f"machine profile {path} is unreadable ({error}): using defaults")
         return None
     try:
@@ -197,21 +202,23 @@ def load(folder: Path) -> Profile | None:
     return profile
 
 
-def save(profile: Profile, folder: Path) -> bool:
+def save(profile: Profile, folder: str | os.PathLike[str]) -> bool:
     """Write `profile.json` atomically; False (and one log line) if the folder cannot be written."""
-    path = folder / FILE_NAME
-    temporary = folder / f".{FILE_NAME}.{os.getpid()}"
+    import json
+
+    temporary = os.path.join(folder, f".{FILE_NAME}.{os.getpid()}")
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary.write_text(json.dumps(to_json(profile), indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        os.makedirs(folder, exist_ok=True, mode=0o700)
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(json.dumps(to_json(profile), indent=2) + "\n")
+        os.replace(temporary, os.path.join(folder, FILE_NAME))
     except OSError as error:
         log.warning(f"machine profile is not stored in {folder}: {error}")
         return False
     return True
 
 
-def current(folder: Path | None, threads: int | None = None) -> Profile:
+def current(folder: str | os.PathLike[str] | None, threads: int | None = None) -> Profile:
     """The stored profile if it is good, else the defaults. Never measures."""
     stored = load(folder) if folder is not None else None
     return stored if stored is not None else default_profile(threads)
@@ -339,7 +346,7 @@ def cpu_hz() -> float:
     """Clock in Hz under load: the maximum that the system gives, else what /proc/cpuinfo shows (in virtual machines,
     the base clock) times a usual turbo factor, else 2.6 GHz times that."""
     try:
-        khz = float(Path("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq").read_text())
+        khz = float(_text("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq"))
         if khz > 0:
             return khz * 1e3
     except (OSError, ValueError):
@@ -349,6 +356,12 @@ def cpu_hz() -> float:
     except ValueError:
         mhz = 0.0
     return _TURBO * (mhz * 1e6 if mhz > 100 else 2.6e9)
+
+
+def _text(path: str) -> str:
+    """A file's text (pathlib is not worth its import here). OSError, UnicodeDecodeError."""
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def _cpuinfo() -> dict[str, str]:
@@ -369,10 +382,9 @@ def _cpuinfo() -> dict[str, str]:
 def _cache_size(name: str) -> int | None:
     """Bytes of the data cache "L1", "L2" or "L3" of the first CPU as Linux says; None if it does not."""
     for index in range(6):
-        folder = Path(f"/sys/devices/system/cpu/cpu0/cache/index{index}")
+        folder = f"/sys/devices/system/cpu/cpu0/cache/index{index}"
         try:
-            level, kind = (folder / "level").read_text().strip(), (folder / "type").read_text().strip()
-            size = (folder / "size").read_text().strip()
+            level, kind, size = (_text(f"{folder}/{file}").strip() for file in ("level", "type", "size"))
             if f"L{level}" == name and kind != "Instruction":
                 return int(size.rstrip("K")) * 1024
         except (OSError, ValueError):

@@ -9,18 +9,18 @@ remembered identity, the CPU's features and the ABI version.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from alpyna_hook.devices import toolchain
 from alpyna_hook.devices.base import ABI_VERSION, SYMBOL, Cache, CompileFailure, Kernel, NoCache
 from alpyna_hook.devices.toolchain import LINK_LIBM, OPENMP_FLAG, Toolchain
+from alpyna_hook.digest import sha256
 
 TIMEOUT: Final = 60.0  # seconds for one run of the compiler
 SPINS: Final = b"5000"  # iterations of libgomp's waiting loop: some 20 to 50 us
@@ -149,7 +149,7 @@ class HostDevice:
         # A library that could not be cached stays mapped after its file is gone.
         if isinstance(loaded, CompileFailure):
             if tool.link != LINK_LIBM:  # it may need the compiler's own support library
-                return self._build(source, replace(tool, link=LINK_LIBM), flags, key, start, openmp)
+                return self._build(source, tool._replace(link=LINK_LIBM), flags, key, start, openmp)
             return loaded
         return Kernel(loaded[0], time.perf_counter() - start, "miss", path, loaded[1])
 
@@ -163,7 +163,7 @@ def kernel_flags(tool: Toolchain, openmp: bool, precise_fp: bool) -> tuple[str, 
 
 def _key(source: str, flags: Sequence[str], tool: Toolchain) -> str:
     parts = (source, tuple(flags), tool.command, tool.identity, tool.link, toolchain.cpu_features(), ABI_VERSION)
-    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @contextmanager

@@ -8,15 +8,14 @@ Out: `Toolchain` or the reason there is none; `run(...)` -> what the compiler sa
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from alpyna_hook.devices.base import ABI_VERSION, Cache
+from alpyna_hook.digest import sha256
 
 if TYPE_CHECKING:
     import subprocess
@@ -59,8 +58,7 @@ void pair(int n, const double *x, const double *y, double *out)
 _UNFUSED_FLAGS = ("-mno-fma", "-mno-avx512f")
 
 
-@dataclass(frozen=True, slots=True)
-class Toolchain:
+class Toolchain(NamedTuple):
     """A C compiler that works.
 
     command   as run, e.g. ("/usr/bin/gcc",)
@@ -79,8 +77,7 @@ class Toolchain:
     link: tuple[str, ...] = LINK_LIBM
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(NamedTuple):
     """returncode: exit status (negative: killed by a signal), None if it did not start or ran out of time."""
 
     returncode: int | None
@@ -103,7 +100,7 @@ def find(named: str | None, cache: Cache, timeout: float) -> Toolchain | str:
     if zig is not None:
         tool = _examine((zig, "cc"), cache, timeout, _intel_openmp(), _link_zig())
         if isinstance(tool, Toolchain):
-            return tool if tool.preload else replace(tool, openmp=False)
+            return tool if tool.preload else tool._replace(openmp=False)
     return "no C compiler was found (gcc, clang, cc, or the package ziglang)"
 
 
@@ -198,7 +195,7 @@ def _package_folder(name: str) -> str:
 
 
 def _digest(*parts: object) -> str:
-    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _examine(
@@ -223,7 +220,8 @@ def _examine(
     if version.returncode != 0:
         return f"status {version.returncode} when asked for its version"
     identity = f"{real} {version.output.partition(chr(10))[0]}"
-    tool = _probe(Toolchain(command, identity, (), False, preload, link), _known_to_fuse(version.output), min(timeout, PROBE_S))
+    bare = Toolchain(command, identity, (), False, preload, link)
+    tool = _probe(bare, _known_to_fuse(version.output), min(timeout, PROBE_S))
     if isinstance(tool, Toolchain):
         cache.put(key, tool)
     return tool
@@ -249,7 +247,7 @@ def _probe(tool: Toolchain, fuses: bool, timeout: float) -> Toolchain | str:
         if verdict == "hung":
             return "it did not finish a test program"
         if verdict == "exact":
-            return replace(tool, flags=flags, openmp=openmp)
+            return tool._replace(flags=flags, openmp=openmp)
     return "it does not build a test program"
 
 

@@ -13,15 +13,14 @@ nobody else; if it is not, a private temporary folder takes its place for this p
 from __future__ import annotations
 
 import atexit
-import hashlib
 import itertools
 import os
 import pickle
 import time
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from alpyna_hook import log
+from alpyna_hook.digest import sha256
 
 LIMIT: Final = 512 << 20  # bytes
 _FORMAT: Final = "v1"
@@ -35,7 +34,7 @@ _counter: Final = itertools.count()
 
 def key_of(*parts: str | bytes) -> str:
     """SHA-256 over the parts, each preceded by its length, as 64 hex digits."""
-    digest = hashlib.sha256()
+    digest = sha256()
     for part in parts:
         data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
         digest.update(len(data).to_bytes(8, "little"))
@@ -43,8 +42,7 @@ def key_of(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(NamedTuple):
     """What the folder holds (all processes' entries) and how this process fared."""
 
     folder: str
@@ -90,7 +88,7 @@ class DiskCache:
         except Exception as error:
             log.debug(f"cache: cannot store a record: {error}")
             return False
-        return self._write(f"{key}.rec", _MAGIC + hashlib.sha256(data).digest() + data)
+        return self._write(f"{key}.rec", _MAGIC + sha256(data).digest() + data)
 
     def get_file(self, key: str) -> str | None:
         """Path of the file stored under `key`, its content verified, or None."""
@@ -113,11 +111,11 @@ class DiskCache:
         except OSError as error:
             log.debug(f"cache: cannot read {path}: {error}")
             return None
-        name = f"{hashlib.sha256(content).hexdigest()}{os.path.splitext(path)[1]}"
+        name = f"{sha256(content).hexdigest()}{os.path.splitext(path)[1]}"
         if not self._write(name, content):
             return None
         data = name.encode("ascii")
-        self._write(f"{key}.ref", _MAGIC + hashlib.sha256(data).digest() + data)
+        self._write(f"{key}.ref", _MAGIC + sha256(data).digest() + data)
         return os.path.join(self.folder, _FORMAT, name)
 
     def clear(self) -> int:
@@ -146,7 +144,7 @@ class DiskCache:
         except OSError:
             return None
         head, content = data[:_HEAD], data[_HEAD:]
-        if head != _MAGIC + hashlib.sha256(content).digest():
+        if head != _MAGIC + sha256(content).digest():
             self._damaged(name)
             return None
         _touch(path)
@@ -160,7 +158,7 @@ class DiskCache:
                 content = file.read()
         except OSError:
             return False
-        if hashlib.sha256(content).hexdigest() != os.path.splitext(name)[0]:
+        if sha256(content).hexdigest() != os.path.splitext(name)[0]:
             self._damaged(name)
             return False
         _touch(path)

@@ -121,6 +121,8 @@ class SiteState:
         self._banned: dict[object, frozenset[Any]] = {}
         self._declines = 0
         self._glances, self._glanced_s = 0, 0.0
+        self._enough = 0  # glances after which a site of tiny calls is retired; 0: not looked yet
+        self._seen: dict[tuple[object, ...], float | None] = {}  # at most MAX_GLANCES entries
         self._busy = False
         self.guard = guard.Site(key, self.slow)
 
@@ -148,7 +150,7 @@ class SiteState:
         """True while all the work seen here would not pay for a closer look."""
         if self._glances >= MAX_GLANCES or settings.current().variant != "auto":
             return False
-        seconds = glance.interpreter_seconds(self.nest, self.roots, args)
+        seconds = self._glance(args)
         if seconds is None:
             return False
         self._glances += 1
@@ -156,13 +158,25 @@ class SiteState:
         price = LOOK_S if "alpyna_hook.runtime.specials" in sys.modules else FIRST_LOOK_S
         if self._glanced_s >= price:
             return False
-        enough = FIXED_GLANCES if glance.interpreter_seconds(self.nest, (), ()) is not None else MAX_GLANCES
-        if self._glances >= enough and self._glanced_s <= enough * TINY_S:
+        if self._enough == 0:
+            fixed = glance.interpreter_seconds(self.nest, (), ()) is not None
+            self._enough = FIXED_GLANCES if fixed else MAX_GLANCES
+        if self._glances >= self._enough and self._glanced_s <= self._enough * TINY_S:
             self.retire("too little work to be worth a call")
         self.record.choice = "too little work so far to be worth a closer look"
         self.record.glances += 1
         self.record.glanced_s = self._glanced_s
         return True
+
+    def _glance(self, args: tuple[Any, ...]) -> float | None:
+        """As glance.interpreter_seconds, which takes 40 us: remembered by sizes, because hot little functions are
+        called with the same ones again and again."""
+        sizes = glance.sizes(self.nest, args)
+        if sizes is None:
+            return glance.interpreter_seconds(self.nest, self.roots, args)
+        if sizes not in self._seen:
+            self._seen[sizes] = glance.interpreter_seconds(self.nest, self.roots, args)
+        return self._seen[sizes]
 
     def _prepare(self, args: tuple[Any, ...]) -> bool:
         """Installs an entry for this call; False if the call is to be declined without one."""

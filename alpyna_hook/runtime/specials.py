@@ -9,7 +9,6 @@ import ctypes
 import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from alpyna_hook import __version__, log, settings
@@ -39,14 +38,15 @@ GIL_S = 5e-3  # calls predicted to be longer let other threads run meanwhile
 def oracle() -> Oracle:
     """The oracle of this process."""
     current = settings.current()
-    folder = Path(current.cache_dir)
-    return Oracle(machine.current(folder, current.threads), current.threads, current.variant, lambda: _measured(folder))
+    return Oracle(machine.current(current.cache_dir, current.threads), current.threads, current.variant, _measured)
 
 
-def _measured(folder: Path) -> machine.Profile | None:
+def _measured() -> machine.Profile | None:
+    from pathlib import Path
+
     from alpyna_hook.cost import measure
 
-    return measure.quick(folder)
+    return measure.quick(Path(settings.current().cache_dir))
 
 
 @cache

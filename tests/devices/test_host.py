@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import dataclasses
 import os
 import pathlib
 import shutil
@@ -412,7 +411,7 @@ def test_a_library_that_lacks_a_function_is_linked_anew(cache: DiskCache, tmp_pa
     device = HostDevice(cache, script(tmp_path / "sparsecc", text))
     tool = device.tool
     assert isinstance(tool, toolchain.Toolchain)
-    device._tool = dataclasses.replace(tool, link=("-DSPARSE",))  # as zig does without its support library at first
+    device._tool = tool._replace(link=("-DSPARSE",))  # as zig does without its support library at first
     source = ADD.replace("in[1].i + 1", "more(in[1].i)").replace("int32_t kernel", """
 #ifdef WHOLE
 static int64_t more(int64_t x) { return x + 1; }

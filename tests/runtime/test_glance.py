@@ -10,7 +10,7 @@ import pytest
 
 from alpyna_hook.frontend.sites import find_sites
 from alpyna_hook.ir.nodes import Nest
-from alpyna_hook.runtime.glance import NODE_S, interpreter_seconds
+from alpyna_hook.runtime.glance import NODE_S, interpreter_seconds, sizes
 from alpyna_hook.source import Source
 
 
@@ -80,3 +80,17 @@ def test_without_arguments_only_constant_loops_are_bounded() -> None:
         (site,) = find_sites(ast.parse(text), Source("m.py", "m", text))
         assert site.nest is not None
         assert (interpreter_seconds(site.nest, (), ()) is not None) == fixed
+
+
+def test_sizes_tell_calls_apart_that_differ_in_work() -> None:
+    text = "def f(n, a, x):\n    for i in range(n): a[i] = x\n"
+    (site,) = find_sites(ast.parse(text), Source("m.py", "m", text))
+    assert site.nest is not None
+    given = {"n": 3, "a": np.ones(4), "x": 1.5}
+
+    def of(**changed: Any) -> tuple[object, ...] | None:
+        return sizes(site.nest, tuple({**given, **changed}.get(root) for root in site.roots))  # type: ignore[arg-type]
+
+    assert of() == of(x=2.5) == of(a=np.zeros(4)) is not None
+    assert len({of(), of(n=4), of(a=np.ones(5)), of(a=np.ones((4, 1)))}) == 4
+    assert of(n=np.int64(3)) is None  # its value matters, too
