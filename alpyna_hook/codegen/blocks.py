@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING
 from alpyna_hook.codegen.expr import render
 from alpyna_hook.codegen.helpers import CTYPE
 from alpyna_hook.errors import InternalError
-from alpyna_hook.ir.nodes import Const, Loop, Var
+from alpyna_hook.ir.nodes import Const, Loop, Store, Var
 from alpyna_hook.ir.plan import RESUME_SLOTS, LoopPlan, ResumePoint
 from alpyna_hook.ir.types import INT, ArrayType
 
 if TYPE_CHECKING:
     from alpyna_hook.codegen.stmt import Body
-
 
 
 def block_loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body, run: Callable[[Loop, LoopPlan, Body], None]) -> None:
@@ -53,7 +52,7 @@ def block_loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body, run: Callable[[Loop, 
     with w.block(f"for (int64_t {c}_block = {c}_first; {c}_block < {c}_stop; {c}_block += {c}_rows)"):
         bound = scope.call("alp_min_i64", f"{c}_block + {c}_rows", f"{c}_stop")
         w.line(f"const int64_t {c}_end = {bound};")
-        saves = [_save(array, c, offset, row, ctx) for row, (array, offset) in zip(rows, loop_plan.saved)]
+        saves = [_save(array, c, offset, row, stmt, ctx) for row, (array, offset) in zip(rows, loop_plan.saved)]
         one = replace(stmt, start=Var(first, type=INT), stop=Var(end, type=INT))
         outer, scope.faults = scope.faults, False
         run(one, replace(loop_plan, saved=()), replace(ctx, first_lines={**ctx.first_lines, stmt.counter: saves}))
@@ -88,7 +87,20 @@ def _place(array: str, index: str, offset: int, row: str, ctx: Body) -> str:
     return position if row == "1" else f"{position} * {row}"
 
 
-def _save(array: str, c: str, offset: int, row: str, ctx: Body) -> str:
+def _if_there(array: str, index: str, offset: int, stmt: Loop, ctx: Body) -> str:
+    """`if (...) ` where an iteration may write no row, so that its row need not exist."""
+    if any(isinstance(s, Store) and s.array == array for s in stmt.body):
+        return ""
+    row = f"({index} {'+' if offset > 0 else '-'} {abs(offset)})" if offset else index
+    return f"if ((uint64_t){row} < (uint64_t){ctx.scope.names[array]}_n0) "
+
+
+def _save(array: str, c: str, offset: int, row: str, stmt: Loop, ctx: Body) -> str:
+    test = _if_there(array, c, offset, stmt, ctx)
+    return test + _save_row(array, c, offset, row, ctx)
+
+
+def _save_row(array: str, c: str, offset: int, row: str, ctx: Body) -> str:
     name = ctx.scope.names[array]
     source = f"{name}[{_place(array, c, offset, row, ctx)}]"
     if row == "1":
@@ -102,10 +114,12 @@ def _restore(stmt: Loop, c: str, loop_plan: LoopPlan, rows: list[str], ctx: Body
         name = ctx.scope.names[array]
         target = f"{name}[{_place(array, 'r', offset, row, ctx)}]"
         with w.block(f"for (int64_t r = {c}_block; r < {c}_end; r++)"):
+            test = _if_there(array, "r", offset, stmt, ctx)
             if row == "1":
-                w.line(f"{target} = {name}_saved[r - {c}_block];")
+                w.line(f"{test}{target} = {name}_saved[r - {c}_block];")
             else:
-                w.line(f"memcpy(&{target}, &{name}_saved[(r - {c}_block) * {row}], (size_t)({row}) * sizeof *{name});")
+                saved = f"&{name}_saved[(r - {c}_block) * {row}]"
+                w.line(f"{test}memcpy(&{target}, {saved}, (size_t)({row}) * sizeof *{name});")
     number = next(k for k, point in enumerate(ctx.plan.resume) if point.counter == stmt.counter)
     w.line(f"resume[0] = {number};")
     for depth, text in enumerate(_trips(ctx.plan.resume[number], stmt, c, ctx), 1):

@@ -21,7 +21,7 @@ from alpyna_hook.codegen.dialect import FP_STATUS, UFUNC, WIDE, C, Dialect
 from alpyna_hook.codegen.expr import Scope, render
 from alpyna_hook.codegen.helpers import CTYPE, text_of
 from alpyna_hook.codegen.names import c_names
-from alpyna_hook.codegen.stmt import Body, block, own_names
+from alpyna_hook.codegen.stmt import Body, block, own_names, resolve
 from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.affine import (
@@ -105,7 +105,11 @@ def _body(
     writer.indent()
     unused = unused_assignments(nest.body, frozenset(kept)) if plan.watch_fp else frozenset()
     block(nest.body, Body(plan, scope, writer, lines, declared=outer | live, flags=flags, unused=unused))
-    return writer.take(), declare.take()
+    text = resolve(writer.take(), scope.faults)
+    for point in plan.resume:  # faults are only looked at there
+        if not any(f"{scope.names[point.counter]}_rows" in line for line in text):
+            raise InternalError(f"the loop over {point.counter} was to run in blocks")
+    return text, declare.take()
 
 
 def no_trip(nest: Nest, scope: Scope) -> str:

@@ -21,6 +21,11 @@ from alpyna_hook.ir.plan import LoopPlan, Plan
 from alpyna_hook.ir.types import Rep
 
 
+# Stands before a loop that ends by what it computes: after a fault, in an earlier statement or an earlier trip of a
+# loop around it, values are void, and it might run for ever. `resolve` makes it C once the whole kernel is rendered.
+IF_NO_FAULT = "@if-no-fault "
+
+
 @dataclass(slots=True)
 class Body:
     """What statements are rendered in.
@@ -228,9 +233,10 @@ def _while(stmt: While, ctx: Body) -> None:
         block(stmt.body, ctx)
     ctx.writer.dedent("")
     # once a fault is noted values are void, and the loop might never end
+    unless = "" if ctx.scope.faults else IF_NO_FAULT
     guard = f"!fault && ({test})" if ctx.scope.faults else test
     ctx.scope.faults |= outer_faults
-    with ctx.writer.block(f"while ({guard})"):
+    with ctx.writer.block(f"{unless}while ({guard})"):
         if comment:
             ctx.writer.line(comment.strip())
         ctx.writer.raw(lines)
@@ -317,14 +323,49 @@ def _stable(expr: Expr, body: tuple[Stmt, ...]) -> bool:
     return True
 
 
+def resolve(lines: list[str], faults: bool) -> list[str]:
+    """The lines of a kernel, once it is known whether anything in it can fault."""
+    return [line.replace(IF_NO_FAULT, "if (!fault) " if faults else "") for line in lines]
+
+
+def _open_ended(body: tuple[Stmt, ...]) -> bool:
+    """Whether values decide when a loop in `body` ends."""
+    return any(isinstance(s, (While, Break)) for s in walk_stmts(body))
+
+
 def _loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
     w = ctx.writer
     head = header(stmt, ctx, loop_plan.strip)
+    if _breaks(stmt.body):
+        outer_faults, ctx.scope.faults = ctx.scope.faults, False
+        comment = ctx.comment(stmt)
+        with aside(ctx) as lines:
+            ctx.writer.indent()
+            _loop_body(stmt, loop_plan, head, "", ctx)
+            ctx.writer.dedent("")
+        with w.block(f"{'' if ctx.scope.faults else IF_NO_FAULT}{head.text}"):
+            if comment:
+                w.amend(comment)
+            if ctx.scope.faults:
+                w.line("if (fault) break;")
+            w.raw(lines)
+        ctx.scope.faults |= outer_faults
+        return
     if loop_plan.independent and not any(isinstance(s, (Loop, While)) for s in walk_stmts(stmt.body)):
         w.line(ctx.scope.dialect.ivdep)
     comment = ctx.comment(stmt)
     with w.block(head.text):
         _loop_body(stmt, loop_plan, head, comment, ctx)
+
+
+def _breaks(body: tuple[Stmt, ...]) -> bool:
+    """Whether a `break` in `body` ends the loop that `body` is the inside of."""
+    for stmt in body:
+        if isinstance(stmt, Break):
+            return True
+        if isinstance(stmt, If) and (_breaks(stmt.then) or _breaks(stmt.other)):
+            return True
+    return False
 
 
 def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
@@ -358,11 +399,16 @@ def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
         ctx.writer.line(f"const {kind} {names[name]}_before = {names[name]};")
     if loop_plan.last:  # OpenMP leaves a lastprivate unspecified if the loop makes no trip
         ctx.writer.line(f"if ({head.nonempty}) {{")
+    alone = _open_ended(stmt.body) and faulty  # the threads' own `fault` does not know of faults before
+    if alone:
+        ctx.writer.line("if (!fault) {")
     if not region:
         ctx.writer.line(f"#pragma omp parallel for num_threads(threads){enough}{clauses}")
         ctx.writer.raw(lines)
     else:
         _region(loop_plan, clauses, enough, faulty, lines, ctx)
+    if alone:
+        ctx.writer.line("}")
     if loop_plan.last:
         ctx.writer.line("}")
     for name, magnitude in inner.bounded.items():

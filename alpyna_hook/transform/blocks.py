@@ -18,10 +18,10 @@ In: a nest and, once they are known, what analysis found of its loops.  Out: the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from alpyna_hook.ir.flow import reads_of
+from alpyna_hook.ir.flow import assigned, exposed
 from alpyna_hook.ir.nodes import (
     Assign, Binary, Const, Expr, Load, Loop, Nest, Stmt, Store, Var, walk, walk_stmts,
 )  # fmt: skip
@@ -33,6 +33,9 @@ MAX_SWEEPS = 16
 MAX_ARRAYS = 8  # that one loop may save rows of
 
 Saved = tuple[tuple[str, int], ...]  # (array, row offset c): iteration i writes row i + c
+Bounds = tuple[Expr, Expr, Expr]  # start, stop, step
+Chain = tuple[Bounds, ...]
+_Blocked = tuple[tuple[Loop, ...], Loop]  # a blocked loop and, outermost first, the loops around it
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +75,24 @@ def _choose(nest: Nest, eligible: Callable[[Loop], bool]) -> Blocks | None:
     loops = [s for s in walk_stmts(nest.body) if isinstance(s, Loop)]
     if len({(s.span.line, s.span.col) for s in loops}) < len(loops):
         return None  # a loop was split: trips of the Python loop are no trips of ours
-    if not _names_return(nest, loops):
-        return None
     saved: dict[str, Saved] = {}
     points: list[ResumePoint] = []
-    return Blocks(saved, tuple(points)) if _walk(nest.body[0], (), (), eligible, saved, points) else None
+    blocked: list[_Blocked] = []
+    if not _walk(nest.body[0], (), (), eligible, saved, points, blocked):
+        return None
+    kept = all(_same_names_return(out.name, blocked, nest) for out in nest.live_outs)
+    return Blocks(saved, tuple(points)) if kept and all(_stands_alone(*b, nest) for b in blocked) else None
 
 
 def _walk(
     loop: Loop, path: tuple[Loop, ...], skipped: tuple[Loop, ...], eligible: Callable[[Loop], bool],
-    saved: dict[str, Saved], points: list[ResumePoint],
+    saved: dict[str, Saved], points: list[ResumePoint], blocked: list[_Blocked],
 ) -> bool:  # fmt: skip
     """Blocks `loop`, or all loops that it consists of. `skipped`: loops done already when `loop` is entered."""
     rows = _rows(loop)
     if rows is not None and eligible(loop):
         saved[loop.counter] = rows
+        blocked.append((path, loop))
         places = tuple((s.span.line, s.span.col) for s in (*path, loop))
         points.append(ResumePoint(loop.counter, places, tuple((s.span.line, s.span.col) for s in skipped)))
         return True
@@ -94,9 +100,9 @@ def _walk(
     for stmt in loop.body:
         if isinstance(stmt, Assign) and _is_counter(stmt.value, loop) and not done:
             continue  # the Python loop variable
-        if not isinstance(stmt, Loop) or not isinstance(loop.step, Const) or _loads(loop.start):
+        if not isinstance(stmt, Loop) or not isinstance(loop.step, Const):
             return False
-        if not _walk(stmt, (*path, loop), (*skipped, *done), eligible, saved, points):
+        if not _walk(stmt, (*path, loop), (*skipped, *done), eligible, saved, points, blocked):
             return False
         done = (*done, stmt)
     return bool(done)
@@ -104,10 +110,6 @@ def _walk(
 
 def _is_counter(expr: Expr, loop: Loop) -> bool:
     return isinstance(expr, Var) and expr.name == loop.counter
-
-
-def _loads(expr: Expr) -> bool:
-    return any(isinstance(e, Load) for e in walk(expr))
 
 
 def _rows(loop: Loop) -> Saved | None:
@@ -138,17 +140,50 @@ def _offset(index: Expr, counter: str) -> int | None:
     return None
 
 
-def _names_return(nest: Nest, loops: list[Loop]) -> bool:
-    """Every name that the nest leaves behind is assigned again by whatever iterations are left to run."""
-    if all(out.definite for out in nest.live_outs):
-        return True
-    counters = {loop.counter for loop in loops}
-    moving = any(counters & (reads_of(s.start) | reads_of(s.stop) | reads_of(s.step)) for s in loops)
-    counted = {
-        s.body[0].name for s in loops
-        if s.body and isinstance(s.body[0], Assign) and _is_counter(s.body[0].value, s)
-    }  # fmt: skip
-    return not moving and all(out.definite or out.name in counted for out in nest.live_outs)
+def _stands_alone(path: tuple[Loop, ...], loop: Loop, nest: Nest) -> bool:
+    """Whether `loop` runs as it should when the interpreter enters it anew: neither its body nor the bounds on the
+    way to it use what other parts of the nest computed, but for the variables of the loops around it."""
+    heads = [p.body[0] for p in path]
+    volatile = {s.name for s in walk_stmts(nest.body) if isinstance(s, Assign) and not any(s is h for h in heads)}
+    written = {s.array for s in walk_stmts(nest.body) if isinstance(s, Store)}
+    for around in (*path, loop):
+        bounds = [e for bound in _bounds(around) for e in walk(bound)]
+        if any(isinstance(e, Load) and e.array in written for e in bounds):
+            return False
+        own = {s.name for s in around.body[:1] if isinstance(s, Assign)}
+        if (path or around is not loop) and {e.name for e in bounds if isinstance(e, Var)} & (volatile | own):
+            return False
+    return not exposed(loop.body) & volatile
+
+
+def _same_names_return(name: str, blocked: Sequence[_Blocked], nest: Nest) -> bool:
+    """Whether the interpreter, entering any blocked loop at any trip, first assigns `name` if it was assigned before.
+    Without that an exception in the first iteration would leave the name behind as it was at entry."""
+    assigns = [s for s in walk_stmts(nest.body) if isinstance(s, Assign) and s.name == name]
+    heads = [p.body[0] for path, _ in blocked for p in path]
+    if all(any(s is h for h in heads) for s in assigns):
+        return all(sum(s is p.body[0] for p in path for s in assigns) == len(assigns) for path, _ in blocked)
+    changing = frozenset(s.counter for s in walk_stmts(nest.body) if isinstance(s, Loop)) | assigned(nest.body)
+    chains = [c for _, loop in blocked for n, c in _first_names(loop, (), changing) if n == name]
+    return len(chains) == len(blocked) == len(assigns) and all(c == chains[0] for c in chains)
+
+
+def _first_names(loop: Loop, inside: Chain, changing: frozenset[str]) -> list[tuple[str, Chain]]:
+    """Loop variables that an iteration of `loop` assigns before anything else, with the bounds of the inner loops
+    on the way, which are the same at all times."""
+    body, found = loop.body, []
+    if body and isinstance(head := body[0], Assign) and _is_counter(head.value, loop):
+        found.append((head.name, inside))
+        body = body[1:]
+    if body and isinstance(inner := body[0], Loop):
+        parts = [e for bound in _bounds(inner) for e in walk(bound)]
+        if not any(isinstance(e, Load) or (isinstance(e, Var) and e.name in changing) for e in parts):
+            found += _first_names(inner, (*inside, _bounds(inner)), changing)
+    return found
+
+
+def _bounds(loop: Loop) -> Bounds:
+    return loop.start, loop.stop, loop.step
 
 
 def sweeps(nest: Nest, blocks: Blocks, trips: Callable[[Loop], int | None]) -> int | None:
@@ -165,10 +200,18 @@ def sweeps(nest: Nest, blocks: Blocks, trips: Callable[[Loop], int | None]) -> i
 
 
 def with_blocks(plan: Plan, blocks: Blocks) -> Plan:
-    """`plan` with the blocked loops marked. A collapsed loop is not: its iterations are not rows."""
+    """`plan` with the blocked loops marked. A collapsed loop is not: its iterations are not rows; nor is one inside
+    a loop that is shared out or stripped: "all before this trip" would be no state that the program has."""
     loops = {loop.counter: loop for loop in plan.loops}
     if any(loops[c].collapse > 1 for c in blocks.saved if c in loops):
+        return plan
+    around = [s.counter for s in walk_stmts(plan.nest.body) if isinstance(s, Loop) and _encloses(s, blocks.saved)]
+    if any(loops[c].parallel or loops[c].strip for c in around if c in loops):
         return plan
     for counter, saved in blocks.saved.items():
         loops[counter] = replace(loops.get(counter, LoopPlan(counter)), saved=saved)
     return replace(plan, loops=tuple(loops.values()), resume=blocks.points)
+
+
+def _encloses(loop: Loop, counters: Container[str]) -> bool:
+    return any(isinstance(s, Loop) and s.counter in counters for s in walk_stmts(loop.body))
