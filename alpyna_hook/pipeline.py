@@ -38,7 +38,7 @@ from alpyna_hook.ir.nodes import (
     Assign, Binary, Const, Dim, Expr, If, Load, Loop, Nest, Stmt, Store, Var, While,
     blocks_of, map_stmt_exprs, rewrite_expr, walk_stmts,
 )  # fmt: skip
-from alpyna_hook.ir.plan import KernelSource, Plan, Variant
+from alpyna_hook.ir.plan import Plan, Variant
 from alpyna_hook.ir.types import ArrayType, ScalarType, Type
 from alpyna_hook.ir.verify import verify
 from alpyna_hook.specialisation import LoopVerdict, Specialisation

@@ -174,8 +174,8 @@ def _same_host(a: Mapping[str, str], b: Mapping[str, str]) -> bool:
 
 
 def load(folder: str | os.PathLike[str]) -> Profile | None:
-    """The stored profile of this machine, or None: no file (silently), or a malformed, foreign or outdated one (one log
-    line that says which)."""
+    """The stored profile of this machine, or None: no file (silently), one of another machine or Python (logged as
+    information), or a malformed or outdated one (one warning that says which)."""
     path = os.path.join(folder, FILE_NAME)
     try:
         text = _text(path)
@@ -197,7 +197,7 @@ def load(folder: str | os.PathLike[str]) -> Profile | None:
         log.warning(f"machine profile {path} is malformed ({type(error).__name__}: {error}): using defaults")
         return None
     if not _same_host(profile.host or {}, fingerprint()):
-        log.warning(f"machine profile {path} was made by another machine or Python: using defaults")
+        log.info(f"machine profile {path} was made by another machine or Python: using defaults")
         return None
     return profile
 

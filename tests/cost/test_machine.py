@@ -62,13 +62,13 @@ def test_binary_rubbish_is_one_line_and_the_defaults(tmp_path, capsys):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_the_profile_of_another_machine_is_not_used(tmp_path, capsys):
+def test_the_profile_of_another_machine_is_not_used_and_no_fault(tmp_path, capsys):
     data = to_json(default_profile())
     data["host"]["cpu"] = "Some Other CPU"
     data["origin"] = "full"
     (tmp_path / machine.FILE_NAME).write_text(json.dumps(data))
     assert current(tmp_path).origin == "default"
-    assert "another machine" in capsys.readouterr().err
+    assert capsys.readouterr().err == ""  # two Pythons may share a cache: said with ALPYNA_LOG=info only
 
 
 def test_an_unwritable_folder_is_one_line_not_an_exception(tmp_path, capsys):
