@@ -399,7 +399,8 @@ def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
         ctx.writer.line(f"const {kind} {names[name]}_before = {names[name]};")
     if loop_plan.last:  # OpenMP leaves a lastprivate unspecified if the loop makes no trip
         ctx.writer.line(f"if ({head.nonempty}) {{")
-    alone = _open_ended(stmt.body) and faulty  # the threads' own `fault` does not know of faults before
+    before = bool(outer_faults or ctx.around)  # of which the threads' own `fault` does not know
+    alone = before and faulty and _open_ended(stmt.body)
     if alone:
         ctx.writer.line("if (!fault) {")
     if not region:

@@ -1,0 +1,53 @@
+int32_t kernel(const alp_slot *in, alp_slot *out)
+{
+    const int threads = (int)in[0].i;
+    int64_t n = in[1].i;
+    double *restrict a = in[2].p;
+    const int64_t a_n0 = in[3].i;
+    const int64_t a_n1 = in[4].i;
+    double *restrict b = in[7].p;
+    const int64_t b_n0 = in[8].i;
+    const int64_t b_n1 = in[9].i;
+    if (!(n <= a_n0)) { out[0].i = 0; return 1; }
+    if (!(a_n1 >= 1)) { out[0].i = 1; return 1; }
+    if (!(n <= b_n0)) { out[0].i = 2; return 1; }
+    if (!(b_n1 >= 2)) { out[0].i = 3; return 1; }
+    if ((0) >= (n)) {
+        out[0].i = -2;
+        return 1;
+    }
+    int64_t i = 0;
+    int64_t w = 0;
+    int64_t w_set = 0;
+
+    if (0 < n) {
+    {
+    int64_t w_last = INT64_MIN;
+    #pragma omp parallel num_threads(threads)
+    {
+        int64_t w_own = 0;
+        int64_t w_at = INT64_MIN;
+        #pragma omp for schedule(static) lastprivate(i)
+        for (int64_t i_1 = 0; i_1 < n; i_1++) {  // for i in range(n):
+            i = i_1;
+            if (a[i_1 * a_n1 + 0] > b[i_1 * b_n1 + 1]) {
+                // if a[i, 0] > b[i, 1]:
+                w_own = i_1;  // w = i
+                w_at = i_1;
+            }
+        }
+        #pragma omp critical
+        if (w_at > w_last) {
+            w_last = w_at;
+            w = w_own;
+        }
+    }
+    w_set |= w_last != INT64_MIN;
+    }
+    }
+
+    out[1].i = i;
+    out[2].i = w;
+    out[3].i = w_set;
+    return 0;
+}

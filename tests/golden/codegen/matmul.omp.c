@@ -1,0 +1,92 @@
+int32_t kernel(const alp_slot *in, alp_slot *out)
+{
+    int64_t fp = 0;
+    alp_fp_clear();
+    const int threads = (int)in[0].i;
+    int64_t n = in[1].i;
+    double *restrict a = in[2].p;
+    const int64_t a_n0 = in[3].i;
+    const int64_t a_n1 = in[4].i;
+    double *restrict b = in[7].p;
+    const int64_t b_n0 = in[8].i;
+    const int64_t b_n1 = in[9].i;
+    double *restrict c = in[12].p;
+    const int64_t c_n0 = in[13].i;
+    const int64_t c_n1 = in[14].i;
+    const int64_t fp_mask = in[17].i;
+    if (!(n <= a_n0)) { out[0].i = 0; return 1; }
+    if (!(n <= a_n1)) { out[0].i = 1; return 1; }
+    if (!(n <= b_n0)) { out[0].i = 2; return 1; }
+    if (!(n <= b_n1)) { out[0].i = 3; return 1; }
+    if (!(n <= c_n0)) { out[0].i = 4; return 1; }
+    if (!(n <= c_n1)) { out[0].i = 5; return 1; }
+    if (!(n >= 1)) { out[0].i = 6; return 1; }
+    if ((0) >= (n)) {
+        out[0].i = -2;
+        return 1;
+    }
+    int64_t i = 0;
+    int64_t j = 0;
+    int64_t k = 0;
+    double s = 0;
+    int64_t s_class = 0;
+    int64_t j_set = 0;
+    int64_t s_set = 0;
+    int64_t k_set = 0;
+
+    if (0 < n) {
+    fp |= alp_fp_raised();
+    #pragma omp parallel num_threads(threads) reduction(|:fp)
+    {
+        alp_fp_clear();
+        #pragma omp for schedule(static) lastprivate(i, j, k, s, s_class)
+        for (int64_t i_1 = 0; i_1 < n; i_1++) {  // for i in range(n):
+            i = i_1;
+            for (int64_t j_1_strip = 0; j_1_strip < n; j_1_strip += 64) {  // for j in range(n):
+                const int64_t j_1_lanes = alp_min_i64(64, n - j_1_strip);
+                double s_lane[64];
+                int64_t s_class_lane[64];
+                #pragma GCC ivdep
+                for (int64_t l = 0; l < j_1_lanes; l++) {
+                    const int64_t j_1 = j_1_strip + l;
+                    j = j_1;
+                    s_class_lane[l] = 0;  // s = 0.0
+                    s_lane[l] = 0.0;
+                }
+                for (int64_t k_1 = 0; k_1 < n; k_1++) {  // for k in range(n):
+                    k = k_1;
+                    #pragma GCC ivdep
+                    for (int64_t l = 0; l < j_1_lanes; l++) {
+                        const int64_t j_1 = j_1_strip + l;
+                        s_class_lane[l] = 1;  // s += a[i, k] * b[k, j]
+                        s_lane[l] = s_lane[l] + a[i_1 * a_n1 + k_1] * b[k_1 * b_n1 + j_1];
+                    }
+                }
+                #pragma GCC ivdep
+                for (int64_t l = 0; l < j_1_lanes; l++) {
+                    const int64_t j_1 = j_1_strip + l;
+                    c[i_1 * c_n1 + j_1] = s_lane[l];  // c[i, j] = s
+                }
+                s = s_lane[j_1_lanes - 1];
+                s_class = s_class_lane[j_1_lanes - 1];
+            }
+        }
+        fp |= alp_fp_raised();
+    }
+    }
+    j_set |= 0 < n;
+    k_set |= 0 < n;
+    s_set |= 0 < n;
+
+    out[1].i = i;
+    out[2].i = j;
+    out[3].i = j_set;
+    out[4].d = s;
+    out[5].i = s_class;
+    out[6].i = s_set;
+    out[7].i = k;
+    out[8].i = k_set;
+    fp |= alp_fp_raised();
+    out[0].i = fp << 8;
+    return (fp & fp_mask) ? 2 : 0;
+}

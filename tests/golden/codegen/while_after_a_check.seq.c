@@ -1,0 +1,51 @@
+int32_t kernel(const alp_slot *in, alp_slot *out)
+{
+    int64_t fp = 0;
+    alp_fp_clear();
+    int64_t n = in[1].i;
+    double *restrict a = in[2].p;
+    const int64_t a_n0 = in[3].i;
+    const int64_t a_n1 = in[4].i;
+    int64_t *restrict k = in[7].p;
+    const int64_t k_n0 = in[8].i;
+    const int64_t k_n1 = in[9].i;
+    double *restrict c = in[12].p;
+    const int64_t c_n0 = in[13].i;
+    const int64_t c_n1 = in[14].i;
+    const int64_t fp_mask = in[17].i;
+    if (!(n <= k_n0)) { out[0].i = 0; return 1; }
+    if (!(k_n1 >= 1)) { out[0].i = 1; return 1; }
+    if (!(a_n1 >= 1)) { out[0].i = 2; return 1; }
+    if (!(n <= c_n0)) { out[0].i = 3; return 1; }
+    if (!(c_n1 >= 1)) { out[0].i = 4; return 1; }
+    int64_t fault = 0;
+    if ((0) >= (n)) {
+        out[0].i = -2;
+        return 1;
+    }
+    double d = 0;
+    int64_t i = 0;
+    double x = 0;
+    int64_t x_class = 0;
+
+    for (int64_t i_1 = 0; i_1 < n; i_1++) {  // for i in range(n):
+        i = i_1;
+        d = a[alp_index(k[i_1 * k_n1 + 0], a_n0, &fault) * a_n1 + 0];  // d = a[k[i, 0], 0]
+        x_class = 0;  // x = 1.0
+        x = 1.0;
+        if (!fault) while (x < 10.0) {
+            // while x < 10.0:
+            x_class = 1;  // x = x + d
+            x = x + d;
+        }
+        c[i_1 * c_n1 + 0] = x;  // c[i, 0] = x
+    }
+
+    out[1].i = i;
+    out[2].d = d;
+    out[3].d = x;
+    out[4].i = x_class;
+    fp |= alp_fp_raised();
+    out[0].i = fault | fp << 8;
+    return fault || (fp & fp_mask) ? 2 : 0;
+}
