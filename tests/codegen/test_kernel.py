@@ -48,10 +48,11 @@ NESTS = {
                 c[i, j] = s
     """, {"a": "f8", "b": "f8", "c": "f8"}),
     "blocked_division": ("""
-        for t in range(3):
-            for i in range(n):
-                for j in range(n):
-                    c[i, j] = c[i, j] + 1.0 / (float(a[i, j]) - t)
+        def f(a, c, n):
+            for t in range(3):
+                for i in range(n):
+                    for j in range(n):
+                        c[i, j] = c[i, j] + 1.0 / (float(a[i, j]) - t)
     """, {"a": "f8", "c": "f8"}),
     "last_value_by_if": ("""
         for i in range(n):

@@ -2,6 +2,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
 {
     int64_t fp = 0;
     alp_fp_clear();
+    const int threads = (int)in[0].i;
     int64_t n = in[1].i;
     double *restrict c = in[2].p;
     const int64_t c_n0 = in[3].i;
@@ -10,41 +11,46 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     const int64_t a_n0 = in[8].i;
     const int64_t a_n1 = in[9].i;
     const int64_t fp_mask = in[12].i;
+    int64_t *resume = in[13].p;
     if (!(n <= c_n0)) { out[0].i = 0; return 1; }
     if (!(n <= c_n1)) { out[0].i = 1; return 1; }
     if (!(n <= a_n0)) { out[0].i = 2; return 1; }
     if (!(n <= a_n1)) { out[0].i = 3; return 1; }
     int64_t fault = 0;
-    if ((0) >= (3)) {
-        out[0].i = -2;
-        return 1;
-    }
-    int64_t i = 0;
-    int64_t j = 0;
-    int64_t t = 0;
-    int64_t i_set = 0;
-    int64_t j_set = 0;
 
-    for (int64_t t_1 = 0; t_1 < 3; t_1++) {  // for t in range(3):
-        t = t_1;
-        for (int64_t i_1 = 0; i_1 < n; i_1++) {  // for i in range(n):
-            i = i_1;
-            i_set = 1;
-            #pragma GCC ivdep
-            for (int64_t j_1 = 0; j_1 < n; j_1++) {  // for j in range(n):
-                j = j_1;
-                j_set = 1;
-                c[i_1 * c_n1 + j_1] += alp_div_f64(1.0, a[i_1 * a_n1 + j_1] - (double)t_1, &fault);  // c[i, j] = c[i, j] + 1.0 / (float(a[i, j]) - t)
+    for (int64_t t = 0; t < 3; t++) {  // for t in range(3):
+        {
+            const int64_t i_first = 0, i_stop = n;
+            const int64_t i_rows = alp_block_rows(i_stop - i_first, (c_n1 * sizeof *c), threads);
+            double *restrict c_saved = alp_scratch(0, (size_t)(i_rows * c_n1) * sizeof *c);
+            if (!c_saved) {
+                out[0].i = -3;
+                return 1;
+            }
+            for (int64_t i_block = i_first; i_block < i_stop; i_block += i_rows) {
+                const int64_t i_end = alp_min_i64(i_block + i_rows, i_stop);
+                for (int64_t i = i_block; i < i_end; i++) {  // for i in range(n):
+                    if ((uint64_t)i < (uint64_t)c_n0) memcpy(&c_saved[(i - i_block) * c_n1], &c[i * c_n1], (size_t)(c_n1) * sizeof *c);
+                    #pragma GCC ivdep
+                    for (int64_t j = 0; j < n; j++) {  // for j in range(n):
+                        c[i * c_n1 + j] += alp_div_f64(1.0, a[i * a_n1 + j] - (double)t, &fault);  // c[i, j] = c[i, j] + 1.0 / (float(a[i, j]) - t)
+                    }
+                }
+                fp |= alp_fp_raised();
+                if (fault || (fp & fp_mask)) {
+                    for (int64_t r = i_block; r < i_end; r++) {
+                        if ((uint64_t)r < (uint64_t)c_n0) memcpy(&c[r * c_n1], &c_saved[(r - i_block) * c_n1], (size_t)(c_n1) * sizeof *c);
+                    }
+                    resume[0] = 0;
+                    resume[1] = (t - (0)) / 1;
+                    resume[2] = i_block - i_first;
+                    out[0].i = fault | fp << 8;
+                    return 2;
+                }
             }
         }
     }
 
-    out[1].i = t;
-    out[2].i = i;
-    out[3].i = i_set;
-    out[4].i = j;
-    out[5].i = j_set;
     fp |= alp_fp_raised();
-    out[0].i = fault | fp << 8;
-    return fault || (fp & fp_mask) ? 2 : 0;
+    return 0;
 }
