@@ -52,6 +52,7 @@ class Figure:
     same_as_c: bool | None = None
     same_as_cpython: bool | None = None
     error: str = ""
+    said: str = ""  # what Alpyna reported on stderr: the variant may not have been what ran
     times_s: list[float] = field(default_factory=list, repr=False)
 
 
@@ -90,6 +91,8 @@ def measure(kernel: str, size: Any, names: Sequence[str], args: argparse.Namespa
                     figures[name].error = str(failed)
                     running.pop(name).close()
         check(kernel, figures, running)
+        for name, contender in running.items():
+            figures[name].said = contender.said()
     finally:
         for contender in running.values():
             contender.close()
@@ -179,16 +182,18 @@ def table(figures: Sequence[Figure], names: Sequence[str], statistic: str) -> li
 
 
 def cell(figure: Figure | None) -> str:
-    """A ratio; `*` marks arrays that differ from C's, `!` a result that differs from CPython's."""
+    """A ratio; `*` marks arrays that differ from C's, `!` a result that differs from CPython's, `?` trouble of ours."""
     if figure is None or figure.ratio is None:
         return "error" if figure and figure.error else "-"
     marks = ("*" if figure.same_as_c is False else "") + ("!" if figure.same_as_cpython is False else "")
+    marks += "?" if figure.said else ""
     return f"{figure.ratio:.3g}{marks}"
 
 
 def problems(figures: Sequence[Figure]) -> list[str]:
     """One line for each failure and each difference."""
     lines = [f"{f.kernel} {f.contender} {f.size}: {f.error}" for f in figures if f.error]
+    lines += [f"{f.kernel} {f.contender} {f.size}: {f.said}" for f in figures if f.said]
     lines += [
         f"{f.kernel} {f.contender}: differs from CPython at the test size"
         for f in figures

@@ -64,6 +64,11 @@ class Contender:
             raise Failed(reply["error"])
         return reply
 
+    def said(self) -> str:
+        """The first line that Alpyna itself has written on stderr so far; empty if none."""
+        self._errors.seek(0)
+        return next((line.strip() for line in self._errors if line.startswith("alpyna:")), "")
+
     def close(self) -> None:
         """End the process."""
         self._process.kill()
