@@ -175,7 +175,7 @@ def table(figures: Sequence[Figure], names: Sequence[str], statistic: str) -> li
         milliseconds = f"{1e3 * seconds:.3g} ms" if seconds else "-"
         size = next(f.size for f in figures if f.kernel == kernel)
         lines.append(f"| {kernel} | {size} | {milliseconds} | " + " | ".join(cells) + " |")
-    means = [geomean(f.ratio for f in figures if f.contender == name) for name in shown]
+    means = [geomean(f.ratio for f in figures if f.contender == name and not f.said) for name in shown]
     shown_means = ["-" if mean is None else f"{mean:.3g} ({count})" for mean, count in means]
     lines.append("| geometric mean | | | " + " | ".join(shown_means) + " |")
     return lines
