@@ -55,7 +55,9 @@ def block_loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body, run: Callable[[Loop, 
         saves = [_save(array, c, offset, row, stmt, ctx) for row, (array, offset) in zip(rows, loop_plan.saved)]
         one = replace(stmt, start=Var(first, type=INT), stop=Var(end, type=INT))
         outer, scope.faults = scope.faults, False
-        run(one, replace(loop_plan, saved=()), replace(ctx, first_lines={**ctx.first_lines, stmt.counter: saves}))
+        whole = {**ctx.whole, stmt.counter: f"{c}_stop - {c}_first"}
+        first_lines = {**ctx.first_lines, stmt.counter: saves}
+        run(one, replace(loop_plan, saved=()), replace(ctx, first_lines=first_lines, whole=whole))
         watched = [t for t, used in (("fault", scope.faults), ("(fp & fp_mask)", ctx.plan.watch_fp)) if used]
         scope.faults |= outer
         if ctx.plan.watch_fp:

@@ -37,6 +37,7 @@ class Body:
     key       C text that grows with the iteration of that parallel loop
     around    the loops that enclose the statement, outermost first
     bounded   integer sums whose magnitude is kept as well -> C name of the magnitude
+    whole     of a loop run in blocks: its iterations in all the blocks, as C text
     first_lines  C lines to go before the body of a loop, by counter
     """
 
@@ -52,6 +53,7 @@ class Body:
     parallel: bool = False
     around: tuple[Loop, ...] = ()
     bounded: dict[str, str] = field(default_factory=dict)
+    whole: dict[str, str] = field(default_factory=dict)
     first_lines: dict[str, list[str]] = field(default_factory=dict)
     commented: set[int] = field(default_factory=set)
 
@@ -392,7 +394,8 @@ def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
     faulty, ctx.scope.faults = ctx.scope.faults, ctx.scope.faults or outer_faults
     ctx.scope.names, ctx.scope.copies = names, {}
     clauses = _clauses(loop_plan, faulty, ctx)
-    enough = f" if({head.trips} > {loop_plan.min_work // loop_plan.work})" if loop_plan.min_work else ""
+    trips = ctx.whole.get(stmt.counter, head.trips)
+    enough = f" if({trips} > {loop_plan.min_work // loop_plan.work})" if loop_plan.min_work else ""
     for name, magnitude in inner.bounded.items():
         kind = CTYPE[scalar_type(ctx.scope, name).rep]
         ctx.writer.line(f"uint64_t {magnitude} = 0;")

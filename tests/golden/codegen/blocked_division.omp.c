@@ -30,7 +30,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
             for (int64_t i_block = i_first; i_block < i_stop; i_block += i_rows) {
                 const int64_t i_end = alp_min_i64(i_block + i_rows, i_stop);
                 fp |= alp_fp_raised();
-                #pragma omp parallel num_threads(threads) if(i_end - i_block > 62) reduction(|:fault, fp)
+                #pragma omp parallel num_threads(threads) if(i_stop - i_first > 62) reduction(|:fault, fp)
                 {
                     alp_fp_clear();
                     #pragma omp for schedule(static)
