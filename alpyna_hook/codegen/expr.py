@@ -25,6 +25,7 @@ class Scope:
     names    IR name -> C name (arrays, scalars, counters); a parallel region may override some
     copies   arrays of which a parallel region uses a copy of its own -> C name of the copy
     lanes    scalars expanded over the lanes of a strip -> the lane index they are read with
+    vector   inside a loop that the C compiler should vectorise
     helpers  collects the helper functions used; ufuncs the NumPy loops, in order of first use
     """
 
@@ -37,6 +38,7 @@ class Scope:
     lanes: dict[str, str] = field(default_factory=dict)
     lane_counter: tuple[str, str] = ("", "")
     faults: bool = False
+    vector: bool = False
 
     def call(self, helper: str, *args: str, fault: bool = False) -> str:
         """A call of a helper, which is noted as needed; with `fault` it gets the fault flag."""
@@ -320,6 +322,8 @@ def _int_of(rounded: str, target: Rep) -> str:
 def _plain_cast(operand: Expr, target: Rep, scope: Scope) -> tuple[str, int]:
     if target.is_int and rep_of(operand).is_float:
         return _int_of(f"{scope.dialect.math('trunc', rep_of(operand))}({render(operand, scope)})", target), _UNARY
+    if scope.vector and target is Rep.F64 and rep_of(operand) is Rep.I64:
+        return scope.call("alp_to_f64", render(operand, scope)), _ATOM
     return f"({CTYPE[target]}){_at(operand, scope, _UNARY)}", _UNARY
 
 

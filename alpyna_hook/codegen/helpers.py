@@ -63,6 +63,20 @@ static inline bool alp_exceeds_{N}(uint64_t sum, {T} x)
 {{
     return sum > (uint64_t){MAX} - (x < 0 ? 0 - (uint64_t)(x + 1) : (uint64_t)x);
 }}""",
+    "to_f64": """\
+/* (double)x, in operations that vectorise where there is no vector instruction for it: both halves are exact,
+   and the one addition rounds as the conversion does */
+static inline double alp_to_f64(int64_t x)
+{
+#if defined(__x86_64__) && !defined(__AVX512DQ__)
+    const uint64_t y = (uint64_t)x ^ UINT64_C(0x8000000000000000);
+    union { uint64_t u; double d; } high = {(y >> 32) | UINT64_C(0x4530000000000000)};
+    union { uint64_t u; double d; } low = {(y & 0xffffffff) | UINT64_C(0x4330000000000000)};
+    return (high.d - (0x1p84 + 0x1p63)) + (low.d - 0x1p52);
+#else
+    return (double)x;
+#endif
+}""",
     "wrap": """\
 static inline int64_t alp_wrap(int64_t i, int64_t n) { return i < 0 ? i + n : i; }""",
     "trips": """\

@@ -353,11 +353,14 @@ def _loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
             w.raw(lines)
         ctx.scope.faults |= outer_faults
         return
-    if loop_plan.independent and not any(isinstance(s, (Loop, While)) for s in walk_stmts(stmt.body)):
-        w.line(ctx.scope.dialect.ivdep)
+    outer, scope = ctx.scope.vector, ctx.scope
+    scope.vector = loop_plan.independent and not any(isinstance(s, (Loop, While)) for s in walk_stmts(stmt.body))
+    if scope.vector:
+        w.line(scope.dialect.ivdep)
     comment = ctx.comment(stmt)
     with w.block(head.text):
         _loop_body(stmt, loop_plan, head, comment, ctx)
+    scope.vector = outer
 
 
 def _breaks(body: tuple[Stmt, ...]) -> bool:

@@ -93,6 +93,7 @@ def _statements(
 def _lane_loop(run: tuple[Stmt, ...], strip: Loop, lanes: str, ctx: Body, one: Render) -> None:
     w, c = ctx.writer, ctx.scope.names[strip.counter]
     w.line(ctx.scope.dialect.ivdep)
+    outer, ctx.scope.vector = ctx.scope.vector, True
     with w.block(f"for (int64_t l = 0; l < {lanes}; l++)"):
         if mentions(run)[strip.counter]:
             w.line(f"const int64_t {c} = {c}_strip + l;")
@@ -102,6 +103,7 @@ def _lane_loop(run: tuple[Stmt, ...], strip: Loop, lanes: str, ctx: Body, one: R
         inside = replace(ctx, declared=ctx.declared | own)
         for stmt in run:
             one(stmt, inside)
+    ctx.scope.vector = outer
 
 
 def is_uniform(stmt: Stmt, strip: Loop) -> bool:

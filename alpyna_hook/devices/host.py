@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -23,7 +22,6 @@ from alpyna_hook.devices.toolchain import LINK_LIBM, OPENMP_FLAG, Toolchain
 from alpyna_hook.digest import sha256
 
 TIMEOUT: Final = 60.0  # seconds for one run of the compiler
-SPINS: Final = b"5000"  # iterations of libgomp's waiting loop: some 20 to 50 us
 _LOG_LINES: Final = 20  # of what a failing compiler said
 
 
@@ -166,28 +164,6 @@ def _key(source: str, flags: Sequence[str], tool: Toolchain) -> str:
     return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-@contextmanager
-def _short_spins() -> Iterator[None]:
-    """While libgomp is loaded (it reads the environment then): let waiting threads sleep soon.
-
-    By default they spin for milliseconds. On a machine where something else runs, too, the thread they wait for then
-    often has no core to run on: 10 ms per parallel region were measured, instead of 10 us. The variable is set in
-    the C library's environment only, and what the user has chosen stands.
-    """
-    chosen = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
-    if chosen:
-        yield
-        return
-    import ctypes
-
-    libc = ctypes.CDLL(None)
-    libc.setenv(b"GOMP_SPINCOUNT", SPINS, 1)
-    try:
-        yield
-    finally:
-        libc.unsetenv(b"GOMP_SPINCOUNT")
-
-
 def _load(path: str, preload: str) -> tuple[int, object] | CompileFailure:
     """Address of the kernel in the library at `path`, and the library."""
     import ctypes
@@ -195,8 +171,7 @@ def _load(path: str, preload: str) -> tuple[int, object] | CompileFailure:
     try:
         if preload:
             ctypes.CDLL(preload, mode=ctypes.RTLD_GLOBAL)
-        with _short_spins():
-            library = ctypes.CDLL(path, mode=os.RTLD_LOCAL | os.RTLD_NOW)
+        library = ctypes.CDLL(path, mode=os.RTLD_LOCAL | os.RTLD_NOW)
         address = ctypes.cast(library[SYMBOL], ctypes.c_void_p).value
     except (OSError, AttributeError) as error:
         return CompileFailure(f"the compiled library could not be loaded: {error}")

@@ -33,7 +33,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
                     if ((uint64_t)i < (uint64_t)c_n0) memcpy(&c_saved[(i - i_block) * c_n1], &c[i * c_n1], (size_t)(c_n1) * sizeof *c);
                     #pragma GCC ivdep
                     for (int64_t j = 0; j < n; j++) {  // for j in range(n):
-                        c[i * c_n1 + j] += alp_div_f64(1.0, a[i * a_n1 + j] - (double)t, &fault);  // c[i, j] = c[i, j] + 1.0 / (float(a[i, j]) - t)
+                        c[i * c_n1 + j] += alp_div_f64(1.0, a[i * a_n1 + j] - alp_to_f64(t), &fault);  // c[i, j] = c[i, j] + 1.0 / (float(a[i, j]) - t)
                     }
                 }
                 fp |= alp_fp_raised();
