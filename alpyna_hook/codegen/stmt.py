@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -167,6 +168,8 @@ def _loop_body(stmt: Loop, loop_plan: LoopPlan, head: Header, comment: str, ctx:
         return
     for line in ctx.first_lines.get(stmt.counter, ()):
         w.line(line)
+    if _must_stay_scalar(stmt.body, ctx.declared):
+        w.line('__asm__ volatile(""); /* not to be vectorised: gcc 12 miscompiles several conditional last values */')
     block(stmt.body, replace(ctx, around=(*ctx.around, stmt)))
 
 
@@ -354,13 +357,24 @@ def _loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
         ctx.scope.faults |= outer_faults
         return
     outer, scope = ctx.scope.vector, ctx.scope
-    scope.vector = loop_plan.independent and not any(isinstance(s, (Loop, While)) for s in walk_stmts(stmt.body))
+    innermost = not any(isinstance(s, (Loop, While)) for s in walk_stmts(stmt.body))
+    scope.vector = loop_plan.independent and innermost and not _must_stay_scalar(stmt.body, ctx.declared)
     if scope.vector:
         w.line(scope.dialect.ivdep)
     comment = ctx.comment(stmt)
     with w.block(head.text):
         _loop_body(stmt, loop_plan, head, comment, ctx)
     scope.vector = outer
+
+
+def _must_stay_scalar(body: tuple[Stmt, ...], declared: set[str]) -> bool:
+    """Whether some scalar of an enclosing block is assigned in several branches: vectorised as a "condition
+    reduction", it comes back with the value of another branch (seen with gcc 12.2, -O3, nested `else if`)."""
+    count: Counter[str] = Counter()
+    for stmt in body:
+        if isinstance(stmt, If):
+            count.update(s.name for s in walk_stmts((*stmt.then, *stmt.other)) if isinstance(s, Assign))
+    return any(times > 1 and name in declared for name, times in count.items())
 
 
 def _breaks(body: tuple[Stmt, ...]) -> bool:
