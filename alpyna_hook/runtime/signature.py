@@ -76,7 +76,7 @@ def read(nest: Nest, roots: Sequence[str], args: tuple[Any, ...]) -> Signature |
             if live.name in stored and not kind.writeable:
                 return _refuse(nest, live, "it is read-only, and the loop stores into it")
             if live.name in stored and not guard.distinct(value):
-                return _refuse(nest, live, "several of its subscripts mean one element, and the loop stores there")
+                return _refuse(nest, live, "several subscripts mean one element of it, and the loop stores there")
             check = (*check[:4], live.name in stored)
             kind = ArrayType(kind.elem, kind.ndim, kind.layout, live.name in stored)
             arrays[live.name] = value
