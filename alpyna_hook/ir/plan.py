@@ -41,6 +41,7 @@ class LoopPlan:
 
     parallel          its iterations are shared among threads
     collapse          how many perfectly nested loops, this one first, form the parallel iteration space
+    grid              > 0: on a device its iterations are work items along this axis (1: x, 2: y, 3: z)
     schedule          OpenMP schedule: "static", or "guided" / "dynamic" where iterations differ in work
     private           scalars of this loop that are declared outside it yet private to each iteration
     reductions        (scalar, operator) combined over the threads
@@ -59,6 +60,7 @@ class LoopPlan:
     counter: str
     parallel: bool = False
     collapse: int = 1
+    grid: int = 0
     schedule: Literal["static", "guided", "dynamic"] = "static"
     private: tuple[str, ...] = ()
     reductions: tuple[tuple[str, str], ...] = ()
@@ -124,10 +126,53 @@ class KernelOut:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceKernel:
+    """One `__kernel` / `__global__` function of a device program.
+
+    args      in order: "buffer", or the representation of a number passed by value ("i64", "f64", "f32", ...)
+    axes      number of grid axes that it uses, 1 to 3; it strides over each by the size of the grid, so that
+              any grid, however small, does all the work
+    partials  (operator, representation) of the results that each work item leaves behind: for each, a buffer with one
+              element per work item comes after `args`
+    """
+
+    name: str
+    args: tuple[str, ...]
+    axes: int
+    partials: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceProgram:
+    """Kernels, and the host's part of a nest that runs on a device (codegen/device.py).
+
+    style    "grid": a work item per iteration; "rows": few work items, each with a run of iterations, which is what
+             suits an OpenCL device that is a CPU
+    driver   Python source that defines `run(rt, *inputs)`; devices/program.py says what `rt` offers. It evaluates
+             the entry conditions, runs the sequential outer loops and launches the kernels. It returns
+             (return code, out slots), as codegen/kernel.py has them: a failed precondition is (1, [its number])
+    inputs   of `run`: per live-in, in order, an array's name (its buffer), name_n0.. (dimensions) and name_s0.. (strides
+             in elements), or a scalar's name (a Python number)
+    reads    arrays whose contents the kernels need
+    writes   arrays that they write to
+    overwritten  those of the written whose every element is written whatever it held before: need no upload
+    """
+
+    style: Literal["grid", "rows"]
+    kernels: tuple[DeviceKernel, ...]
+    driver: str
+    inputs: tuple[str, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    overwritten: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class KernelSource:
     """Text of one kernel and how to call it (ABI: codegen/kernel.py).
 
     faults  it can return 2; `resume` is empty: the caller must have journalled the written arrays
+    device  the program, if the text is for a device
     """
 
     text: str
@@ -137,3 +182,4 @@ class KernelSource:
     faults: bool
     openmp: bool
     resume: tuple[ResumePoint, ...] = ()
+    device: DeviceProgram | None = None
