@@ -310,7 +310,21 @@ def _call(ctx: Context, node: ast.Call) -> Expr:
     arguments = call_arguments(ctx, node, row)
     if row.name == "len":
         return _len(ctx, node, arguments[0])
+    if row.name == "float" and (value := _float_of_text(arguments)) is not None:
+        return Const(value, ctx.span(node))
     return _apply(ctx, node, row, [lower_expr(ctx, a) for a in arguments])
+
+
+def _float_of_text(arguments: list[ast.expr]) -> float | None:
+    """The value of `float("inf")` and its like. Not of "-nan": its sign would have to be carried through C."""
+    match arguments:
+        case [ast.Constant(value=str(text))]:
+            try:
+                value = float(text)
+            except ValueError:
+                return None
+            return None if value != value and "-" in text else value
+    return None
 
 
 def _len(ctx: Context, node: ast.Call, argument: ast.expr) -> Expr:

@@ -64,3 +64,8 @@ def test_an_integrator_at_module_level_is_accelerated(tmp_path: Path) -> None:
 
 def test_loops_over_strings_stay_in_the_interpreter(tmp_path: Path) -> None:
     assert sites("words", tmp_path)["<module>: for line in TEXT.splitlines():"] == "rejected"
+
+
+def test_loops_that_keep_a_best_so_far_from_infinity_on_are_accelerated(tmp_path: Path) -> None:
+    found = sites("clustering", tmp_path)
+    assert found["kmeans: for i in range(n):"] == "accelerated", found
