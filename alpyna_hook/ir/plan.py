@@ -151,8 +151,8 @@ class DeviceProgram:
     driver   Python source that defines `run(rt, *inputs)`; devices/program.py says what `rt` offers. It evaluates
              the entry conditions, runs the sequential outer loops and launches the kernels. It returns
              (return code, out slots), as codegen/kernel.py has them: a failed precondition is (1, [its number])
-    inputs   of `run`: per live-in, in order, an array's name (their buffer), name_n0.. (dimensions) and name_s0.. (strides
-             in elements), or a scalar's name (a Python number)
+    inputs   of `run`: per live-in, in order, an array's name (its buffer), name_n0.. (dimensions) and name_s0..
+             (strides in elements), or a scalar's name (a Python number)
     reads    arrays whose contents the kernels need
     writes   arrays that they write to
     overwritten  those of the written whose every element is written whatever it held before: need no upload
