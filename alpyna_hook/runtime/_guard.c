@@ -379,13 +379,18 @@ site_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwname
             continue;
         }
         move_to_front(site, e, i);
-        if (e->kernel != 0) {
-            result = run_entry(site, e, &call, args, nargs);
+        if (e->calls_left == 0) {
+            result = call_slow(site, args, nargs);
         }
         else {
-            e->calls++;
             e->calls_left -= e->calls_left > 0;
-            result = e->calls_left == 0 ? call_slow(site, args, nargs) : Py_NewRef(Py_None);
+            if (e->kernel != 0) {
+                result = run_entry(site, e, &call, args, nargs);
+            }
+            else {
+                e->calls++;
+                result = Py_NewRef(Py_None);
+            }
         }
         release_held(&call);
         Py_DECREF(e);

@@ -27,7 +27,7 @@ static const char entry_doc[] =
     "outs      of (kinds, slot, tag slot or -1, set slot or -1); kinds: 'int', 'float', 'bool', 'complex',\n"
     "          'int_from_double', 'np:<typenum>'\n"
     "failed    called as failed(rc, out0, args) after rc != 0; its result is the site's\n"
-    "calls_left  interpreter only: at 0 the slow path is asked again; -1: never\n"
+    "calls_left  how many calls it serves before the slow path is asked again; -1: all\n"
     "Counters: calls, faults (rc >= 2), declines (rc == 1), total_ns (sampled unless time_always).";
 
 static int

@@ -396,8 +396,7 @@ class SiteState:
         if entry is None:
             return
         calls, ns, faults, declines = choice.before
-        again = entry.calls_left == 0  # the call that used it up was decided anew, and is counted there
-        choice.record.calls = calls + entry.calls - entry.declines - again
+        choice.record.calls = calls + entry.calls - entry.declines
         choice.record.total_s = (ns + _measured_ns(entry)) / 1e9
         choice.record.faults = faults + entry.faults
         choice.record.declines = declines + entry.declines

@@ -99,12 +99,14 @@ class Site:
                 continue
             if 0 < at < len(self._entries) and self._entries[at] is entry:
                 self._entries.insert(0, self._entries.pop(at))
+            if entry.calls_left == 0:
+                return self._call_slow(args)
+            if entry.calls_left > 0:
+                entry.calls_left -= 1
             if entry.kernel != 0:
                 return self._run(entry, values, args)
             entry.calls += 1
-            if entry.calls_left > 0:
-                entry.calls_left -= 1
-            return self._call_slow(args) if entry.calls_left == 0 else None
+            return None
         return self._call_slow(args)
 
     def _call_slow(self, args: tuple[Any, ...]) -> object:

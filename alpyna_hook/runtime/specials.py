@@ -220,7 +220,7 @@ def make_entry(
         journal=[position[a] for a in spec.written] if source.faults and not source.resume else [],
         outs=[_out_spec(out) for out in source.outs],
         failed=lambda rc, detail, args: failed(rc, detail, args, _skipped(source, record) if rc > 1 else None),
-        calls_left=min(decision.calls_before_review, 2**62),
+        calls_left=min(max(decision.calls_before_review, 1), 2**62),
         time_always=predicted > TIMED_S or variant == "omp",
         release_gil=predicted > GIL_S and not source.resume,  # the resume record is one per entry
         data=(kernels.get(variant), record),

@@ -596,11 +596,18 @@ def test_an_array_behind_an_attribute_is_restored_too(guard: Any, kernel: Any) -
 def test_the_interpreter_decision_counts_and_asks_again(guard: Any) -> None:
     entry = guard.Entry([(0, (), ("int",))], calls_left=3)
     site = site_of(guard, entry)
-    assert [site(1) for _ in range(5)] == [None, None, MISS, MISS, MISS]
-    assert (entry.calls, entry.calls_left) == (5, 0)
+    assert [site(1) for _ in range(5)] == [None, None, None, MISS, MISS]
+    assert (entry.calls, entry.calls_left) == (3, 0)
     entry.calls_left = -1
     assert [site(1) for _ in range(3)] == [None] * 3
     assert entry.calls_left == -1
+
+
+def test_a_compiled_decision_asks_again_after_its_calls(guard: Any, kernel: Any) -> None:
+    entry = guard.Entry([], kernel("threads"), calls_left=2)
+    site = site_of(guard, entry)
+    assert [site() for _ in range(4)] == [(), (), MISS, MISS]
+    assert (entry.calls, entry.calls_left) == (2, 0)
 
 
 def test_the_entry_matched_last_is_tried_first(guard: Any) -> None:
