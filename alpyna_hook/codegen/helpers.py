@@ -24,6 +24,8 @@ _TEMPLATES: dict[str, str] = {
 /* a[i]: wraps a negative subscript once; outside the array it notes a fault and reads element 0 */
 static inline int64_t alp_index(int64_t i, int64_t n, int64_t *fault)
 {
+    if (__builtin_expect((uint64_t)i < (uint64_t)n, 1)) /* a branch, so that the element need not wait for the test */
+        return i;
     i += i < 0 ? n : 0;
     const bool outside = (uint64_t)i >= (uint64_t)n;
     *fault |= outside;

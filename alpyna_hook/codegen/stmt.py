@@ -15,7 +15,7 @@ from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.flow import assigned, exposed, mentions, reads_of
 from alpyna_hook.ir.nodes import (
-    Assign, Binary, Break, Call, Cast, Const, Continue, Dim, Expr, If, Load, Loop, Stmt, Store, Unary, Var, While,
+    Assign, Binary, Break, Call, Cast, Const, Continue, Dim, Expr, If, Load, Loop, Nest, Stmt, Store, Unary, Var, While,
     walk, walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.plan import LoopPlan, Plan
@@ -187,6 +187,8 @@ def _bounded_sum(name: str, value: Binary, ctx: Body, comment: str) -> None:
 
 def _store(stmt: Store, target: str, value: Expr, ctx: Body) -> None:
     """`a[i] += e` is printed as such where C means the same."""
+    if isinstance(value, Binary) and stmt.array in ctx.scope.copies and _only_counted(stmt.array, ctx.plan.nest):
+        value = replace(value, checks=frozenset())
     line = f"{target} = {render(value, ctx.scope)};"
     if isinstance(value, Binary) and not value.checks and value.op in ("+", "-", "*") and isinstance(value.left, Load):
         left = value.left
@@ -194,6 +196,18 @@ def _store(stmt: Store, target: str, value: Expr, ctx: Body) -> None:
         if same and rep_of(value) in (Rep.F32, Rep.F64, Rep.I64, Rep.U64) and "checked" not in stmt.modes:
             line = f"{target} {value.op}= {render(value.right, ctx.scope)};"
     ctx.writer.line(line + ctx.comment(stmt))
+
+
+def _only_counted(array: str, nest: Nest) -> bool:
+    """Every store into `array` adds 1 in 64 bits: a thread's own copy, which starts from 0, overflows after 2^63 of
+    them, after a century."""
+    stores = [s for s in walk_stmts(nest.body) if isinstance(s, Store) and s.array == array]
+    return all(
+        isinstance(s.value, Binary) and s.value.op == "+" and rep_of(s.value) in (Rep.I64, Rep.U64)
+        and isinstance(s.value.left, Load) and s.value.left.array == array
+        and isinstance(s.value.right, Const) and s.value.right.value == 1
+        for s in stores
+    )  # fmt: skip
 
 
 def _note_assigned(name: str, ctx: Body) -> None:
