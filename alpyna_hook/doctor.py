@@ -92,11 +92,11 @@ def _startup() -> Iterator[str]:
 
 
 def _profile() -> Iterator[str]:
-    from alpyna_hook.cost import machine
+    from alpyna_hook.cost import profiles
 
     current = settings_module.current()
-    profile = machine.current(Path(current.cache_dir), current.threads)
-    first, *rest = machine.describe(profile).splitlines()
+    profile = profiles.current(Path(current.cache_dir), current.threads)
+    first, *rest = profiles.describe(profile).splitlines()
     yield first.removeprefix("machine profile: ")
     yield from (line.strip() for line in rest)
 
@@ -105,12 +105,12 @@ def calibrate(arguments: list[str]) -> int:
     """`alpyna calibrate`: measure the machine profile, store and print it. 1 if it cannot be stored."""
     if arguments:
         return _usage("calibrate")
-    from alpyna_hook.cost import machine, measure
+    from alpyna_hook.cost import measure, profiles
 
     current = settings_module.current()
     profile = measure.calibrate()
-    stored = machine.save(profile, Path(current.cache_dir))
-    print(machine.describe(profile))
+    stored = profiles.save(profile, Path(current.cache_dir))
+    print(profiles.describe(profile))
     return 0 if stored else 1
 
 

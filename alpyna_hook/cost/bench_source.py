@@ -13,7 +13,7 @@ SCALAR = ("add.f64", "mul.f64", "div.f64", "sqrt.f64", "idiv.int", "pow.f64", "f
 LIBM = ("exp", "log", "sin", "cos", "tan", "erf", "tanh", "atan2")
 VECTOR = ("add.f64", "mul.f64", "div.f64", "sqrt.f64")
 MEMORY = ("stream", "random", "copy")
-THREADS = ("fork_hot", "fork_idle")
+THREADS = ("fork_hot", "fork_idle", "latency", "compute")
 
 NAMES = (
     *(f"latency:{n}" for n in LATENCY),
@@ -202,6 +202,16 @@ static double forks(int64_t reps, int threads, int idle, double *sum) {
     return total / (double)reps;
 }
 
+/* Seconds per operation while all threads do the same: chains of additions, which even threads that share one core
+   run side by side (latency), and as many additions as a core can do at once (compute). */
+static double together(int64_t n, int threads, int wide, double *sum) {
+    double start = now(), total = 0.0;
+    #pragma omp parallel num_threads(threads) reduction(+ : total)
+    total += wide ? s_add(n) : l_add(n);
+    *sum = total;
+    return (now() - start) / (double)n;
+}
+
 int32_t kernel(const alp_slot *in, alp_slot *out) {
     int threads = (int)in[0].i;
     int64_t which = in[1].i, n = in[2].i, reps = in[3].i;
@@ -217,6 +227,8 @@ int32_t kernel(const alp_slot *in, alp_slot *out) {
         case 2: seconds = copies(n, reps, &sum); break;
         case 3: seconds = forks(reps, threads, 0, &sum); break;
         case 4: seconds = forks(reps, threads, 1, &sum); break;
+        case 5: seconds = together(reps, threads, 0, &sum); break;
+        case 6: seconds = together(reps, threads, 1, &sum); break;
     }
     out[0].i = 0;
     out[1].d = seconds;

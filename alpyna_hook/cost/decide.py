@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from alpyna_hook.cost.machine import QUICK_S, STAKE_FACTOR, Profile
+from alpyna_hook.cost.machine import CALIBRATE_S, Profile
 from alpyna_hook.cost.model import Bound, Env, bind
 from alpyna_hook.cost.priced import Candidate
 from alpyna_hook.ir.affine import QDim, QParam, QStride, Quantity
@@ -31,6 +31,8 @@ THREADS_SAVE_S = 2e-5  # seconds per call below which threads are not woken: tha
 MEASURED_S = 0.05  # review once, so that what was measured is heard
 SLOWEST = 100.0
 NEVER = 1 << 62
+STAKE_FACTOR = 10.0  # calibrate when this many times its price is at stake: it then costs under 10 %
+MOST_DOUBLINGS = 6
 FASTEST_COMPILE_S = 0.015
 DISK_LOAD_S = 2e-3  # loading a kernel that is in the disk cache
 
@@ -73,14 +75,14 @@ class Oracle:
     """Decides for all sites of a process.
 
     forced      a variant that the user asked for, taken wherever it is legal; "auto": choose
-    calibrate   called at most once, when enough time is at stake and the profile is of defaults; returns the new
-                profile or None
+    calibrate   called at most once, when enough time is at stake and the profile is of defaults or has noisy figures;
+                gets the profile, returns the new one or None
     """
 
     profile: Profile
     threads: int = 1
     forced: str = "auto"
-    calibrate: Callable[[], Profile | None] | None = None
+    calibrate: Callable[[Profile], Profile | None] | None = None
     stake_s: float = 0.0
     _bound: dict[tuple[int, str], tuple[Candidate, Profile, Bound]] = field(default_factory=dict)
 
@@ -184,12 +186,14 @@ class Oracle:
 
     def _calibrated(self, predicted: Mapping[str, float]) -> bool:
         """Measure the machine if enough time is at stake: what the sites take even if every choice is right. True if
-        the profile has changed."""
+        the profile has changed. Each attempt that left figures noisy doubles what must be at stake for the next."""
+        old = self.profile
         at_stake = self.stake_s + min(predicted.values())
-        if self.calibrate is None or self.profile.origin != "default" or at_stake < STAKE_FACTOR * QUICK_S:
+        enough = STAKE_FACTOR * CALIBRATE_S * 2.0 ** min(old.attempts, MOST_DOUBLINGS)
+        if self.calibrate is None or not (old.origin == "default" or old.noisy) or at_stake < enough:
             return False
         measure, self.calibrate = self.calibrate, None
-        profile = measure()
+        profile = measure(old)
         if profile is not None:
             self.profile = profile
         return profile is not None

@@ -1,12 +1,9 @@
 """The machine profile: the figures of this computer that the model multiplies counts by.
 
-In: the cache folder.  Out: a `Profile`, read from `profile.json` there if that file was made on this machine
-by this Python, else typical figures scaled to this CPU's clock, each marked as a default.
+In: what the system says of its CPU.  Out: a `Profile` of typical figures scaled to this CPU's clock.
 
-Measuring is not done here (see `measure.py`), and never before a program's first site call: a profile
-of defaults ranks variants well but near their break-even points, where a wrong choice costs little.
-`decide.Oracle` asks for the quick calibration, if it was given one, once the time at stake in this process
-is `STAKE_FACTOR` times what calibrating takes; `alpyna calibrate` does the full one at once.
+`profiles.py` keeps a measured one on disk, `measure.py` measures. Neither happens before a program's first site
+call: a profile of defaults ranks variants well but near their break-even points, where a wrong choice costs little.
 """
 
 from __future__ import annotations
@@ -15,16 +12,9 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-from alpyna_hook import log
-
-SCHEMA = 1
-FILE_NAME = "profile.json"
-QUICK_S = 2.0  # most a quick calibration may take
-FULL_S = 20.0
-STAKE_FACTOR = 10.0  # calibrate when this many times its price is at stake: it then costs under 10 %
+CALIBRATE_S = 2.0  # most that a quick calibration may take
 
 _TURBO = 1.3  # clock under load over base clock, usual for server and desktop processors since 2019
 _REFERENCE_HZ = _TURBO * 2.6e9  # of the machine on which the interpreter's defaults were measured
@@ -49,7 +39,13 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """All times in seconds. `measured` names the figures that are not defaults ("interp", "levels", "fork", ...)."""
+    """All times in seconds.
+
+    measured  groups with figures that are not defaults ("interp", "levels", "fork", ...)
+    noisy     names (as `figures` has them) of those that could not be measured well and are defaults, scaled
+    attempts  calibrations in a row that left some noisy
+    load      what else the machine did while it was measured (noise.LoadWatch)
+    """
 
     interp: Mapping[str, float]  # per interpreter operation
     scalar: Mapping[str, float]  # reciprocal throughput per machine operation, scalar code
@@ -57,6 +53,7 @@ class Profile:
     latency: Mapping[str, float]  # result latency per machine operation
     levels: tuple[Level, ...]  # nearest first, main memory last
     threads: int
+    compute_t: float  # work per second of all threads over that of one, where each computes in its own registers
     fork_hot_s: float  # one OpenMP region, workers still spinning
     fork_idle_s: float  # after 20 ms without one
     compile_s: Mapping[str, float]  # per route: "seq", "omp"
@@ -67,6 +64,9 @@ class Profile:
     created: str = ""  # ISO date and time
     host: Mapping[str, str] | None = None
     measured: tuple[str, ...] = ()
+    noisy: tuple[str, ...] = ()
+    attempts: int = 0
+    load: Mapping[str, float] = field(default_factory=dict)
 
     def scalar_of(self, op: str) -> float:
         """Seconds of one scalar operation; a libm or NumPy function that was not measured costs as the typical one."""
@@ -148,6 +148,7 @@ def default_profile(threads: int | None = None) -> Profile:
         latency={k: c * cycle for k, c in _LATENCY_CYCLES.items()},
         levels=tuple(levels),
         threads=count,
+        compute_t=float(count),
         fork_hot_s=2.5e-6,
         fork_idle_s=60e-6,
         compile_s={"seq": 0.13, "omp": 0.16},
@@ -169,170 +170,46 @@ def fingerprint() -> dict[str, str]:
     }
 
 
-def _same_host(a: Mapping[str, str], b: Mapping[str, str]) -> bool:
+def same_host(a: Mapping[str, str], b: Mapping[str, str]) -> bool:
     return all(a.get(k) == b.get(k) or not a.get(k) or not b.get(k) for k in ("cpu", "cpus", "python", "numpy"))
 
 
-def load(folder: str | os.PathLike[str]) -> Profile | None:
-    """The stored profile of this machine, or None: no file (silently), one of another machine or Python (logged as
-    information), or a malformed or outdated one (one warning that says which)."""
-    path = os.path.join(folder, FILE_NAME)
-    try:
-        text = _text(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        log.warning(f"machine profile {path} is unreadable ({error}): using defaults")
-        return None
-    import json
-
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        log.warning(f"machine profile {path} is unreadable ({error}): using defaults")
-        return None
-    try:
-        profile = from_json(data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        log.warning(f"machine profile {path} is malformed ({type(error).__name__}: {error}): using defaults")
-        return None
-    if not _same_host(profile.host or {}, fingerprint()):
-        log.info(f"machine profile {path} was made by another machine or Python: using defaults")
-        return None
-    return profile
-
-
-def save(profile: Profile, folder: str | os.PathLike[str]) -> bool:
-    """Write `profile.json` atomically; False (and one log line) if the folder cannot be written."""
-    import json
-
-    temporary = os.path.join(folder, f".{FILE_NAME}.{os.getpid()}")
-    try:
-        os.makedirs(folder, exist_ok=True, mode=0o700)
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(json.dumps(to_json(profile), indent=2) + "\n")
-        os.replace(temporary, os.path.join(folder, FILE_NAME))
-    except OSError as error:
-        log.warning(f"machine profile is not stored in {folder}: {error}")
-        return False
-    return True
-
-
-def current(folder: str | os.PathLike[str] | None, threads: int | None = None) -> Profile:
-    """The stored profile if it is good, else the defaults. Never measures."""
-    stored = load(folder) if folder is not None else None
-    return stored if stored is not None else default_profile(threads)
-
-
-_TABLES = ("interp", "scalar", "vector", "latency")
-
-
-def to_json(profile: Profile) -> dict[str, Any]:
-    """Plain data with units in the key names: nanoseconds, GB/s, KiB, seconds."""
-    data: dict[str, Any] = {
-        "schema": SCHEMA,
-        "origin": profile.origin,
-        "created": profile.created,
-        "host": dict(profile.host or {}),
-        "measured": list(profile.measured),
-        "threads": profile.threads,
-    }
-    for table in _TABLES:
-        data[f"{table}_ns"] = {k: _digits(v * 1e9) for k, v in getattr(profile, table).items()}
-    data["levels"] = [
-        {
-            "name": level.name,
-            "kib": None if level.size is None else level.size // 1024,
-            "gb_per_s": _digits(level.bandwidth * 1e-9),
-            "gb_per_s_all_threads": _digits(level.bandwidth_t * 1e-9),
-            "random_ns": _digits(level.random_s * 1e9),
-        }
-        for level in profile.levels
-    ]
-    data["fork_hot_us"] = _digits(profile.fork_hot_s * 1e6)
-    data["fork_idle_us"] = _digits(profile.fork_idle_s * 1e6)
-    data["compile_s"] = {k: _digits(v) for k, v in profile.compile_s.items()}
-    data["call_ns"] = _digits(profile.call_s * 1e9)
-    data["decline_ns"] = _digits(profile.decline_s * 1e9)
-    data["journal_gb_per_s"] = _digits(profile.journal_bps * 1e-9)
-    return data
-
-
-def from_json(data: Any) -> Profile:
-    """Inverse of `to_json`. ValueError, KeyError or TypeError if anything is missing, of the wrong kind or not
-    positive; figures of classes that the file does not have come from the defaults."""
-    if data["schema"] != SCHEMA:
-        raise ValueError(f"schema {data['schema']!r}, expected {SCHEMA}")
-    base = default_profile()
-    tables = {
-        name: {**getattr(base, name), **{str(k): _figure(v, True) * 1e-9 for k, v in data[f"{name}_ns"].items()}}
-        for name in _TABLES
-    }
-    levels = tuple(
-        Level(
-            str(entry["name"]),
-            None if entry["kib"] is None else int(_figure(entry["kib"])) * 1024,
-            _figure(entry["gb_per_s"]) * 1e9,
-            _figure(entry["gb_per_s_all_threads"]) * 1e9,
-            _figure(entry["random_ns"]) * 1e-9,
-        )
-        for entry in data["levels"]
-    )
-    if not levels or levels[-1].size is not None or any(level.size is None for level in levels[:-1]):
-        raise ValueError("levels must end with main memory, the only one without a size")
-    return replace(
-        base,
-        **tables,
-        levels=levels,
-        threads=int(_figure(data["threads"])),
-        fork_hot_s=_figure(data["fork_hot_us"]) * 1e-6,
-        fork_idle_s=_figure(data["fork_idle_us"]) * 1e-6,
-        compile_s={**base.compile_s, **{str(k): _figure(v) for k, v in data["compile_s"].items()}},
-        call_s=_figure(data["call_ns"]) * 1e-9,
-        decline_s=_figure(data["decline_ns"]) * 1e-9,
-        journal_bps=_figure(data["journal_gb_per_s"]) * 1e9,
-        origin=str(data["origin"]),
-        created=str(data["created"]),
-        host={str(k): str(v) for k, v in data["host"].items()},
-        measured=tuple(str(name) for name in data["measured"]),
-    )
-
-
-def _figure(value: Any, zero: bool = False) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"not a number: {value!r}")
-    if not (0.0 <= value < 1e12) or (value == 0 and not zero):
-        raise ValueError(f"not a sensible figure: {value!r}")
-    return float(value)
-
-
-def _digits(value: float) -> float:
-    return float(f"{value:.4g}")
-
-
-def describe(profile: Profile) -> str:
-    """The profile as `alpyna doctor` prints it: origin and age, then the main figures by line."""
-    head = {
-        "default": "typical figures scaled to this CPU, nothing measured (alpyna calibrate measures)",
-    }.get(profile.origin, f"{profile.origin} calibration of {profile.created}")
-    lines = [f"machine profile: {head}"]
+def figures(profile: Profile) -> dict[str, float]:
+    """All figures by name: "interp.load1", "scalar.add.f64", "L3.bandwidth_t", "fork_hot_s", ..."""
+    found = {f"{t}.{name}": value for t in TABLES for name, value in getattr(profile, t).items()}
     for level in profile.levels:
-        size = "" if level.size is None else f"{level.size // 1024} KiB, "
-        lines.append(
-            f"  {level.name:<5} {size}{level.bandwidth * 1e-9:.1f} GB/s (1 thread), "
-            f"{level.bandwidth_t * 1e-9:.1f} GB/s ({profile.threads} threads), random {level.random_s * 1e9:.1f} ns"
-        )
-    for title, table, names in (
-        ("interpreter ns", profile.interp, ("range_iter", "load1", "load2", "store1", "np_arith", "float_arith")),
-        ("scalar ns", profile.scalar, ("add.f64", "mul.f64", "div.f64", "sqrt.f64", "pow.f64", "libm.*")),
-        ("vector ns", profile.vector, ("add.f64", "mul.f64", "div.f64", "sqrt.f64")),
-    ):
-        lines.append(f"  {title}: " + ", ".join(f"{n} {table[n] * 1e9:.2f}" for n in names))
-    compiles = ", ".join(f"{k} {v:.2f} s" for k, v in profile.compile_s.items())
-    forks = f"{profile.fork_hot_s * 1e6:.1f} us, after a pause {profile.fork_idle_s * 1e6:.0f} us"
-    lines.append(f"  OpenMP region {forks}; compiling {compiles}")
-    lines.append(f"  call {profile.call_s * 1e9:.0f} ns, journal {profile.journal_bps * 1e-9:.1f} GB/s")
-    return "\n".join(lines)
+        found.update({f"{level.name}.{name}": getattr(level, name) for name in LEVEL_FIGURES})
+    return {**found, **{name: getattr(profile, name) for name in SINGLE_FIGURES}}
+
+
+def with_figures(profile: Profile, values: Mapping[str, float]) -> Profile:
+    """The profile with these in place of its own; names as `figures` has them."""
+    tables: dict[str, dict[str, float]] = {t: dict(getattr(profile, t)) for t in TABLES}
+    levels = {level.name: level for level in profile.levels}
+    single: dict[str, float] = {}
+    for name, value in values.items():
+        head, _, rest = name.partition(".")
+        if head in tables:
+            tables[head][rest] = value
+        elif head in levels:
+            levels[head] = replace(levels[head], **{rest: value})  # type: ignore[arg-type]
+        else:
+            single[name] = value
+    return replace(profile, **tables, **single, levels=tuple(levels.values()))  # type: ignore[arg-type]
+
+
+def group_of(name: str) -> str:
+    """The group in `Profile.measured` of a figure."""
+    head = name.partition(".")[0]
+    if head in TABLES:
+        return head.removesuffix("_s")
+    single = {"fork_hot_s": "fork", "fork_idle_s": "fork", "compute_t": "fork", "journal_bps": "journal"}
+    return single.get(name, "levels")
+
+
+TABLES = ("interp", "scalar", "vector", "latency", "compile_s")
+LEVEL_FIGURES = ("bandwidth", "bandwidth_t", "random_s")
+SINGLE_FIGURES = ("compute_t", "fork_hot_s", "fork_idle_s", "call_s", "decline_s", "journal_bps")
 
 
 def _cpus() -> int:
@@ -346,7 +223,7 @@ def cpu_hz() -> float:
     """Clock in Hz under load: the maximum that the system gives, else what /proc/cpuinfo shows (in virtual machines,
     the base clock) times a usual turbo factor, else 2.6 GHz times that."""
     try:
-        khz = float(_text("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq"))
+        khz = float(read_text("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq"))
         if khz > 0:
             return khz * 1e3
     except (OSError, ValueError):
@@ -358,7 +235,7 @@ def cpu_hz() -> float:
     return _TURBO * (mhz * 1e6 if mhz > 100 else 2.6e9)
 
 
-def _text(path: str) -> str:
+def read_text(path: str) -> str:
     """A file's text (pathlib is not worth its import here). OSError, UnicodeDecodeError."""
     with open(path, encoding="utf-8") as file:
         return file.read()
@@ -384,7 +261,7 @@ def _cache_size(name: str) -> int | None:
     for index in range(6):
         folder = f"/sys/devices/system/cpu/cpu0/cache/index{index}"
         try:
-            level, kind, size = (_text(f"{folder}/{file}").strip() for file in ("level", "type", "size"))
+            level, kind, size = (read_text(f"{folder}/{file}").strip() for file in ("level", "type", "size"))
             if f"L{level}" == name and kind != "Instruction":
                 return int(size.rstrip("K")) * 1024
         except (OSError, ValueError):

@@ -1,7 +1,10 @@
 """Calibration: the interpreter's operations, flop rates, latencies, bandwidths, OpenMP, compile times.
 
-In: a function that compiles one kernel.  Out: a `Profile` with what could be measured in place of the defaults, named
-in `Profile.measured`.  Without a compiler only the interpreter is measured.
+In: a function that compiles one kernel.  Out: a `Profile` with what could be measured in place of the defaults.
+Without a compiler only the interpreter is measured.
+
+All figures are sampled in interleaved rounds (`noise.py`). One whose samples do not agree, or which cannot be true
+beside another (`settle.py`), is noisy: what was known before stays, else the default; a later process measures again.
 """
 
 from __future__ import annotations
@@ -16,26 +19,74 @@ from typing import Any
 
 from alpyna_hook import log, settings
 from alpyna_hook.cost import bench_source, measure_interp
-from alpyna_hook.cost.machine import FULL_S, QUICK_S, Level, Profile, default_profile, fingerprint, save
+from alpyna_hook.cost.machine import (
+    CALIBRATE_S, Level, Profile, default_profile, figures, fingerprint, group_of, with_figures,
+)  # fmt: skip
+from alpyna_hook.cost.noise import Clocks, Figure, LoadWatch, Sample, Task, in_rounds, sampled
+from alpyna_hook.cost.profiles import save
+from alpyna_hook.cost.settle import settle
 
 # (C source, with OpenMP?) -> something with the kernel's `address`, or with the `reason` why there is none. It must not
 # answer from a cache, or compile times are not those of compiling.
 Compile = Callable[[str, bool], Any]
 
-ROUNDS = 3  # of a full calibration
-LONG_RUN_S = 5e-4  # long against the clock's resolution, short against a scheduler's time slice
+FULL_S = 20.0
+QUICK_ROUNDS, FULL_ROUNDS = 4, 8  # planned; disturbed figures get more as far as the time goes
+LONG_RUN_S = 5e-4  # of one run: long against the clock's resolution, short against a scheduler's time slice
+COMPILE_ROUNDS = 3
+IDLE_AGREE = 2.0
+PER_ELEMENT = ("memory:stream", "memory:copy")
 _LARGEST = 64 << 20  # bytes of the arrays that main memory is measured with
+_SHARE_INTERP = 0.25  # of the time, for the interpreter's figures
 
 
-def quick(folder: Path) -> Profile | None:
+def quick(folder: Path, previous: Profile | None = None) -> Profile | None:
     """The quick calibration, stored in `folder` for later processes and said in one line: for `Oracle.calibrate`.
-    None if there is nothing to compile with: the defaults are then as good."""
-    log.info(f"measuring this machine for about {QUICK_S:.0f} s, once (alpyna calibrate does it more thoroughly)")
-    profile = calibrate(full=False)
+
+    None if there is nothing to compile with: the defaults are then as good. `previous` as for `calibrate`.
+    """
+    log.info(f"measuring this machine for about {CALIBRATE_S:.0f} s, once (alpyna calibrate does it more thoroughly)")
+    profile = calibrate(full=False, previous=previous)
     if "scalar" not in profile.measured:
         return None
+    if profile.noisy:
+        log.info(f"the machine is busy: {len(profile.noisy)} figures will be measured again by a later run")
     save(profile, folder)
     return profile
+
+
+def calibrate(
+    full: bool = True, compile: Compile | None = None, threads: int = 0, previous: Profile | None = None,
+    clocks: Clocks = Clocks(),
+) -> Profile:  # fmt: skip
+    """A measured profile, in about CALIBRATE_S seconds, or FULL_S if `full`. Without a compiler, the interpreter's part.
+
+    compile   None: the host device as the settings have it, without a cache
+    threads   0: as the settings have it
+    previous  a profile whose good figures stand in for those that turn out noisy now
+    The quick one leaves out compile times: the oracle learns them from every kernel that it has compiled.
+    """
+    started, watch = clocks.wall(), LoadWatch(clocks)
+    threads = threads or settings.current().threads
+    rounds, budget = (FULL_ROUNDS, FULL_S) if full else (QUICK_ROUNDS, CALIBRATE_S)
+    compile = compile or _host()
+    base = default_profile(threads)
+    address, openmp = _benchmarks(compile, threads)
+    raw = _compile_times(compile, openmp, clocks) if full and address else {}
+    left = budget - (clocks.wall() - started)
+    bench = _Bench(address, clocks, openmp, threads) if address else None
+    raw.update(_measured(bench, base, max(left, 0.2 * budget), rounds, clocks))
+    values, noisy = settle(raw, base)
+    profile = _merged(base, values, noisy, previous)
+    return replace(
+        profile,
+        attempts=previous.attempts + 1 if profile.noisy and previous is not None else int(bool(profile.noisy)),
+        origin="full" if full or (previous is not None and previous.origin == "full") else "quick",
+        created=time.strftime("%Y-%m-%d %H:%M:%S"),
+        host=fingerprint(),
+        measured=tuple(dict.fromkeys(map(group_of, (*values, *noisy)))),
+        load=watch.note(),
+    )
 
 
 def _host() -> Compile:
@@ -46,197 +97,117 @@ def _host() -> Compile:
     return lambda source, openmp: host.compile(source, "omp" if openmp else "seq")
 
 
-class _Slot(ctypes.Union):
-    _fields_ = [("i", ctypes.c_int64), ("d", ctypes.c_double), ("p", ctypes.c_void_p)]
-
-
-class _Bench:
-    """The compiled benchmarks. `share`: seconds that one figure may take."""
-
-    def __init__(self, address: int, share: float) -> None:
-        self._kernel = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.POINTER(_Slot), ctypes.POINTER(_Slot))(address)
-        self._share = share
-
-    def once(self, name: str, elements: int, repetitions: int, threads: int = 1) -> float:
-        """Seconds per repetition; nan if there was not enough memory."""
-        given, taken = (_Slot * 4)(), (_Slot * 3)()
-        for slot, value in zip(given, (threads, bench_source.NAMES.index(name), elements, repetitions)):
-            slot.i = value
-        self._kernel(given, taken)
-        seconds = float(taken[1].d)
-        return seconds if seconds > 0.0 else math.nan
-
-    def best(self, name: str, elements: int = 0, threads: int = 1, first: int = 1024) -> float:
-        """Least seconds per repetition of several runs that take about `share` seconds in all. `first`: repetitions
-        of the first run; later runs have that times a power of four."""
-        repetitions = first
-        deadline = time.perf_counter() + self._share
-        found = math.inf
-        runs = 0
-        while not runs or time.perf_counter() < deadline:
-            seconds = self.once(name, elements, repetitions, threads)
-            if math.isnan(seconds):
-                return seconds
-            found, runs = min(found, seconds), runs + 1
-            if seconds * repetitions < min(self._share / 16, LONG_RUN_S):
-                repetitions *= 4
-                found = math.inf if time.perf_counter() < deadline else found  # too short a run to be trusted
-        return found
-
-
-def calibrate(full: bool = True, compile: Compile | None = None, threads: int = 0) -> Profile:
-    """A measured profile, in about QUICK_S seconds, or FULL_S with `full`. Without a compiler, the interpreter's part.
-
-    compile  None: the host device as the settings have it, without a cache
-    threads  0: as the settings have it
-    The quick one leaves out compile times: the oracle learns them from every kernel that it has compiled.
-    """
-    threads = threads or settings.current().threads
-    rounds = ROUNDS if full else 1
-    budget = (FULL_S if full else QUICK_S) / rounds
-    compile = compile or _host()
-    built = compile(bench_source.SOURCE, threads > 1)
+def _benchmarks(compile: Compile, threads: int) -> tuple[int, bool]:
+    """Address of the compiled benchmarks, 0 if there are none (said), and whether they have OpenMP."""
     openmp = threads > 1
+    built = compile(bench_source.SOURCE, openmp)
     if not getattr(built, "address", 0) and openmp:
         openmp = False
         built = compile(bench_source.SOURCE, False)
     address = getattr(built, "address", 0)
     if not address:
         log.warning(f"calibration without compiled figures: {getattr(built, 'reason', 'no benchmarks')}")
-    profile = _round(address, openmp, threads, budget)
-    for _ in range(rounds - 1):
-        profile = _better(profile, _round(address, openmp, threads, budget))
-    profile = replace(
-        profile,
-        origin="full" if full else "quick",
-        created=time.strftime("%Y-%m-%d %H:%M:%S"),
-        host=fingerprint(),
-    )
-    return _compile_times(compile, openmp, profile) if full and address else profile
+    return address, openmp
 
 
-def _round(address: int, openmp: bool, threads: int, budget: float) -> Profile:
-    """All figures once, in about `budget` seconds. `address`: of the compiled benchmarks, 0 if there are none."""
-    base = default_profile(threads)
-    interp = {**base.interp, **measure_interp.interpreter(budget * 0.2)}
-    profile = replace(base, interp=interp, measured=("interp",))
-    if not address:
-        return profile
-    bench = _Bench(address, share=budget * 0.3 / (len(bench_source.NAMES) + 8))
-    profile = _operations(bench, profile)
-    profile = _memory(bench, openmp, threads, profile)
-    return _threads(bench, openmp, threads, profile)
+def _measured(
+    bench: _Bench | None, base: Profile, budget: float, rounds: int, clocks: Clocks
+) -> dict[str, Figure]:
+    """Raw figures by task. Interpreter and machine are measured in common rounds: the longer a figure's samples are
+    spread, the less one disturbance can do."""
+    native = bench.tasks(base) if bench is not None else {}
+    count = len(measure_interp.STATEMENTS) + 1
+    weight = _SHARE_INTERP / (1.0 - _SHARE_INTERP) * len(native) / count if native else 1.0
+    interp = {f"interp:{name}": task for name, task in measure_interp.tasks(clocks, weight).items()}
+    return in_rounds({**interp, **native}, budget, rounds, clocks)
 
 
-def _better(a: Profile, b: Profile) -> Profile:
-    """The faster of both in every figure: what disturbs a measurement makes it slower. Rounds are seconds apart, so a
-    disturbance of one is seldom there in all."""
-    levels = tuple(
-        replace(
-            x,
-            bandwidth=max(x.bandwidth, y.bandwidth),
-            bandwidth_t=max(x.bandwidth_t, y.bandwidth_t),
-            random_s=min(x.random_s, y.random_s),
-        )
-        for x, y in zip(a.levels, b.levels)
-    )
-    return replace(
-        a,
-        interp=_least(a.interp, b.interp),
-        scalar=_least(a.scalar, b.scalar),
-        vector=_least(a.vector, b.vector),
-        latency=_least(a.latency, b.latency),
-        levels=levels,
-        fork_hot_s=min(a.fork_hot_s, b.fork_hot_s),
-        fork_idle_s=min(a.fork_idle_s, b.fork_idle_s),
-        journal_bps=max(a.journal_bps, b.journal_bps),
-    )
+class _Slot(ctypes.Union):
+    _fields_ = [("i", ctypes.c_int64), ("d", ctypes.c_double), ("p", ctypes.c_void_p)]
 
 
-def _least(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
-    return {name: min(value, b.get(name, value)) for name, value in a.items()}
+class _Bench:
+    """The compiled benchmarks."""
 
+    def __init__(self, address: int, clocks: Clocks, openmp: bool, threads: int) -> None:
+        self._kernel = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.POINTER(_Slot), ctypes.POINTER(_Slot))(address)
+        self._clocks, self._openmp, self._threads = clocks, openmp, threads
 
-def _operations(bench: _Bench, profile: Profile) -> Profile:
-    """Latencies and rates. What has no benchmark of its own is scaled by the clock: an exclusive-or takes one cycle."""
-    cycle = bench.best("latency:cycle")
-    clock = default_profile().latency["add.int"]  # one cycle by the system's clock figure
-    stretch = cycle / clock if math.isfinite(cycle) else 1.0
-    latency = {k: v * stretch for k, v in profile.latency.items()}
-    scalar = {k: v * stretch for k, v in profile.scalar.items()}
-    vector = {k: v * stretch for k, v in profile.vector.items()}
-    for name in bench_source.LATENCY[1:]:
-        latency[name] = bench.best(f"latency:{name}")
-    for name in bench_source.SCALAR:
-        scalar[name] = bench.best(f"scalar:{name}")
-    for name in bench_source.LIBM:
-        scalar[f"libm.{name}"] = latency[f"libm.{name}"] = bench.best(f"libm:{name}")
-    scalar["libm.*"] = sorted(scalar[f"libm.{name}"] for name in bench_source.LIBM)[len(bench_source.LIBM) // 2]
-    latency["pow.f64"] = scalar["pow.f64"]
-    for name in bench_source.VECTOR:
-        operations = 8 if name in ("add.f64", "mul.f64") else 1
-        vector[name] = bench.best(f"vector:{name}") / operations
-    _scale_single(scalar, profile.scalar)
-    _scale_single(vector, profile.vector)
-    return replace(
-        profile,
-        latency=latency,
-        scalar=scalar,
-        vector=vector,
-        measured=(*profile.measured, "scalar", "vector", "latency"),
-    )
+    def once(self, name: str, elements: int, repetitions: int, threads: int = 1) -> float:
+        """Seconds per repetition, of sweeps per element of one; nan if there was not enough memory."""
+        given, taken = (_Slot * 4)(), (_Slot * 3)()
+        for slot, value in zip(given, (threads, bench_source.NAMES.index(name), elements, repetitions)):
+            slot.i = value
+        self._kernel(given, taken)
+        seconds = float(taken[1].d) / max(elements if name in PER_ELEMENT else 1, 1)
+        return seconds if seconds > 0.0 else math.nan
 
+    def task(self, name: str, elements: int = 0, threads: int = 1, first: int = 1024, most: int = 1 << 40) -> Task:
+        """A benchmark, in runs of about LONG_RUN_S. `first`: repetitions of the first run; `most`: at most."""
+        repetitions = first
 
-def _scale_single(table: dict[str, float], before: Any) -> None:
-    """Single precision division and root, measured only in double precision, keep their default ratio to it."""
-    for head in ("add", "mul", "div", "sqrt", "pow", "fmod"):
-        single, double = f"{head}.f32", f"{head}.f64"
-        if single in before and double in before and double in table:
-            table[single] = table[double] * before[single] / before[double]
+        def run() -> float:
+            nonlocal repetitions
+            start = self._clocks.wall()
+            seconds = self.once(name, elements, repetitions, threads)
+            if self._clocks.wall() - start < LONG_RUN_S / 2:
+                repetitions = min(2 * repetitions, most)
+            return seconds
 
+        return Task(lambda share: sampled(run, share, self._clocks, threads), 1.0, threads)
 
-def _memory(bench: _Bench, openmp: bool, threads: int, profile: Profile) -> Profile:
-    """Bandwidth and random access per level, with arrays of half its size; of main memory, well beyond the caches."""
-    levels = []
-    for k, level in enumerate(profile.levels):
-        below = profile.levels[k - 1].size or 0 if k else 0
+    def tasks(self, base: Profile) -> dict[str, Task]:
+        """All benchmarks; levels of memory as in `base`."""
+        found = {name: self.task(name) for name in bench_source.NAMES if not name.startswith(("memory:", "threads:"))}
+        for k, level in enumerate(base.levels):
+            below = base.levels[k - 1].size or 0 if k else 0
+            found.update(self._level(level, below, private=k < 2))
+        found["memory:copy"] = self.task("memory:copy", _LARGEST // 16, first=1, most=1)
+        if self._openmp:
+            found["threads:fork_hot"] = self.task("threads:fork_hot", 0, self._threads, first=100, most=400)
+            found["threads:latency"] = self.task("threads:latency", 0, self._threads, first=1 << 16)
+            found["threads:compute"] = self.task("threads:compute", 0, self._threads, first=1 << 18)
+            found["threads:fork_idle"] = self._idle()
+        return found
+
+    def _level(self, level: Level, below: int, private: bool) -> dict[str, Task]:
+        """Bandwidth and random access with arrays of half the level's size; of main memory, well beyond the caches."""
         size = min(4 * below, _LARGEST) if level.size is None else max(level.size // 2, min(2 * below, level.size))
-        count = max(size // 16, 1024)  # two arrays of doubles
+        count = max(size // 16, 1024)  # two arrays of doubles; seconds are per element
         sweeps = max((1 << 18) // count, 2)
-        one = many = 24.0 * count / bench.best("memory:stream", count, first=sweeps)
-        if k < 2:
-            many = one * threads  # L1 and L2 belong to one core each
-        elif openmp:
-            many = 24.0 * count / bench.best("memory:stream", count, threads, first=sweeps)
         places = 1 << int(math.log2(size // 8))
-        each = bench.best("memory:random", places, first=1 << 16)
-        levels.append(Level(level.name, level.size, one, max(many, one), each))
-    elements = _LARGEST // 16
-    journal = 8.0 * elements / bench.best("memory:copy", elements, first=2)
-    figures = [x for level in levels for x in (level.bandwidth, level.bandwidth_t, level.random_s)]
-    if not all(math.isfinite(x) and x > 0 for x in (*figures, journal)):
-        return profile
-    measured = (*profile.measured, "levels", "journal")
-    return replace(profile, levels=tuple(levels), journal_bps=journal, measured=measured)
+        found = {
+            f"stream:{level.name}": self.task("memory:stream", count, first=sweeps),
+            f"random:{level.name}": self.task("memory:random", places, first=1 << 16, most=1 << 18),
+        }
+        if self._openmp and not private:
+            found[f"shared:{level.name}"] = self.task("memory:stream", count, self._threads, first=sweeps)
+        return found
+
+    def _idle(self) -> Task:
+        """Waking threads that sleep: its share of the CPU says nothing, and it differs by nature."""
+        return Task(lambda share: Sample(self.once("threads:fork_idle", 0, 1, self._threads)), 1.0, 1, IDLE_AGREE)
 
 
-def _threads(bench: _Bench, openmp: bool, threads: int, profile: Profile) -> Profile:
-    if not openmp:
-        return profile
-    bench.once("threads:fork_hot", 0, 100, threads)
-    hot = min(bench.once("threads:fork_hot", 0, 200, threads) for _ in range(5))
-    idle = sorted(bench.once("threads:fork_idle", 0, 1, threads) for _ in range(7))[3]
-    return replace(
-        profile, fork_hot_s=hot, fork_idle_s=max(idle, hot), threads=threads, measured=(*profile.measured, "fork")
-    )
+def _merged(base: Profile, values: Mapping[str, float], noisy: frozenset[str], previous: Profile | None) -> Profile:
+    """The figures on top of the defaults; noisy ones from `previous` if they were good there."""
+    known = figures(previous) if previous is not None else {}
+    kept = {
+        name: known[name]
+        for name in noisy
+        if previous is not None and name in known and name not in previous.noisy and group_of(name) in previous.measured
+    }
+    return replace(with_figures(base, {**values, **kept}), noisy=tuple(sorted(noisy - set(kept))))
 
 
-def _compile_times(compile: Compile, openmp: bool, profile: Profile) -> Profile:
+def _compile_times(compile: Compile, openmp: bool, clocks: Clocks) -> dict[str, Figure]:
     """Seconds that the compiler takes for a kernel of ordinary size, per route."""
-    times = dict(profile.compile_s)
-    for variant in ("seq", "omp") if openmp else ("seq",):
-        start = time.perf_counter()
-        built = compile(bench_source.TYPICAL % f"{variant} {time.time_ns()}", variant == "omp")
-        if getattr(built, "address", 0):
-            times[variant] = time.perf_counter() - start
-    return replace(profile, compile_s=times, measured=(*profile.measured, "compile"))
+    found: dict[str, Figure] = {}
+    for route in ("seq", "omp") if openmp else ("seq",):
+        found[f"compile:{route}"] = figure = Figure(Task(Sample))
+        for number in range(COMPILE_ROUNDS):
+            start = clocks.wall()
+            built = compile(bench_source.TYPICAL % f"{route} {number} {time.time_ns()}", route == "omp")
+            if getattr(built, "address", 0):
+                figure.add(Sample(clocks.wall() - start))
+    return found

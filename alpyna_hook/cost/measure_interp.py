@@ -1,61 +1,76 @@
 """Micro-benchmarks of the interpreter: seconds per operation class on this CPython and this machine.
 
-In: a time budget in seconds.  Out: {class of `classes.INTERP_OPS`: seconds}.  Each class is a statement,
-repeated in the body of a loop; the empty loop and the loading of names around it are what the class includes.
+In: clocks.  Out: tasks to be sampled, and from their seconds {class of `classes.INTERP_OPS`: seconds}.  Each class
+is a statement, repeated in the body of a loop; the empty loop and the loading of names around it are what the class
+includes.
 The machine's own figures (bandwidth, flop rates, fork/join, compile time) are in `measure`.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import CodeType
 from typing import Any
 
-REPEAT = 8  # statements per loop trip, so that the loop itself weighs little
+from alpyna_hook.cost.noise import Clocks, Task, in_rounds, sampled
 
-# class -> (statement, classes it contains besides: their seconds are subtracted)
-STATEMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "assign": ("t = u", ()),
-    "int_arith": ("i + j", ()),
-    "int_div": ("i // 3", ()),
-    "float_arith": ("x * y", ()),
-    "pow": ("x ** y", ()),
-    "complex_arith": ("z * z", ()),
-    "np_arith": ("p * q", ()),
-    "np_int_arith": ("pi * pj", ()),
-    "np_pow": ("p ** q", ()),
-    "compare": ("x < y", ()),
-    "np_compare": ("p < q", ()),
-    "branch": ("if t: pass", ()),
-    "unary": ("-x", ()),
-    "attribute": ("o.n", ()),
-    "load1": ("a[i]", ()),
-    "load2": ("b[i, j]", ()),
-    "loadn": ("c[i, j, i]", ()),
-    "store1": ("a[i] = x", ()),
-    "store2": ("b[i, j] = x", ()),
-    "storen": ("c[i, j, i] = x", ()),
-    "math_call": ("m.exp(x)", ()),
-    "builtin_call": ("abs(x)", ()),
-    "np_call": ("np.exp(p)", ()),
-    "np_cast": ("np.float64(x)", ()),
-    "loop_entry": ("for _ in range(i, i): pass", ()),
+REPEAT = 8  # statements per loop trip, so that the loop itself weighs little
+RUN_S = 2e-4  # of one run: long against the clock's resolution, short against a scheduler's time slice
+
+# class -> statement
+STATEMENTS: dict[str, str] = {
+    "assign": "t = u",
+    "int_arith": "i + j",
+    "int_div": "i // 3",
+    "float_arith": "x * y",
+    "pow": "x ** y",
+    "complex_arith": "z * z",
+    "np_arith": "p * q",
+    "np_int_arith": "pi * pj",
+    "np_pow": "p ** q",
+    "compare": "x < y",
+    "np_compare": "p < q",
+    "branch": "if t: pass",
+    "unary": "-x",
+    "attribute": "o.n",
+    "load1": "a[i]",
+    "load2": "b[i, j]",
+    "loadn": "c[i, j, i]",
+    "store1": "a[i] = x",
+    "store2": "b[i, j] = x",
+    "storen": "c[i, j, i] = x",
+    "math_call": "m.exp(x)",
+    "builtin_call": "abs(x)",
+    "np_call": "np.exp(p)",
+    "np_cast": "np.float64(x)",
+    "loop_entry": "for _ in range(i, i): pass",
 }
 
 
-def interpreter(budget: float = 0.5) -> dict[str, float]:
-    """Seconds per interpreter operation; best of several runs per class, about `budget` seconds in all."""
-    share = budget / (len(STATEMENTS) + 1)
-    empty = _loop_seconds("pass", share)
-    figures = {"range_iter": empty, "jump": 0.1 * empty}
-    for name, (statement, _) in STATEMENTS.items():
-        figures[name] = max(_loop_seconds(statement, share) - empty / REPEAT, 1e-10)
-    return figures
+def tasks(clocks: Clocks, weight: float = 1.0) -> dict[str, Task]:
+    """A task per statement, and "empty" for the loop around it; each gives seconds per statement (trip)."""
+    arguments = _arguments()
+    texts = {"empty": "pass"} | STATEMENTS
+    return {name: _task(text, arguments, clocks, weight) for name, text in texts.items()}
 
 
-def _loop_seconds(statement: str, share: float) -> float:
-    """Seconds per execution of `statement` (per trip for "pass"), best of the runs that fit into `share` seconds."""
+def figures(raw: Mapping[str, float]) -> dict[str, float]:
+    """Seconds per operation class from those of the tasks; without a class's statement or the empty loop, not there."""
+    if "empty" not in raw:
+        return {}
+    empty = raw["empty"]
+    found = {"range_iter": empty, "jump": 0.1 * empty}
+    return found | {name: max(raw[name] - empty / REPEAT, 1e-10) for name in STATEMENTS if name in raw}
+
+
+def interpreter(budget: float = 0.5, clocks: Clocks = Clocks()) -> dict[str, float]:
+    """Seconds per interpreter operation: the best of three rounds, about `budget` seconds in all."""
+    settled = in_rounds(tasks(clocks), budget, 3, clocks)
+    return figures({name: figure.value for name, figure in settled.items() if figure.value is not None})
+
+
+def _task(statement: str, arguments: tuple[Any, ...], clocks: Clocks, weight: float) -> Task:
+    """Times `statement` in runs of about RUN_S."""
     lines = ["pass"] if statement == "pass" else [statement] * REPEAT
     text = "def f(n, a, b, c, i, j, x, y, z, p, q, pi, pj, o, m, np, u, t):\n for k in range(n):\n"
     text += "".join(f"  {line}\n" for line in lines)
@@ -63,19 +78,19 @@ def _loop_seconds(statement: str, share: float) -> float:
     code: CodeType = compile(text, "<alpyna calibration>", "exec")
     exec(code, space)
     function: Callable[..., None] = space["f"]
-    arguments = _arguments()
-    trips = 200
-    deadline = time.perf_counter() + share
-    best = float("inf")
-    while True:
-        start = time.perf_counter()
+    trips = 64
+
+    def run() -> float:
+        nonlocal trips
+        start = clocks.wall()
         function(trips, *arguments)
-        spent = time.perf_counter() - start
-        best = min(best, spent / (trips * len(lines)))
-        if start + spent > deadline:
-            return best
-        if spent < share / 8:
+        spent = clocks.wall() - start
+        seconds = spent / (trips * len(lines))
+        if spent < RUN_S / 2:
             trips *= 2
+        return seconds
+
+    return Task(lambda share: sampled(run, share, clocks), weight)
 
 
 def _arguments() -> tuple[Any, ...]:

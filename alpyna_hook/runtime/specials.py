@@ -12,8 +12,9 @@ from functools import cache
 from typing import Any
 
 from alpyna_hook import __version__, log, settings
-from alpyna_hook.cost import machine
+from alpyna_hook.cost import profiles
 from alpyna_hook.cost.decide import Decision, History, Oracle
+from alpyna_hook.cost.machine import Profile
 from alpyna_hook.devices import host
 from alpyna_hook.devices.base import CompileFailure, Kernel
 from alpyna_hook.errors import Rejection
@@ -38,15 +39,15 @@ GIL_S = 5e-3  # calls predicted to be longer let other threads run meanwhile
 def oracle() -> Oracle:
     """The oracle of this process."""
     current = settings.current()
-    return Oracle(machine.current(current.cache_dir, current.threads), current.threads, current.variant, _measured)
+    return Oracle(profiles.current(current.cache_dir, current.threads), current.threads, current.variant, _measured)
 
 
-def _measured() -> machine.Profile | None:
+def _measured(previous: Profile) -> Profile | None:
     from pathlib import Path
 
     from alpyna_hook.cost import measure
 
-    return measure.quick(Path(settings.current().cache_dir))
+    return measure.quick(Path(settings.current().cache_dir), previous)
 
 
 @cache

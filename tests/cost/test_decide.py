@@ -144,7 +144,7 @@ def test_a_forced_variant_is_taken_where_it_is_legal_and_ignored_elsewhere():
 def test_calibration_is_asked_for_once_and_only_when_much_time_is_at_stake():
     asked = []
 
-    def calibrate() -> Profile:
+    def calibrate(old: Profile) -> Profile:
         asked.append(1)
         return replace(PROFILE, origin="quick")
 
@@ -156,6 +156,20 @@ def test_calibration_is_asked_for_once_and_only_when_much_time_is_at_stake():
     for _ in range(2):
         oracle.decide(candidates(matmul()), env_of(5000, a=2, b=2, c=2), {}, History())
     assert asked == [1] and oracle.profile.origin == "quick"
+
+
+@pytest.mark.parametrize("attempts, again", [(1, True), (9, False)])
+def test_noisy_figures_are_measured_again_by_a_later_process_ever_more_seldom(attempts: int, again: bool):
+    asked: list[Profile] = []
+    noisy = replace(PROFILE, origin="quick", noisy=("fork_hot_s",), attempts=attempts)
+    oracle = Oracle(noisy, 2, calibrate=lambda old: asked.append(old))
+    oracle.decide(candidates(matmul()), env_of(7000, a=2, b=2, c=2), {}, History())
+    assert asked == [noisy] * again
+
+
+def test_a_good_profile_is_not_measured_again():
+    oracle = Oracle(replace(PROFILE, origin="quick"), 2, calibrate=lambda old: pytest.fail("measured"))
+    oracle.decide(candidates(matmul()), env_of(20_000, a=2, b=2, c=2), {}, History())
 
 
 def test_measured_compile_times_move_the_price():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from alpyna_hook.cost import machine
-from alpyna_hook.cost.machine import current, default_profile, describe, from_json, load, save, to_json
+from alpyna_hook.cost import profiles
+from alpyna_hook.cost.machine import default_profile, figures, with_figures
+from alpyna_hook.cost.profiles import current, describe, from_json, load, save, to_json
 
 
 def test_a_stored_profile_reads_back_the_same_to_four_digits(tmp_path):
@@ -38,7 +40,8 @@ def spoil(change):
         "[]",
         "null",
         "3",
-        '{"schema": 1}',
+        '{"schema": 2}',
+        '{"schema": "one"}',
         spoil(lambda d: d.update(schema=99)),
         spoil(lambda d: d["interp_ns"].update(load1="fast")),
         spoil(lambda d: d["interp_ns"].update(load1=-4)),
@@ -50,14 +53,14 @@ def spoil(change):
     ],
 )
 def test_a_malformed_file_is_one_line_and_the_defaults(tmp_path, capsys, text):
-    (tmp_path / machine.FILE_NAME).write_text(text)
+    (tmp_path / profiles.FILE_NAME).write_text(text)
     assert current(tmp_path).origin == "default"
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1 and machine.FILE_NAME in lines[0]
+    assert len(lines) == 1 and profiles.FILE_NAME in lines[0]
 
 
 def test_binary_rubbish_is_one_line_and_the_defaults(tmp_path, capsys):
-    (tmp_path / machine.FILE_NAME).write_bytes(b"\xff\xfe\x00garbage")
+    (tmp_path / profiles.FILE_NAME).write_bytes(b"\xff\xfe\x00garbage")
     assert current(tmp_path).origin == "default"
     assert len(capsys.readouterr().err.splitlines()) == 1
 
@@ -66,7 +69,7 @@ def test_the_profile_of_another_machine_is_not_used_and_no_fault(tmp_path, capsy
     data = to_json(default_profile())
     data["host"]["cpu"] = "Some Other CPU"
     data["origin"] = "full"
-    (tmp_path / machine.FILE_NAME).write_text(json.dumps(data))
+    (tmp_path / profiles.FILE_NAME).write_text(json.dumps(data))
     assert current(tmp_path).origin == "default"
     assert capsys.readouterr().err == ""  # two Pythons may share a cache: said with ALPYNA_LOG=info only
 
@@ -91,3 +94,26 @@ def test_unmeasured_functions_cost_as_the_typical_one_of_their_kind():
     profile = default_profile()
     assert profile.scalar_of("libm.erf") == profile.scalar["libm.*"]
     assert profile.scalar_of("npy.tanh") == profile.scalar["npy.*"]
+
+
+def test_a_file_of_an_older_version_is_replaced_without_a_word(tmp_path, capsys):
+    (tmp_path / profiles.FILE_NAME).write_text('{"schema": 1, "origin": "quick"}')
+    assert current(tmp_path).origin == "default"
+    assert capsys.readouterr().err == ""
+
+
+def test_noise_and_load_are_kept_in_the_file_and_shown(tmp_path):
+    profile = replace(
+        default_profile(2), origin="quick", noisy=("L3.bandwidth_t",), attempts=2, load={"average": 3.5}
+    )
+    save(profile, tmp_path)
+    back = current(tmp_path)
+    assert (back.noisy, back.attempts, back.load) == (("L3.bandwidth_t",), 2, {"average": 3.5})
+    assert "L3.bandwidth_t" in describe(back) and "load average 3.50" in describe(back)
+
+
+def test_figures_by_name_go_in_and_out():
+    profile = default_profile(2)
+    doubled = {name: 2.0 * value for name, value in figures(profile).items()}
+    assert figures(with_figures(profile, doubled)) == doubled
+    assert with_figures(profile, {}) == profile

@@ -1,0 +1,200 @@
+"""The machine profile on disk: `profile.json` in the cache folder, for people to read and to edit.
+
+In: the cache folder.  Out: the `Profile` stored there if it was made on this machine by this Python, else the defaults.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from alpyna_hook import log
+from alpyna_hook.cost.machine import Level, Profile, default_profile, fingerprint, read_text, same_host
+
+SCHEMA = 2
+FILE_NAME = "profile.json"
+
+
+def load(folder: str | os.PathLike[str]) -> Profile | None:
+    """The stored profile of this machine, or None: no file (silently), one of another machine or Python (logged as
+    information), one of an older version of Alpyna (the same), or a malformed one (one warning that says which)."""
+    path = os.path.join(folder, FILE_NAME)
+    try:
+        text = read_text(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        log.warning(f"machine profile {path} is unreadable ({error}): using defaults")
+        return None
+    import json
+
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        log.warning(f"machine profile {path} is unreadable ({error}): using defaults")
+        return None
+    try:
+        if isinstance(data["schema"], int) and data["schema"] < SCHEMA:
+            log.info(f"machine profile {path} was made by an older Alpyna: using defaults")
+            return None
+        profile = from_json(data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        log.warning(f"machine profile {path} is malformed ({type(error).__name__}: {error}): using defaults")
+        return None
+    if not same_host(profile.host or {}, fingerprint()):
+        log.info(f"machine profile {path} was made by another machine or Python: using defaults")
+        return None
+    return profile
+
+
+def save(profile: Profile, folder: str | os.PathLike[str]) -> bool:
+    """Write `profile.json` atomically; False (and one log line) if the folder cannot be written."""
+    import json
+
+    temporary = os.path.join(folder, f".{FILE_NAME}.{os.getpid()}")
+    try:
+        os.makedirs(folder, exist_ok=True, mode=0o700)
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(json.dumps(to_json(profile), indent=2) + "\n")
+        os.replace(temporary, os.path.join(folder, FILE_NAME))
+    except OSError as error:
+        log.warning(f"machine profile is not stored in {folder}: {error}")
+        return False
+    return True
+
+
+def current(folder: str | os.PathLike[str] | None, threads: int | None = None) -> Profile:
+    """The stored profile if it is good, else the defaults. Never measures."""
+    stored = load(folder) if folder is not None else None
+    return stored if stored is not None else default_profile(threads)
+
+
+_TABLES = ("interp", "scalar", "vector", "latency")
+
+
+def to_json(profile: Profile) -> dict[str, Any]:
+    """Plain data with units in the key names: nanoseconds, GB/s, KiB, seconds."""
+    data: dict[str, Any] = {
+        "schema": SCHEMA,
+        "origin": profile.origin,
+        "created": profile.created,
+        "host": dict(profile.host or {}),
+        "measured": list(profile.measured),
+        "noisy": list(profile.noisy),
+        "attempts": profile.attempts,
+        "load": dict(profile.load),
+        "threads": profile.threads,
+    }
+    for table in _TABLES:
+        data[f"{table}_ns"] = {k: _digits(v * 1e9) for k, v in getattr(profile, table).items()}
+    data["levels"] = [
+        {
+            "name": level.name,
+            "kib": None if level.size is None else level.size // 1024,
+            "gb_per_s": _digits(level.bandwidth * 1e-9),
+            "gb_per_s_all_threads": _digits(level.bandwidth_t * 1e-9),
+            "random_ns": _digits(level.random_s * 1e9),
+        }
+        for level in profile.levels
+    ]
+    data["compute_all_threads"] = _digits(profile.compute_t)
+    data["fork_hot_us"] = _digits(profile.fork_hot_s * 1e6)
+    data["fork_idle_us"] = _digits(profile.fork_idle_s * 1e6)
+    data["compile_s"] = {k: _digits(v) for k, v in profile.compile_s.items()}
+    data["call_ns"] = _digits(profile.call_s * 1e9)
+    data["decline_ns"] = _digits(profile.decline_s * 1e9)
+    data["journal_gb_per_s"] = _digits(profile.journal_bps * 1e-9)
+    return data
+
+
+def from_json(data: Any) -> Profile:
+    """Inverse of `to_json`. ValueError, KeyError or TypeError if anything is missing, of the wrong kind or not
+    positive; figures of classes that the file does not have come from the defaults."""
+    if data["schema"] != SCHEMA:
+        raise ValueError(f"schema {data['schema']!r}, expected {SCHEMA}")
+    base = default_profile()
+    tables = {
+        name: {**getattr(base, name), **{str(k): _figure(v, True) * 1e-9 for k, v in data[f"{name}_ns"].items()}}
+        for name in _TABLES
+    }
+    levels = tuple(
+        Level(
+            str(entry["name"]),
+            None if entry["kib"] is None else int(_figure(entry["kib"])) * 1024,
+            _figure(entry["gb_per_s"]) * 1e9,
+            _figure(entry["gb_per_s_all_threads"]) * 1e9,
+            _figure(entry["random_ns"]) * 1e-9,
+        )
+        for entry in data["levels"]
+    )
+    if not levels or levels[-1].size is not None or any(level.size is None for level in levels[:-1]):
+        raise ValueError("levels must end with main memory, the only one without a size")
+    return replace(
+        base,
+        **tables,
+        levels=levels,
+        threads=int(_figure(data["threads"])),
+        compute_t=_figure(data["compute_all_threads"]),
+        fork_hot_s=_figure(data["fork_hot_us"]) * 1e-6,
+        fork_idle_s=_figure(data["fork_idle_us"]) * 1e-6,
+        compile_s={**base.compile_s, **{str(k): _figure(v) for k, v in data["compile_s"].items()}},
+        call_s=_figure(data["call_ns"]) * 1e-9,
+        decline_s=_figure(data["decline_ns"]) * 1e-9,
+        journal_bps=_figure(data["journal_gb_per_s"]) * 1e9,
+        origin=str(data["origin"]),
+        created=str(data["created"]),
+        host={str(k): str(v) for k, v in data["host"].items()},
+        measured=tuple(str(name) for name in data["measured"]),
+        noisy=tuple(str(name) for name in data["noisy"]),
+        attempts=int(_figure(data["attempts"], True)),
+        load={str(k): _figure(v, True) for k, v in data["load"].items()},
+    )
+
+
+def _figure(value: Any, zero: bool = False) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"not a number: {value!r}")
+    if not (0.0 <= value < 1e12) or (value == 0 and not zero):
+        raise ValueError(f"not a sensible figure: {value!r}")
+    return float(value)
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def describe(profile: Profile) -> str:
+    """The profile as `alpyna doctor` prints it: origin and age, then the main figures by line."""
+    head = {
+        "default": "typical figures scaled to this CPU, nothing measured (alpyna calibrate measures)",
+    }.get(profile.origin, f"{profile.origin} calibration of {profile.created}")
+    lines = [f"machine profile: {head}"]
+    if profile.load:
+        lines.append("  " + _load_words(profile.load))
+    if profile.noisy:
+        shown = ", ".join(profile.noisy[:6]) + (", ..." if len(profile.noisy) > 6 else "")
+        lines.append(f"  {len(profile.noisy)} figures were too noisy, defaults stand in until measured again: {shown}")
+    for level in profile.levels:
+        size = "" if level.size is None else f"{level.size // 1024} KiB, "
+        lines.append(
+            f"  {level.name:<5} {size}{level.bandwidth * 1e-9:.1f} GB/s (1 thread), "
+            f"{level.bandwidth_t * 1e-9:.1f} GB/s ({profile.threads} threads), random {level.random_s * 1e9:.1f} ns"
+        )
+    for title, table, names in (
+        ("interpreter ns", profile.interp, ("range_iter", "load1", "load2", "store1", "np_arith", "float_arith")),
+        ("scalar ns", profile.scalar, ("add.f64", "mul.f64", "div.f64", "sqrt.f64", "pow.f64", "libm.*")),
+        ("vector ns", profile.vector, ("add.f64", "mul.f64", "div.f64", "sqrt.f64")),
+    ):
+        lines.append(f"  {title}: " + ", ".join(f"{n} {table[n] * 1e9:.2f}" for n in names))
+    compiles = ", ".join(f"{k} {v:.2f} s" for k, v in profile.compile_s.items())
+    forks = f"{profile.fork_hot_s * 1e6:.1f} us, after a pause {profile.fork_idle_s * 1e6:.0f} us"
+    lines.append(f"  OpenMP region {forks}; compiling {compiles}")
+    lines.append(f"  call {profile.call_s * 1e9:.0f} ns, journal {profile.journal_bps * 1e-9:.1f} GB/s")
+    return "\n".join(lines)
+
+
+def _load_words(load: Mapping[str, float]) -> str:
+    words = {"average": "load average", "other_cpus": "cores used by others", "stolen_cpus": "taken by the hypervisor"}
+    return "meanwhile: " + ", ".join(f"{text} {load[key]:.2f}" for key, text in words.items() if key in load)

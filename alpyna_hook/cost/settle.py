@@ -1,0 +1,156 @@
+"""From samples to figures: which of them can be trusted, and what stands in for the others.
+
+In: the samples of each task of a calibration (`measure.py`), the defaults.  Out: figures by name as `machine.figures`
+has them, and the names of those that are noisy: their samples do not agree, or they cannot be true beside others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from alpyna_hook.cost import bench_source, measure_interp
+from alpyna_hook.cost.machine import Level, Profile
+from alpyna_hook.cost.noise import Figure
+
+STREAM_BYTES = 24.0  # per element of y += a x: two loads and a store, without the lines that a store reads first
+OWN_CORE = 1.15  # threads that each have a core are at most so much slower at a chain of operations than one alone
+ENOUGH = 5  # measured figures of a table for their ratio to the defaults to mean something
+# Least gain of all threads over one in a level that they share, for the figure to be believed: two cores that stream
+# from a shared cache or from memory are never slower than one.
+LEAST_GAIN = {"L3": 1.1, "DRAM": 0.97}
+
+
+def settle(raw: Mapping[str, Figure], base: Profile) -> tuple[dict[str, float], frozenset[str]]:
+    """(figures by name, names of the noisy ones). A noisy figure has the default, scaled to the clock that was
+    measured; a figure without samples is not there."""
+    good = {name: f.value for name, f in raw.items() if f.value is not None and f.trusted}
+    seen = {name for name, f in raw.items() if f.value is not None}
+    values: dict[str, float] = {}
+    noisy: set[str] = set()
+    interp = measure_interp.figures({n.partition(":")[2]: s for n, s in good.items() if n.startswith("interp:")})
+    noisy.update(f"interp.{name}" for name in base.interp if name not in interp)
+    values.update({f"interp.{name}": seconds for name, seconds in _scaled(interp, base.interp).items()})
+    if any(name.startswith("latency:") for name in seen):
+        for found, bad in (_operations(good, base), _memory(good, seen, base), _threads(good, seen, base)):
+            values.update(found)
+            noisy.update(bad)
+    for route in ("seq", "omp"):
+        if f"compile:{route}" in seen:
+            values[f"compile_s.{route}"] = raw[f"compile:{route}"].value or base.compile_s[route]
+    return values, frozenset(noisy)
+
+
+def _scaled(found: Mapping[str, float], defaults: Mapping[str, float]) -> dict[str, float]:
+    """All figures of a table: defaults where there is none, times the median ratio of those that there are."""
+    ratios = sorted(found[name] / defaults[name] for name in found if name in defaults)
+    ratio = ratios[len(ratios) // 2] if len(ratios) >= ENOUGH else 1.0
+    return {**{name: default * ratio for name, default in defaults.items()}, **found}
+
+
+Found = tuple[dict[str, float], set[str]]
+
+
+def _operations(good: Mapping[str, float], base: Profile) -> Found:
+    """Latencies and rates. What has no benchmark of its own is scaled by the clock: an exclusive-or takes one cycle."""
+    cycle = base.latency["add.int"]  # by the system's clock figure
+    stretch = good.get("latency:cycle", cycle) / cycle
+    tables = {t: {k: v * stretch for k, v in getattr(base, t).items()} for t in ("scalar", "vector", "latency")}
+    noisy: set[str] = set()
+    for task, table, name, per in _benchmarked():
+        if task in good:
+            tables[table][name] = good[task] / per
+        else:
+            noisy.add(f"{table}.{name}")
+    libm = sorted(tables["scalar"][f"libm.{n}"] for n in bench_source.LIBM if f"libm.{n}" in tables["scalar"])
+    if libm:
+        tables["scalar"]["libm.*"] = libm[len(libm) // 2]
+    tables["latency"]["pow.f64"] = tables["scalar"]["pow.f64"]
+    _scale_single(tables["scalar"], base.scalar)
+    _scale_single(tables["vector"], base.vector)
+    values = {f"{table}.{name}": seconds for table, figures in tables.items() for name, seconds in figures.items()}
+    return {name: seconds for name, seconds in values.items() if "libm." not in name or name not in noisy}, noisy
+
+
+def _benchmarked() -> Iterator[tuple[str, str, str, int]]:
+    """(task, table, figure, operations per element) of all operations that have a benchmark."""
+    for name in bench_source.LATENCY[1:]:
+        yield f"latency:{name}", "latency", name, 1
+    for name in bench_source.SCALAR:
+        yield f"scalar:{name}", "scalar", name, 1
+    for name in bench_source.LIBM:
+        yield f"libm:{name}", "scalar", f"libm.{name}", 1
+        yield f"libm:{name}", "latency", f"libm.{name}", 1
+    for name in bench_source.VECTOR:
+        yield f"vector:{name}", "vector", name, 8 if name in ("add.f64", "mul.f64") else 1
+
+
+def _scale_single(table: dict[str, float], before: Mapping[str, float]) -> None:
+    """Single precision, measured only in double precision, keeps its default ratio to it."""
+    for head in ("add", "mul", "div", "sqrt", "pow", "fmod"):
+        single, double = f"{head}.f32", f"{head}.f64"
+        if single in before and double in before and double in table:
+            table[single] = table[double] * before[single] / before[double]
+
+
+def _memory(good: Mapping[str, float], seen: set[str], base: Profile) -> Found:
+    """Bandwidths and random access of the levels, and the journal's rate."""
+    values: dict[str, float] = {}
+    noisy: set[str] = set()
+    cores_there = _cores_there(good)
+    for k, level in enumerate(base.levels):
+        scale = 1.0
+        if f"stream:{level.name}" in good:
+            values[f"{level.name}.bandwidth"] = one = STREAM_BYTES / good[f"stream:{level.name}"]
+            scale = one / level.bandwidth
+        else:
+            noisy.add(f"{level.name}.bandwidth")
+        values[f"{level.name}.bandwidth_t"] = level.bandwidth_t * scale  # L1 and L2 belong to one core each
+        shared = f"shared:{level.name}"
+        if shared in seen:
+            gain = STREAM_BYTES / good[shared] / (level.bandwidth * scale) if shared in good else 0.0
+            if cores_there and gain >= _least_gain(level):
+                values[f"{level.name}.bandwidth_t"] = min(gain, base.threads) * level.bandwidth * scale
+            else:
+                noisy.add(f"{level.name}.bandwidth_t")
+        if f"random:{level.name}" in good:
+            values[f"{level.name}.random_s"] = good[f"random:{level.name}"]
+        else:
+            noisy.add(f"{level.name}.random_s")
+    if "memory:copy" in good:
+        values["journal_bps"] = 8.0 / good["memory:copy"]
+    else:
+        noisy.add("journal_bps")
+    return values, noisy
+
+
+def _least_gain(level: Level) -> float:
+    return LEAST_GAIN["DRAM" if level.size is None else "L3"]
+
+
+def _cores_there(good: Mapping[str, float]) -> bool:
+    """Whether each thread had a core to itself: chains of operations then take as long as on one thread alone, even
+    on two hardware threads of one core."""
+    alone, together = good.get("latency:add.f64"), good.get("threads:latency")
+    return alone is not None and together is not None and together <= OWN_CORE * alone
+
+
+def _threads(good: Mapping[str, float], seen: set[str], base: Profile) -> Found:
+    """Fork and join, and what all threads together compute."""
+    if "threads:fork_hot" not in seen:
+        return {}, set()
+    cores_there = _cores_there(good)
+    values: dict[str, float] = {}
+    noisy: set[str] = set()
+    for task, name in (("threads:fork_hot", "fork_hot_s"), ("threads:fork_idle", "fork_idle_s")):
+        if cores_there and task in good:
+            values[name] = good[task]
+        else:
+            noisy.add(name)
+    if "fork_hot_s" in values and "fork_idle_s" in values:
+        values["fork_idle_s"] = max(values["fork_idle_s"], values["fork_hot_s"])
+    one, all_ = good.get("scalar:add.f64"), good.get("threads:compute")
+    if cores_there and one is not None and all_ is not None:
+        values["compute_t"] = min(max(base.threads * one / all_, 1.0), float(base.threads))
+    else:
+        noisy.add("compute_t")
+    return values, noisy
