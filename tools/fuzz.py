@@ -26,7 +26,7 @@ def still_differs(variant: str, parts: tuple[str, ...]) -> shrink.Judge:
     def judge(texts: Sequence[str]) -> list[bool]:
         programs = {f"fz_c{i}": text for i, text in enumerate(texts)}
         expected = batch.observe(programs, "cpython")
-        found = batch.compare(expected, batch.observe(programs, variant), variant)
+        found = batch.compare(expected, batch.observe(batch.ended(programs, expected), variant), variant)
         bad = {d.name for d in found if set(d.parts) & set(parts)}
         return [name in bad for name in programs]
 
@@ -47,7 +47,7 @@ def campaign(args: argparse.Namespace) -> int:
         for variant in args.variants.split(","):
             with tempfile.TemporaryDirectory() as folder:
                 report = Path(folder) / "report.json"
-                got = batch.observe(programs, variant, report)
+                got = batch.observe(batch.ended(programs, expected), variant, report)
                 if report.exists():
                     statuses.update(f"{variant} {status}" for status in sites(report))
             for d in batch.compare(expected, got, variant):

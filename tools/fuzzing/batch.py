@@ -76,6 +76,11 @@ def _run(
     return {line["name"]: line for line in lines if "name" in line}, fate
 
 
+def ended(programs: Mapping[str, str], expected: Mapping[str, Seen]) -> dict[str, str]:
+    """The programs that CPython brought to an end. (The others may be endless, and no time limit ends a kernel.)"""
+    return {name: text for name, text in programs.items() if not {"timeout", "crash"} & expected[name].keys()}
+
+
 def compare(expected: Mapping[str, Seen], got: Mapping[str, Seen], variant: str) -> list[Difference]:
     """The programs of which something differs. Programs that are too slow for CPython itself are left out."""
     differences = []
