@@ -369,7 +369,8 @@ def _numpy_call(fn: str, expr: Call, rep: Rep, scope: Scope) -> tuple[str, int]:
         a, b = (render(x, scope) for x in expr.args)
         if not rep.is_float:
             return scope.call(f"alp_{fn[:3]}_{rep.value}", a, b), _ATOM
-        return scope.call(f"alp_np{fn[:3]}_{rep.value}", _ufunc(fn, rep, scope), a, b), _ATOM
+        scope.helpers[f"alp_ufunc2_{rep.value}"] = None
+        return scope.call(f"alp_np{fn[:3]}_{rep.value}", _ufunc(fn, rep, scope), "&fp", a, b), _ATOM
     if fn in ("isnan", "isinf", "isfinite", "signbit"):
         return f"({fn}({render(expr.args[0], scope)}) != 0)", _ATOM
     if fn in ("abs", "absolute") and rep.is_int:
@@ -378,8 +379,8 @@ def _numpy_call(fn: str, expr: Call, rep: Rep, scope: Scope) -> tuple[str, int]:
         return f"{scope.dialect.math(_C_NAME.get(fn, fn), rep)}({render(expr.args[0], scope)})", _ATOM
     if not rep.is_float or len(expr.args) > 2:
         raise InternalError(f"no code for {expr.fn} on {rep.value}")
-    args = ", ".join(render(a, scope) for a in expr.args)
-    return scope.call(f"alp_ufunc{len(expr.args)}_{rep.value}", _ufunc(fn, rep, scope), args), _ATOM
+    args = [render(a, scope) for a in expr.args]
+    return scope.call(f"alp_ufunc{len(args)}_{rep.value}", _ufunc(fn, rep, scope), "&fp", *args), _ATOM
 
 
 def _ufunc(fn: str, rep: Rep, scope: Scope) -> str:

@@ -232,27 +232,15 @@ static inline {T} alp_min_{N}({T} a, {T} b) {{ return b < a ? b : a; }}""",
 static inline {T} alp_max_{N}({T} a, {T} b) {{ return b > a ? b : a; }}""",
     "npmin": """\
 /* np.minimum: where neither is less (equal, signed zeros, NaN) NumPy's own loop decides */
-static inline {T} alp_npmin_{N}(const alp_ufunc *u, {T} a, {T} b)
+static inline {T} alp_npmin_{N}(const alp_ufunc *u, int64_t *fp, {T} a, {T} b)
 {{
-    if (a < b || b < a)
-        return a < b ? a : b;
-    {T} y;
-    char *data[3] = {{(char *)&a, (char *)&b, (char *)&y}};
-    const intptr_t one = 1, steps[3] = {{0, 0, sizeof y}};
-    u->loop(data, &one, steps, u->data);
-    return y;
+    return a < b ? a : b < a ? b : alp_ufunc2_{N}(u, fp, a, b);
 }}""",
     "npmax": """\
 /* np.maximum: where neither is less (equal, signed zeros, NaN) NumPy's own loop decides */
-static inline {T} alp_npmax_{N}(const alp_ufunc *u, {T} a, {T} b)
+static inline {T} alp_npmax_{N}(const alp_ufunc *u, int64_t *fp, {T} a, {T} b)
 {{
-    if (a < b || b < a)
-        return a < b ? b : a;
-    {T} y;
-    char *data[3] = {{(char *)&a, (char *)&b, (char *)&y}};
-    const intptr_t one = 1, steps[3] = {{0, 0, sizeof y}};
-    u->loop(data, &one, steps, u->data);
-    return y;
+    return a < b ? b : b < a ? a : alp_ufunc2_{N}(u, fp, a, b);
 }}""",
     "ipow": """\
 static inline {T} alp_ipow_{N}({T} base, int64_t exponent)
@@ -416,21 +404,24 @@ static inline {T} alp_npcdiv_{N}({T} a, {T} b, int64_t *fault)
 }}""",
     "ufunc1": """\
 /* one element through NumPy's own inner loop, so that the bits are NumPy's; strides as for its scalars
-   (a power loop squares where the exponent is 2 and has stride 0) */
-static inline {T} alp_ufunc1_{N}(const alp_ufunc *u, {T} x)
+   (a power loop squares where the exponent is 2 and has stride 0). Some loops clear the FP flags: those raised so
+   far are kept first, and no operation of the caller's may move in between (noinline) */
+static __attribute__((noinline)) {T} alp_ufunc1_{N}(const alp_ufunc *u, int64_t *fp, {T} x)
 {{
     {T} y;
     char *data[2] = {{(char *)&x, (char *)&y}};
     const intptr_t one = 1, steps[2] = {{0, sizeof y}};
+    *fp |= alp_fp_raised();
     u->loop(data, &one, steps, u->data);
     return y;
 }}""",
     "ufunc2": """\
-static inline {T} alp_ufunc2_{N}(const alp_ufunc *u, {T} x1, {T} x2)
+static __attribute__((noinline)) {T} alp_ufunc2_{N}(const alp_ufunc *u, int64_t *fp, {T} x1, {T} x2)
 {{
     {T} y;
     char *data[3] = {{(char *)&x1, (char *)&x2, (char *)&y}};
     const intptr_t one = 1, steps[3] = {{0, 0, sizeof y}};
+    *fp |= alp_fp_raised(); /* the loop may clear the flags, as in alp_ufunc1 */
     u->loop(data, &one, steps, u->data);
     return y;
 }}""",
