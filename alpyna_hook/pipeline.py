@@ -1,5 +1,6 @@
 """The only list of passes, in order: nest + signature -> specialisation.
 
+    unbound      drops live-ins that have no value              transform/unbound.py
     infer        untyped nest -> typed nest                     analysis/inference.py
     prove        drops the checks that entry conditions imply   analysis/bounds.py
     distribute   splits loops where that exposes a parallel one transform/distribute.py
@@ -39,7 +40,7 @@ from alpyna_hook.ir.nodes import (
     blocks_of, map_stmt_exprs, rewrite_expr, walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.plan import Plan, Variant
-from alpyna_hook.ir.types import ArrayType, ScalarType, Type
+from alpyna_hook.ir.types import UNBOUND, ArrayType, ScalarType, Type
 from alpyna_hook.ir.verify import verify
 from alpyna_hook.specialisation import LoopVerdict, Specialisation
 from alpyna_hook.transform.blocks import MAX_SWEEPS, choose_blocks, sweeps, with_blocks
@@ -47,6 +48,7 @@ from alpyna_hook.transform.distribute import distribute
 from alpyna_hook.transform.schedule import LoopFacts, schedule, written_arrays
 from alpyna_hook.transform.split import split_ranges
 from alpyna_hook.transform.strips import outward, with_strips
+from alpyna_hook.transform.unbound import without_unbound
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,10 @@ class Request:
 
 def specialise(request: Request) -> Specialisation | Rejection:
     """Runs the passes. InternalError for a bug of ours."""
-    merged = merge_arrays(request.nest, request.same)
+    merged = without_unbound(merge_arrays(request.nest, request.same), request.types)
+    if isinstance(merged, Rejection):
+        return merged
+    request = replace(request, types={name: kind for name, kind in request.types.items() if kind != UNBOUND})
     values = {q.name: v for q, v in request.entry.items() if isinstance(q, QParam)}
     typed = infer(merged, request.types, values)
     if isinstance(typed, Rejection):

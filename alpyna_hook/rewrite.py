@@ -1,14 +1,14 @@
 """Guarded modules: every accepted loop nest gets its site callable in front of it.
 
 In: the source of a marked module.  Out: its code with guarded loops, and the sites (`compile_module`, `activate`);
-at run time, the original code put back where sites were retired (`retire`).
+at run time, the original code where sites were retired (`retire`, by runtime/restore.py).
 
     for i in range(n):          while True:                                 # one trip: a block that `break` leaves
         a[i] = s                    if @site is not None:                   # None: retired, nothing more to pay
                                         try:                                # only if a root may be unbound here
                                             match @site(range, n, a, s):    # None: declined; else the live-outs
                                                 case (i,): break
-                                        except @errors: pass
+                                        except @errors: @unbound(key)
                                     for i in range(n):                      # the user's own loop
                                         a[i] = s
                                     break
@@ -27,21 +27,19 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
-import gc
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import get_ident
-from types import CodeType, FunctionType
+from types import CodeType
 from typing import Any, Literal
 
 from alpyna_hook import log, settings
 from alpyna_hook.errors import Rejection
 from alpyna_hook.frontend import sites as frontend
 from alpyna_hook.ir.nodes import LiveOut
-from alpyna_hook.runtime import resume
+from alpyna_hook.runtime import restore, resume
 from alpyna_hook.runtime.guard import UNSET as _UNSET
 from alpyna_hook.source import Source, site_key, span_of
 
@@ -49,9 +47,8 @@ Site = frontend.Site
 
 LEAVE, UNSET, ERRORS = "@alpyna:leave", "@alpyna:unset", "@alpyna:errors"
 REST, HALF_WAY = "@alpyna:rest", "@alpyna:half-way"
+VALUE, UNBOUND = "@alpyna:value", "@alpyna:unbound"
 RESULT = "@result"  # a temporary, in functions only
-CO_OPTIMIZED = 0x1  # inspect.CO_OPTIMIZED: the code of a function, not of a module or a class body
-SEARCH_SHARE = 0.01  # of the program's time may go into searching the heap for functions to restore
 
 
 @dataclass(frozen=True)
@@ -208,12 +205,12 @@ def guard(
     the program in it would be taken for one of the guard's.
     """
     assert site.nest is not None
-    call = ast.Call(_name(key), [ast.parse(root, mode="eval").body for root in site.roots], [])
+    if in_function and (again or site.optional):
+        return _block(key, loop, again, _in_steps(site, key, again))
+    call = ast.Call(_name(key), [_argument(root, site) for root in site.roots], [])
     outs = site.nest.live_outs
     certain = all(out.definite and out.name != "_" for out in outs)  # `_` cannot be captured by a pattern
     attempt: ast.stmt
-    if again and in_function:
-        return _block(key, loop, again, _resumable(site, call, again))
     if not outs and not again:
         attempt = ast.If(_is_not(call, ast.Constant(None)), [ast.Break()], [])
     elif in_function or (certain and not again):
@@ -222,7 +219,7 @@ def guard(
         names = ast.Tuple([ast.Constant(out.name) for out in outs], ast.Load())
         attempt = ast.If(ast.Call(_name(LEAVE), [call, names], []), [ast.Break()], [])
     if not site.bound:
-        attempt = ast.Try([attempt], [_unbound()], [], [])
+        attempt = ast.Try([attempt], [_unbound(key)], [], [])
     attempts: list[ast.stmt] = [attempt]
     if again:
         attempts.append(ast.If(ast.Call(_name(HALF_WAY), [], []), [again, ast.Break()], []))
@@ -242,23 +239,69 @@ def _block(key: str, loop: ast.For | ast.While, again: ast.stmt | None, attempts
     return trip
 
 
-def _unbound() -> ast.ExceptHandler:
-    return ast.ExceptHandler(_name(ERRORS), None, [ast.Pass()])
+def _unbound(key: str) -> ast.ExceptHandler:
+    """`except @errors: @unbound(key)`: the report says which name had no value."""
+    note = ast.Expr(ast.Call(_name(UNBOUND), [ast.Constant(key)], []))
+    return ast.ExceptHandler(_name(ERRORS), None, [note])
 
 
-def _resumable(site: Site, call: ast.expr, again: ast.stmt) -> list[ast.stmt]:
-    """In a function: `match @site(...)` with a case for "half-way"; with a temporary in between if it needs a `try`."""
+def _argument(root: str, site: Site) -> ast.expr:
+    """What a root is handed over as in a module or class body: an optional one is looked up by its name."""
+    if root in site.optional:
+        return ast.Call(_name(VALUE), [ast.Constant(root)], [])
+    return _parsed(root)
+
+
+def _in_steps(site: Site, key: str, again: ast.stmt | None) -> list[ast.stmt]:
+    """In a function: the call, and then a `match` with a case for "half-way". Temporaries stand in between where
+    something has to be tried first: an optional name, or the call.
+
+        try: @0 = k
+        except @errors: @0 = @unset
+        try:
+            try: @result = @site(range, n, @0)
+            finally: del @0
+        except @errors: @unbound(key)
+        else:
+            match @result:
+                case (i,): del @result; break
+                case False: del @result; AGAIN; break
+            del @result
+    """
     assert site.nest is not None
-    half_way = ast.match_case(ast.MatchSingleton(False), None, [again, ast.Break()])
-    outs = site.nest.live_outs
-    if site.bound:
-        return [ast.Match(call, [_bind(outs), half_way])]
-    forget = ast.Delete([ast.Name(RESULT, ast.Del())])
-    done = _bind(outs)
-    for case in (done, half_way):
-        case.body.insert(0, forget)
-    called = ast.Assign([ast.Name(RESULT, ast.Store())], call)
-    return [ast.Try([called], [_unbound()], [ast.Match(_name(RESULT), [done, half_way]), forget], [])]
+    cases = [_bind(site.nest.live_outs)]
+    if again:
+        cases.append(ast.match_case(ast.MatchSingleton(False), None, [again, ast.Break()]))
+    temporaries = {root: f"@{number}" for number, root in enumerate(sorted(site.optional))}
+    call = ast.Call(_name(key), [_name(temporaries[r]) if r in temporaries else _parsed(r) for r in site.roots], [])
+    if site.bound and not temporaries:
+        return [ast.Match(call, cases)]
+    for case in cases:
+        case.body.insert(0, _delete(RESULT))
+    called: ast.stmt = _store(RESULT, call)
+    if temporaries:
+        called = ast.Try([called], [], [], [_delete(*temporaries.values())])
+    then: list[ast.stmt] = [ast.Match(_name(RESULT), cases), _delete(RESULT)]
+    found = [_optional(root, temporary) for root, temporary in temporaries.items()]
+    return [*found, called, *then] if site.bound else [*found, ast.Try([called], [_unbound(key)], then, [])]
+
+
+def _optional(root: str, temporary: str) -> ast.stmt:
+    """`try: TEMPORARY = ROOT`, with UNSET for a name that has no value."""
+    unset = ast.ExceptHandler(_name(ERRORS), None, [_store(temporary, _name(UNSET))])
+    return ast.Try([_store(temporary, _parsed(root))], [unset], [], [])
+
+
+def _parsed(root: str) -> ast.expr:
+    return ast.parse(root, mode="eval").body
+
+
+def _store(name: str, value: ast.expr) -> ast.stmt:
+    return ast.Assign([ast.Name(name, ast.Store())], value)
+
+
+def _delete(*names: str) -> ast.stmt:
+    return ast.Delete([ast.Name(name, ast.Del()) for name in names])
 
 
 def _rest_of(loop: ast.For | ast.While, source: Source) -> ast.For | ast.While:
@@ -290,9 +333,8 @@ def _bind(outs: Sequence[LiveOut]) -> ast.match_case:
             continue
         temporary = f"@{number}"
         patterns.append(ast.MatchAs(None, temporary))
-        assign = ast.Assign([ast.Name(out.name, ast.Store())], _name(temporary))
-        body.append(ast.If(_is_not(_name(temporary), _name(UNSET)), [assign], []))
-        body.append(ast.Delete([ast.Name(temporary, ast.Del())]))
+        body.append(ast.If(_is_not(_name(temporary), _name(UNSET)), [_store(out.name, _name(temporary))], []))
+        body.append(_delete(temporary))
     return ast.match_case(ast.MatchSequence(patterns), None, [*body, ast.Break()])
 
 
@@ -335,6 +377,31 @@ def _leave(out: tuple[Any, ...] | Literal[False] | None, names: tuple[str, ...])
     return True
 
 
+def _value(name: str) -> object:
+    """The value that `name` has in the module or class body that calls; UNSET if it has none.
+
+    A value of an outer scope (or a made-up one, of a class namespace with a mapping of its own) cannot be handed
+    back: where the loop does not assign the name, the namespace stays without it.
+    """
+    frame = sys._getframe(1)
+    namespace = frame.f_locals
+    if type(namespace) is dict and name in namespace:
+        return namespace[name]
+    own = type(namespace) is dict and name not in frame.f_globals and name not in frame.f_builtins
+    return _UNSET if own else _OuterScope()
+
+
+class _OuterScope:
+    """In place of a value that no compiled code takes."""
+
+
+def _note_unbound(key: str) -> None:
+    """Called where a NameError or AttributeError is handled that the roots of a site raised."""
+    from alpyna_hook.runtime import dispatch
+
+    dispatch.unbound(key, getattr(sys.exc_info()[1], "name", None))
+
+
 _stopped: set[int] = set()  # threads whose site in a module or class body has stopped half-way just now
 
 
@@ -346,33 +413,7 @@ def _half_way() -> bool:
     return True
 
 
-@dataclass
-class _Module:
-    """An activated module, for putting its original code back.
-
-    current   id of each function's guarded code -> the code its functions run by now
-    searched  ids of the guarded codes whose functions were looked for in all the heap
-    """
-
-    compiled: Compiled
-    keys: frozenset[str]
-    retired: set[str] = field(default_factory=set)
-    original: CodeType | None = None
-    current: dict[int, CodeType] = field(default_factory=dict)
-    searched: set[int] = field(default_factory=set)
-
-
-@dataclass(frozen=True)
-class _Swap:
-    """Functions made from `guarded`, which run `old` now, are to run `new`."""
-
-    guarded: CodeType
-    old: CodeType
-    new: CodeType
-
-
-_modules: dict[str, _Module] = {}  # site key -> its module
-_next_search = 0.0  # not before this time (time.monotonic) is the heap searched again
+_modules: dict[str, restore.Guarded] = {}  # site key -> its module
 
 
 def activate(compiled: Compiled) -> None:
@@ -385,9 +426,11 @@ def activate(compiled: Compiled) -> None:
     namespace = vars(builtins)
     namespace[LEAVE], namespace[UNSET], namespace[ERRORS] = _leave, _UNSET, (NameError, AttributeError)
     namespace[REST], namespace[HALF_WAY] = resume.rest, _half_way
+    namespace[VALUE], namespace[UNBOUND] = _value, _note_unbound
     for key in keys:
         namespace.setdefault(key, None)  # whatever happens to the registration, the code finds the name
-    module = _Module(compiled, frozenset(k for k, s in zip(keys, compiled.sites) if s.nest is not None))
+    accepted = frozenset(k for k, s in zip(keys, compiled.sites) if s.nest is not None)
+    module = restore.Guarded(compiled.source, compiled.code, accepted)
     _modules.update(dict.fromkeys(keys, module))
     try:
         dispatch.register(compiled.source, compiled.sites, retire)
@@ -421,94 +464,6 @@ def retire(key: str) -> None:
         return
     module.retired.add(key)
     try:
-        _restore(module)
+        restore.restore(module)
     except Exception as exception:
-        log.bug(f"while restoring {module.compiled.source.module}", exception)
-
-
-def _restore(module: _Module) -> None:
-    """Swap the `__code__` of functions whose code changes now that `module.retired` has grown."""
-    source = module.compiled.source
-    if module.original is None:
-        module.original = compile(source.text, source.filename, "exec", dont_inherit=True)
-    swaps: list[_Swap] = []
-    _pair(module.compiled.code, module.original, module, swaps)
-    by_code = {id(swap.old): swap for swap in swaps}
-    for function in _functions(module, by_code):
-        swap = by_code[id(function.__code__)]
-        module.current[id(swap.guarded)] = swap.new
-        if swap.old.co_freevars == swap.new.co_freevars:
-            function.__code__ = swap.new
-
-
-def _pair(guarded: CodeType, original: CodeType, module: _Module, swaps: list[_Swap]) -> CodeType:
-    """The code that should run in place of `guarded` now; `swaps` collects what changed for functions.
-
-    A code object gives way to the original if no active site is left in it or in the functions it makes; if some
-    are left further in, it keeps its own instructions and makes the restored functions.
-    """
-    theirs = [const for const in original.co_consts if isinstance(const, CodeType)]
-    places = [n for n, const in enumerate(guarded.co_consts) if isinstance(const, CodeType)]
-    consts = list(guarded.co_consts)
-    for place, other in zip(places, theirs):
-        if len(places) == len(theirs) and _same_function(consts[place], other):
-            consts[place] = _pair(consts[place], other, module, swaps)
-    last = module.current.get(id(guarded), guarded)
-    if _mentions(guarded, module.keys) and not _mentions(guarded, module.keys - module.retired):
-        better = original
-    elif any(new is not old for new, old in zip(consts, guarded.co_consts)):
-        better = guarded.replace(co_consts=tuple(consts))
-    else:
-        better = guarded
-    if better == last:
-        return last
-    if guarded.co_flags & CO_OPTIMIZED:
-        swaps.append(_Swap(guarded, last, better))
-    return better
-
-
-def _same_function(code: CodeType, other: CodeType) -> bool:
-    return (code.co_name, code.co_firstlineno) == (other.co_name, other.co_firstlineno)
-
-
-def _mentions(code: CodeType, keys: frozenset[str]) -> bool:
-    """True if `code` or code nested in it names one of `keys`."""
-    return not keys.isdisjoint(code.co_names) or any(
-        _mentions(const, keys) for const in code.co_consts if isinstance(const, CodeType)
-    )
-
-
-def _functions(module: _Module, swaps: Mapping[int, _Swap]) -> list[FunctionType]:
-    """Live functions whose code is a key of `swaps`: by name in the module, then in all the heap if time allows."""
-    global _next_search
-    named = [f for f in _named_functions(module.compiled.source.module) if id(f.__code__) in swaps]
-    hidden = [swaps[n] for n in swaps.keys() - {id(f.__code__) for f in named}]
-    hidden = [swap for swap in hidden if id(swap.guarded) not in module.searched]
-    started = time.monotonic()
-    if not hidden or started < _next_search:
-        return named  # what was not found now may be at a later call of `retire`
-    module.searched.update(id(swap.guarded) for swap in hidden)
-    referrers = gc.get_referrers(*(swap.old for swap in hidden))
-    _next_search = time.monotonic() + (time.monotonic() - started) / SEARCH_SHARE
-    return named + [f for f in referrers if isinstance(f, FunctionType) and id(f.__code__) in swaps]
-
-
-def _named_functions(module: str) -> Iterator[FunctionType]:
-    """Functions and methods that the module's namespace and its classes hold, decorators looked through."""
-    namespace = getattr(sys.modules.get(module), "__dict__", {})
-    stack: list[Any] = list(namespace.values())
-    seen: set[int] = set()
-    while stack:
-        value = stack.pop()
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        if isinstance(value, FunctionType):
-            yield value
-            stack.append(value.__dict__.get("__wrapped__"))
-        elif isinstance(value, (staticmethod, classmethod)):
-            stack.append(value.__func__)
-        elif isinstance(value, property):
-            stack.extend((value.fget, value.fset, value.fdel))
-        elif isinstance(value, type) and value.__dict__.get("__module__") == module:
-            stack.extend(value.__dict__.values())
+        log.bug(f"while restoring {module.source.module}", exception)

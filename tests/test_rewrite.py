@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from alpyna_hook import rewrite
-from alpyna_hook.runtime import resume
+from alpyna_hook.runtime import resume, restore
 from alpyna_hook.runtime.guard import UNSET
 from alpyna_hook.source import Source, site_key
 
@@ -54,7 +54,7 @@ def clean_up() -> Iterator[None]:
     before = set(vars(builtins))
     yield
     for name in set(vars(builtins)) - before:
-        if name not in (rewrite.LEAVE, rewrite.UNSET, rewrite.ERRORS):
+        if name not in (rewrite.LEAVE, rewrite.UNSET, rewrite.ERRORS, rewrite.VALUE, rewrite.UNBOUND):
             del vars(builtins)[name]
     for name in [name for name in sys.modules if name.startswith("guarded_")]:
         del sys.modules[name]
@@ -193,6 +193,80 @@ def test_an_unbound_local_leaves_the_error_to_the_loop() -> None:
         module.run()["f"](1)
 
 
+OPTIONAL = """\
+for i in range(n):
+    for j in range(m):
+        pass
+    a[i] = j
+"""
+
+
+@pytest.mark.parametrize("missing", [False, True])  # `m`: a global name, so that the guard needs a `try`
+@pytest.mark.parametrize("before", ["", "j = 7\n"])
+@pytest.mark.parametrize("scope", ["function", "module", "class"])
+def test_an_optional_name_is_handed_over_as_it_is_or_unset(scope: str, before: str, missing: bool) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def answer(**roots: Any) -> tuple[Any, ...]:
+        seen.append(roots)
+        return "i", "j"
+
+    start = before and f"if n: {before}"
+    text = "a, n = [0], 1\n" + ("" if missing else "m = 2\n")
+    if scope == "module":
+        text += start + OPTIONAL
+    elif scope == "class":
+        text += "class C:\n" + indented(start + OPTIONAL)
+    else:
+        text += "def f():\n" + indented(start + OPTIONAL) + "    return sorted(locals())\n"
+    module = Module(text)
+    (site,) = [site for site in module.compiled.sites if site.nest is not None]
+    assert site.optional == {"j"}
+    vars(builtins)[module.keys[0]] = lambda *roots: answer(**dict(zip(site.roots, roots)))
+    if missing:
+        with pytest.raises(NameError, match="'m'") as error:
+            namespace = module.run()
+            namespace["f"]()
+        assert error.value.__context__ is None
+        assert not seen
+        return
+    namespace = module.run()
+    if scope == "function":
+        assert namespace["f"]() == ["i", "j"]
+    else:
+        assert names(namespace) == set()
+        assert (namespace if scope == "module" else vars(namespace["C"]))["j"] == "j"
+    assert [roots["j"] for roots in seen] == [7 if before else UNSET]
+
+
+def indented(text: str) -> str:
+    return "".join(f"    {line}\n" for line in text.splitlines())
+
+
+def test_a_declined_loop_with_an_optional_name_sees_no_temporaries() -> None:
+    text = "def f(n, m, a):\n" + indented(OPTIONAL) + "    return sorted(locals())\n"
+    assert Module(text, decline).run()["f"](2, 2, [0, 0]) == ["a", "i", "j", "m", "n"]
+    with pytest.raises(UnboundLocalError):
+        Module(text, decline).run()["f"](2, 0, [0, 0])
+
+
+def test_an_interrupt_in_a_site_leaves_no_temporaries() -> None:
+    def interrupt(*roots: Any) -> None:
+        raise KeyboardInterrupt
+
+    text = "def f(n, m, a):\n    try:\n" + indented(indented(OPTIONAL))
+    text += "    except KeyboardInterrupt:\n        return sorted(locals())\n"
+    assert Module(text, interrupt).run()["f"](2, 2, [0, 0]) == ["a", "m", "n"]
+
+
+def test_a_builtin_that_the_loop_shadows_is_not_taken_for_no_value() -> None:
+    seen: list[Any] = []
+    text = "n, a = 2, [0, 0]\nfor i in range(n):\n    if i:\n        a[i] = max\n    max = i\n"
+    module = Module(text, lambda *roots: seen.extend(roots))
+    module.run()
+    assert not {id(max), id(UNSET)} & set(map(id, seen))
+
+
 def test_private_names_in_methods_are_mangled_alike() -> None:
     text = "class C:\n    def f(self, __n):\n        for __i in range(__n):\n            pass\n        return __i\n"
     assert Module(text, lambda *roots: ("last",)).run()["C"]().f(3) == "last"
@@ -294,7 +368,7 @@ def make(k):
 
 
 def test_living_closures_are_found_in_the_heap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rewrite, "_next_search", 0.0)
+    monkeypatch.setattr(restore, "_next_search", 0.0)
     module = Module(CLOSURE, decline)
     make = module.run()["make"]
     inner = make(2)
@@ -305,7 +379,7 @@ def test_living_closures_are_found_in_the_heap(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_outer_function_with_an_active_site_makes_restored_closures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rewrite, "_next_search", 0.0)
+    monkeypatch.setattr(restore, "_next_search", 0.0)
     text = CLOSURE.replace("    def inner", "    for j in range(k):\n        pass\n    def inner")
     text = text.replace("    return inner", "    return inner, j")
     module = Module(text, lambda *roots: ("outer",), decline)
@@ -403,3 +477,18 @@ def test_a_name_error_in_the_rest_of_a_loop_is_the_programs(scope: str) -> None:
 def test_locals_are_clean_while_the_rest_runs() -> None:
     text = "x = 1.0\n" + function_of(BODY.format(value="x"), "a, n").replace("return i", "return sorted(locals())")
     assert half_way_module(text, 2).run()["f"](np.zeros(5), 5) == ["a", "i", "n"]
+
+
+@pytest.mark.parametrize("scope", ["function", "module"])
+def test_a_loop_with_an_optional_name_goes_on_where_its_site_stopped(
+    scope: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alpyna_hook.transform.blocks.restartable", lambda nest: True)  # it is not, so far
+    text = "import numpy as np\nn, m = 5, 2\na = np.zeros(5)\n"
+    body = "for i in range(n):\n    for j in range(m):\n        pass\n    a[i] = j\n    j = i\n"
+    text += body if scope == "module" else f"{function_of(body, '')}f()\n"
+    module = half_way_module(text, 2)
+    (site,) = module.compiled.sites
+    assert site.optional == {"j"}
+    assert module.run()["a"].tolist() == [100, 100, 1, 1, 1]
+    assert names(vars(module.module)) == set()

@@ -16,22 +16,21 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from alpyna_hook.analysis.access import Access, NestAccesses, assigned_names, nest_accesses
+from alpyna_hook.analysis.access import Access, NestAccesses, nest_accesses
 from alpyna_hook.analysis.dependence import carried_pairs
-from alpyna_hook.analysis.predicates import is_entry, nonnegative
+from alpyna_hook.analysis.nonempty import surely_assigned, without_exposure
 from alpyna_hook.analysis.question import Answer, Question
 from alpyna_hook.analysis.scalars import (
     ArrayReduction,
     Flow,
     Reduction,
     array_reductions,
-    definitely_assigned,
     flow_of,
     leaves_early,
     reduction_of,
     upward_exposed,
 )
-from alpyna_hook.ir.affine import Env, PAll, Predicate, affine
+from alpyna_hook.ir.affine import Env, Predicate
 from alpyna_hook.ir.nodes import Assign, Loop, Nest, walk_stmts
 from alpyna_hook.ir.types import Rep, ScalarType
 
@@ -127,7 +126,7 @@ def _verdict(nest: Nest, loop: Loop, question: Question, flow: Flow, fp: Fp) -> 
         pairs = carried_pairs(question, [a for a in inside if a.array not in names], loop.counter)
     conditions = tuple(dict.fromkeys(p for *_, answer in pairs for p in answer.conditions))
     why = _no_dependence(scalars, needed, conditions)
-    conditions += tuple(p for p in scalars.preconditions if p not in conditions and p != PAll(()))
+    conditions += tuple(p for p in scalars.preconditions if p not in conditions)
     return replace(scalars, why=why, array_reductions=needed, preconditions=conditions)
 
 
@@ -144,51 +143,28 @@ def _scalars(nest: Nest, loop: Loop, flow: Flow, question: Question, fp: Fp) -> 
     """The scalar side of a verdict: not parallel if a scalar is carried."""
     assigned = {s.name: s for s in reversed(list(walk_stmts(loop.body))) if isinstance(s, Assign)}
     exposed = upward_exposed(loop.body)
-    definite = definitely_assigned(loop.body)
     live = flow.live_after[loop.counter]
     reductions: list[Reduction] = []
-    private: set[str] = set()
-    for name, first in assigned.items():
-        if name not in exposed:
-            private.add(name)
-            continue
+    carried: dict[str, str] = {}
+    for name in (n for n in assigned if n in exposed):
         found = reduction_of(name, loop)
         if found is None:
-            return Verdict(False, f"{name} (line {first.span.line}) is carried from one iteration to the next")
-        if not _is_integer(nest, name) and fp == "strict":
-            return Verdict(False, f"float reduction of {name}: order must be kept under fp=strict")
-        reductions.append(found)
-    needed = private & live
-    nonempty: dict[str, Predicate] = {}
-    if not needed <= definite:
-        nonempty = _nonempty_loops(loop, question, needed - definite)
-        definite = definitely_assigned(loop.body, frozenset(nonempty))
-        for counter in list(nonempty):  # only what helps is worth a precondition
-            if needed & definite <= definitely_assigned(loop.body, frozenset(nonempty) - {counter}):
-                del nonempty[counter]
+            carried[name] = f"{name} (line {assigned[name].span.line}) is carried from one iteration to the next"
+        elif not _is_integer(nest, name) and fp == "strict":
+            carried[name] = f"float reduction of {name}: order must be kept under fp=strict"
+        else:
+            reductions.append(found)
+    fresh, conditions = without_exposure(loop.body, question, frozenset(carried))
+    for name, why in carried.items():
+        if name not in fresh:
+            return Verdict(False, why)
+    private = assigned.keys() - {r.name for r in reductions}
+    needed = frozenset(private & live)
+    definite, more = surely_assigned(loop.body, question, needed)
     return Verdict(
-        True, "", tuple(reductions), (), frozenset(private), frozenset(needed & definite),
-        frozenset(needed - definite), tuple(dict.fromkeys(nonempty.values())),
+        True, "", tuple(reductions), (), frozenset(private), definite, needed - definite,
+        tuple(dict.fromkeys((*conditions, *more))),
     )  # fmt: skip
-
-
-def _nonempty_loops(loop: Loop, question: Question, names: set[str]) -> dict[str, Predicate]:
-    """Inner loops that assign one of `names` and, by the entry quantities alone, make a trip."""
-    found: dict[str, Predicate] = {}
-    for stmt in walk_stmts(loop.body):
-        if not isinstance(stmt, Loop) or names.isdisjoint(assigned_names(stmt.body)):
-            continue
-        domain = question.nest.loops[stmt.counter]
-        sign, conditions = question.step_sign(stmt.counter)
-        if domain.start is None or domain.stop is None or not sign or conditions:
-            continue
-        trips = (domain.stop - domain.start).scale(sign) - affine({}, 1)
-        condition = nonnegative(trips) if is_entry(trips) else False
-        if condition is True:
-            found[stmt.counter] = PAll(())
-        elif not isinstance(condition, bool) and question.usable(condition):
-            found[stmt.counter] = condition
-    return found
 
 
 def _is_integer(nest: Nest, name: str) -> bool:

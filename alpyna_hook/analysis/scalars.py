@@ -79,26 +79,34 @@ def reads_of(expr: Expr) -> Names:
     return frozenset(e.name for e in walk(expr) if isinstance(e, Var))
 
 
-def upward_exposed(body: tuple[Stmt, ...]) -> Names:
-    """Names that `body` may read before it has surely assigned them."""
-    return _scan(body, _NONE, _NONE)[0]
+def upward_exposed(body: tuple[Stmt, ...], nonempty: Names = _NONE) -> Names:
+    """Names that `body` may read before it has surely assigned them. The loops that count the counters in
+    `nonempty` are known to make at least one trip."""
+    return _scan(body, _NONE, nonempty).exposed
 
 
 def definitely_assigned(body: tuple[Stmt, ...], nonempty: Names = _NONE) -> Names:
     """Names assigned on every path to the end of one iteration, `continue` included. The loops that
     count the counters in `nonempty` are known to make at least one trip."""
-    _, done, continued = _scan(body, _NONE, nonempty)
-    paths = [s for s in (done, *continued) if s is not None]
+    scan = _scan(body, _NONE, nonempty)
+    paths = [s for s in (scan.done, *scan.continued) if s is not None]
     return frozenset.intersection(*paths) if paths else _NONE
 
 
-# exposed reads; names assigned at the end (None: not reached); names assigned at each `continue`
-_Scan: TypeAlias = tuple[Names, "Names | None", list[Names]]
+@dataclass(slots=True)
+class _Scan:
+    """Exposed reads; names assigned at the end (None: not reached), at each `continue` and at each `break`."""
+
+    exposed: Names
+    done: Names | None
+    continued: list[Names]
+    broken: list[Names]
 
 
 def _scan(body: tuple[Stmt, ...], done: Names, nonempty: Names) -> _Scan:
     exposed: Names = _NONE
     continued: list[Names] = []
+    broken: list[Names] = []
     for stmt in body:
         for expr in exprs_of(stmt):
             exposed |= reads_of(expr) - done
@@ -107,24 +115,26 @@ def _scan(body: tuple[Stmt, ...], done: Names, nonempty: Names) -> _Scan:
                 done |= {name}
             case Loop(body=inner) | While(body=inner):
                 inside = _scan(inner, done, nonempty)
-                exposed |= inside[0]
-                if isinstance(stmt, Loop) and stmt.counter in nonempty and not leaves_early(inner):
-                    done = frozenset.intersection(*(s for s in (inside[1], *inside[2]) if s is not None))
+                exposed |= inside.exposed
+                if isinstance(stmt, Loop) and stmt.counter in nonempty:
+                    trips = (inside.done, *inside.continued, *inside.broken)
+                    done = frozenset.intersection(*(s for s in trips if s is not None))
             case If(then=then, other=other):
                 left, right = _scan(then, done, nonempty), _scan(other, done, nonempty)
-                exposed |= left[0] | right[0]
-                continued += left[2] + right[2]
-                ends = [s for s in (left[1], right[1]) if s is not None]
+                exposed |= left.exposed | right.exposed
+                continued += left.continued + right.continued
+                broken += left.broken + right.broken
+                ends = [s for s in (left.done, right.done) if s is not None]
                 if not ends:
-                    return exposed, None, continued
+                    return _Scan(exposed, None, continued, broken)
                 done = frozenset.intersection(*ends)
             case Continue():
-                return exposed, None, [*continued, done]
+                return _Scan(exposed, None, [*continued, done], broken)
             case Break():
-                return exposed, None, continued
+                return _Scan(exposed, None, continued, [*broken, done])
             case Store():
                 pass
-    return exposed, done, continued
+    return _Scan(exposed, done, continued, broken)
 
 
 def leaves_early(body: tuple[Stmt, ...]) -> Break | None:

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING
 
 from alpyna_hook.codegen.expr import scalar_type
 from alpyna_hook.codegen.helpers import CTYPE
-from alpyna_hook.ir.flow import assigned, exposed, mentions
-from alpyna_hook.ir.nodes import Assign, Loop, Stmt, Var, walk_stmts
+from alpyna_hook.ir.flow import assigned, exposed, mentions, uniform_names
+from alpyna_hook.ir.nodes import Assign, Loop, Stmt
 from alpyna_hook.ir.plan import LoopPlan
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def _statements(
     body: tuple[Stmt, ...], strip: Loop, lanes: str, ctx: Body, loop_head: Callable[[Loop, Body], str], one: Render
 ) -> None:
     run: list[Stmt] = []
+    uniform = uniform_names(strip)
 
     def flush() -> None:
         if run:
@@ -82,7 +83,7 @@ def _statements(
                 if comment:
                     ctx.writer.amend(comment)
                 _statements(stmt.body, strip, lanes, replace(ctx, around=(*ctx.around, stmt)), loop_head, one)
-        elif is_uniform(stmt, strip):
+        elif isinstance(stmt, Assign) and stmt.name in uniform:
             flush()
             one(stmt, ctx)
         else:
@@ -106,20 +107,12 @@ def _lane_loop(run: tuple[Stmt, ...], strip: Loop, lanes: str, ctx: Body, one: R
     ctx.scope.vector = outer
 
 
-def is_uniform(stmt: Stmt, strip: Loop) -> bool:
-    """An Assign of an inner loop's counter to its Python name: the same in all lanes, so it stays a scalar."""
-    return isinstance(stmt, Assign) and isinstance(stmt.value, Var) and stmt.value.name in _counters(strip)
-
-
-def _counters(strip: Loop) -> frozenset[str]:
-    return frozenset(s.counter for s in walk_stmts(strip.body) if isinstance(s, Loop))
-
-
 def _expanded(strip: Loop) -> frozenset[str]:
-    """Scalars that live longer than one lane loop: each lane needs its own."""
+    """Scalars that live longer than one lane loop: each lane needs its own. The Python name of an inner loop's
+    counter is the same in all lanes, and stays a scalar, if nothing else is assigned to it."""
     groups: list[tuple[Stmt, ...]] = []
-    _groups(strip.body, strip, groups)
-    uniform = {s.name for s in walk_stmts(strip.body) if isinstance(s, Assign) and is_uniform(s, strip)}
+    uniform = uniform_names(strip)
+    _groups(strip.body, uniform, groups)
     total = mentions(strip.body)
     names = assigned(strip.body) - uniform
     confined = {n for n in names if any(0 < mentions(g)[n] == total[n] for g in groups)}
@@ -127,14 +120,14 @@ def _expanded(strip: Loop) -> frozenset[str]:
     return names - (confined - carried)
 
 
-def _groups(body: tuple[Stmt, ...], strip: Loop, groups: list[tuple[Stmt, ...]]) -> None:
+def _groups(body: tuple[Stmt, ...], uniform: frozenset[str], groups: list[tuple[Stmt, ...]]) -> None:
     run: list[Stmt] = []
     for stmt in body:
-        if isinstance(stmt, Loop) or is_uniform(stmt, strip):
+        if isinstance(stmt, Loop) or (isinstance(stmt, Assign) and stmt.name in uniform):
             groups.append(tuple(run))
             run = []
             if isinstance(stmt, Loop):
-                _groups(stmt.body, strip, groups)
+                _groups(stmt.body, uniform, groups)
         else:
             run.append(stmt)
     groups.append(tuple(run))

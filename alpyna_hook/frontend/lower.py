@@ -9,13 +9,16 @@ reads in the body still say the counter, so that subscripts stay affine in it.
 
 Live-ins are what a read may find unassigned in the nest (definite assignment runs along with the lowering:
 structured code, so the state at a loop's head is the state on entry).  A live-out is `definite` if it is
-assigned on every path through the outermost body, or a live-in, which is handed back as it came.
+assigned on every path through the outermost body, or a live-in, which is handed back as it came. A live-in that the
+nest assigns, but that may have no value before, is `optional`: many a name is only assigned in an inner loop that
+the front end cannot know to make a trip.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from alpyna_hook.errors import Rejection
 from alpyna_hook.frontend import syntax
@@ -34,7 +37,7 @@ from alpyna_hook.frontend.lower_expr import (
 from alpyna_hook.frontend.scope import Scope
 from alpyna_hook.frontend.wording import UNSUPPORTED
 from alpyna_hook.ir.nodes import (
-    Assign, Break, Const, Continue, Dim, Expr, If, LiveOut, Load, Loop, Nest, Stmt, Store, Var, While, walk,
+    Assign, Break, Const, Continue, Dim, Expr, If, LiveIn, LiveOut, Load, Loop, Nest, Stmt, Store, Var, While, walk,
 )  # fmt: skip
 from alpyna_hook.source import Span
 
@@ -45,11 +48,13 @@ def lower_nest(loop: LoopNode, scope: Scope, flow: Flow, span: Callable[[ast.AST
         ctx = make_context(loop, scope, flow, span)
         body = _loop(ctx, loop)
         done = ctx.definite or frozenset()
+        live_ins = [replace(v, optional=_may_be_unbound(ctx, v)) for v in ctx.live_ins.values()]
+        done |= {v.name for v in live_ins if not v.optional}
         return Nest(
             name=f"{scope.qualname}:{loop.lineno}",
             body=(body,),
-            live_ins=tuple(sorted(ctx.live_ins.values(), key=lambda v: v.role == "function")),
-            live_outs=tuple(LiveOut(name, name in done or name in ctx.live_ins) for name in _left_behind(ctx)),
+            live_ins=tuple(sorted(live_ins, key=lambda v: v.role == "function")),
+            live_outs=tuple(LiveOut(name, name in done) for name in _left_behind(ctx)),
             span=span(loop),
             requires=tuple(ctx.requires),
         )
@@ -57,6 +62,11 @@ def lower_nest(loop: LoopNode, scope: Scope, flow: Flow, span: Callable[[ast.AST
         return rejected.rejection
     except RecursionError:
         return Rejection("too-deep", "The loop is nested too deeply.", "here", span(loop))
+
+
+def _may_be_unbound(ctx: Context, live: LiveIn) -> bool:
+    """True of a scalar that the nest assigns, and that may have no value before."""
+    return live.role == "scalar" and live.root in ctx.assigned and live.root not in ctx.flow.bound[ctx.loop]
 
 
 def _left_behind(ctx: Context) -> list[str]:

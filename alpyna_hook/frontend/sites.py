@@ -33,7 +33,9 @@ class Site:
     function   `co_qualname` of the code it is in: "<module>", "f", "C.method", "f.<locals>.g"
     nest       None if rejected; then `rejection` says why
     roots      Python expressions handed to the site's callable, in order (the distinct roots of the live-ins)
-    bound      all roots surely have a value when the loop is reached, so evaluating them cannot raise
+    bound      all roots but the optional ones surely have a value when the loop is reached, so evaluating them
+               cannot raise
+    optional   roots that may have none: the callable gets UNSET instead
     """
 
     index: int
@@ -45,6 +47,7 @@ class Site:
     rejection: Rejection | None
     roots: tuple[str, ...] = ()
     bound: bool = False
+    optional: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +116,9 @@ def _try(
     if isinstance(result, Rejection):
         return Site(*place, None, result)
     roots = tuple(dict.fromkeys(v.root for v in result.live_ins))
-    bound = all(_is_bound(root, scope, flows[owner].bound[loop]) for root in roots)
-    return Site(*place, result, None, roots, bound)
+    optional = frozenset(v.root for v in result.live_ins if v.optional)
+    bound = all(_is_bound(root, scope, flows[owner].bound[loop]) for root in roots if root not in optional)
+    return Site(*place, result, None, roots, bound, optional)
 
 
 def _is_bound(root: str, scope: Scope, definite: frozenset[str]) -> bool:

@@ -62,6 +62,15 @@ def _flow(body: tuple[Stmt, ...], done: frozenset[str], found: set[str]) -> froz
     return done
 
 
+def uniform_names(loop: Loop) -> frozenset[str]:
+    """Scalars that the body of `loop` only gives values of its inner loops' counters: the same in all of its
+    iterations that run side by side."""
+    counters = {s.counter for s in walk_stmts(loop.body) if isinstance(s, Loop)}
+    assigns = [s for s in walk_stmts(loop.body) if isinstance(s, Assign)]
+    other = {s.name for s in assigns if not (isinstance(s.value, Var) and s.value.name in counters)}
+    return frozenset(s.name for s in assigns) - other
+
+
 def surely_assigned(body: tuple[Stmt, ...]) -> frozenset[str]:
     """Scalars that every path through `body` assigns (a `continue` or `break` ends a path early)."""
     escapes: list[frozenset[str]] = []

@@ -238,6 +238,8 @@ class LiveIn:
     path    attributes the guard follows from the root: ("n",) for `self.n`, () else
     role    "array" subscripted or `.shape`d; "scalar" read as a number; "function" must be the object
             that `intrinsic` names (identity)
+    optional  the name may have no value at entry; then its type is UNBOUND (ir/types.py), and a nest that
+            cannot do without it is rejected
     """
 
     name: str
@@ -245,6 +247,7 @@ class LiveIn:
     path: tuple[str, ...] = ()
     role: Literal["array", "scalar", "function"] = "scalar"
     intrinsic: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def _live_in(live: LiveIn) -> str:
         case "function":
             return f"{live.name} is {live.intrinsic}"
         case "scalar":
-            return live.name
+            return f"{live.name}?" if live.optional else live.name
 
 
 def _live_out(live: LiveOut) -> str:

@@ -135,6 +135,8 @@ class ObjectType:
 
 Type: TypeAlias = ScalarType | ArrayType | ObjectType
 
+UNBOUND = ObjectType("unbound")  # of an optional live-in that has no value at entry
+
 
 def scalar(cls: str) -> ScalarType:
     """The scalar type of exactly one Python class name, e.g. `scalar("float64")`."""

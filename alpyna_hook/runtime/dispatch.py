@@ -60,6 +60,16 @@ def register(source: Source, sites: Sequence[Site], retire: Callable[[str], None
 UNSET_NAME = "@alpyna:unset"
 
 
+def unbound(key: str, name: str | None) -> None:
+    """A site was reached, but one of the values to be handed to it does not exist. Does not raise."""
+    try:
+        state = _states.get(key)
+        if state is not None:
+            state.without_value(name or "a name")
+    except Exception as bug:
+        log.bug("at a loop", bug)
+
+
 @cache
 def _watch_forks() -> None:
     """Called once there is an OpenMP kernel: a forked child must not run it (see devices.host.omp_unsafe)."""
@@ -190,6 +200,14 @@ class SiteState:
         if isinstance(special, Rejection):
             return self._decline(special)
         return self._decide(special, signature)
+
+    def without_value(self, name: str) -> None:
+        """The roots could not be evaluated: `name` has no value."""
+        from alpyna_hook.errors import Rejection
+
+        self.record.reached = True
+        title = f"`{name}`, which the loop reads, has no value when the loop is reached."
+        self._decline(Rejection("name-unbound", title, "this loop", self.nest.span, "Give it a value before the loop."))
 
     def _decline(self, rejection: Any) -> bool:
         self.record.rejection = rejection

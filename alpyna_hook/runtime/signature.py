@@ -16,7 +16,7 @@ from alpyna_hook.errors import Rejection
 from alpyna_hook.frontend.intrinsics import resolve
 from alpyna_hook.ir.affine import QDim, QParam, QStride, Quantity
 from alpyna_hook.ir.nodes import LiveIn, Nest, Store, walk_stmts
-from alpyna_hook.ir.types import NP_CLASS_OF_REP, ArrayType, ObjectType, Rep, Type, scalar
+from alpyna_hook.ir.types import NP_CLASS_OF_REP, UNBOUND, ArrayType, ObjectType, Rep, Type, scalar
 from alpyna_hook.runtime import guard
 
 Check: TypeAlias = tuple[Any, ...]  # what guard.describe gives and guard.Entry takes
@@ -64,6 +64,10 @@ def read(nest: Nest, roots: Sequence[str], args: tuple[Any, ...]) -> Signature |
     arrays: dict[str, Any] = {}
     for live in nest.live_ins:
         value = guard.follow(args[positions[live.root]], live.path)
+        if value is guard.UNSET and live.optional:
+            checks.append(("is", value))
+            found.types[live.name] = UNBOUND
+            continue
         if value is guard.UNSET:
             return _refuse(nest, live, "its attribute is missing or computed (a property, `__getattr__`)")
         check = _object_check(live, value) if live.role == "function" else guard.describe(value)

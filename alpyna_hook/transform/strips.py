@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from alpyna_hook.ir.flow import assigned, reads_of
+from alpyna_hook.ir.flow import assigned, reads_of, uniform_names
 from alpyna_hook.ir.nodes import (
     Assign, Binary, Break, Call, Const, Continue, Expr, If, Load, Loop, Nest, Select, Stmt, Store, Var, While,
     blocks_of, walk, walk_exprs, walk_stmts,
@@ -96,18 +96,11 @@ def strippable(loop: Loop, fact: LoopFacts) -> bool:
     """Whether codegen/strip.py can render the loop: step 1, and control inside that is the same in all lanes."""
     if not isinstance(loop.step, Const) or loop.step.value != 1:
         return False
-    uniform = _uniform_names(loop)
+    uniform = uniform_names(loop)
     varying = {loop.counter} | (assigned(loop.body) - uniform)
     if (fact.conditional - uniform) or (assigned(loop.body) - uniform - fact.private):
         return False
     return _same_control(loop.body, varying)
-
-
-def _uniform_names(loop: Loop) -> frozenset[str]:
-    counters = {s.counter for s in walk_stmts(loop.body) if isinstance(s, Loop)}
-    copies = [s for s in walk_stmts(loop.body) if isinstance(s, Assign)]
-    other = {s.name for s in copies if not (isinstance(s.value, Var) and s.value.name in counters)}
-    return frozenset(s.name for s in copies) - other
 
 
 def _same_control(body: tuple[Stmt, ...], varying: set[str] | frozenset[str]) -> bool:

@@ -31,6 +31,9 @@ _UNARY: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 
 
+UNSET = object()  # in place of an optional root that has no value
+
+
 class _Break(Exception):
     pass
 
@@ -48,6 +51,8 @@ def run_nest(nest: Nest, roots: dict[str, Any]) -> dict[str, Any]:
             value = getattr(value, attribute)
         if live.role == "function":
             assert value is resolve(live.intrinsic), f"{live.root} is not {live.intrinsic}"
+        elif value is UNSET:
+            assert live.optional
         else:
             env[live.name] = value
     outermost = nest.body[-1]
@@ -172,16 +177,19 @@ class _Replace(ast.NodeTransformer):
         site = self.sites.get(node)
         if site is None or site.nest is None:
             return self.generic_visit(node)
-        arguments = "".join(f"{root}, " for root in site.roots)
+        names = {root: f"@{k}" for k, root in enumerate(sorted(site.optional))}
+        optional = [f"try: {name} = {root}\nexcept NameError: {name} = @UNSET" for root, name in names.items()]
+        arguments = "".join(f"{names.get(root, root)}, " for root in site.roots)
         outs = [f"    if {o.name!r} in @out: {o.name} = @out[{o.name!r}]" for o in site.nest.live_outs]
         text = "\n".join((
             f"try: @out = @run({site.index}, ({arguments}))", "except (NameError, AttributeError): @out = None",
             "if @out is None: pass", "else:", "    pass", *outs, "del @out",
-        )).replace("@", "_alpyna_test_")  # fmt: skip
-        statements = ast.parse(text).body
+        ))  # fmt: skip
+        statements = ast.parse(text.replace("@", "_alpyna_test_")).body
         statements[1].body = [node]  # type: ignore[attr-defined]
         if site.bound:  # then evaluating the roots must not raise
             statements[0] = statements[0].body[0]  # type: ignore[attr-defined]
+        statements = [*ast.parse("\n".join(optional).replace("@", "_alpyna_test_")).body, *statements]
         return [ast.copy_location(ast.fix_missing_locations(s), node) for s in statements]
 
 
@@ -217,7 +225,7 @@ def run_lowered(text: str) -> tuple[dict[str, Any], set[int]]:
         ran.add(index)
         return result
 
-    namespace: dict[str, Any] = {"__name__": "program", "_alpyna_test_run": run}
+    namespace: dict[str, Any] = {"__name__": "program", "_alpyna_test_run": run, "_alpyna_test_UNSET": UNSET}
     new = ast.fix_missing_locations(_Replace(sites).visit(tree))
     exec(compile(new, "program.py", "exec"), namespace)
     return _visible(namespace), ran

@@ -99,12 +99,39 @@ def test_roots_are_distinct_and_values_come_before_functions() -> None:
         ("with c: n = 3\nfor i in range(n): pass", False),
         ("while f(): n = 3\nfor i in range(n): pass", False),
         ("import math\nfor i in range(3): math.sin(i)", False),
-        ("def f(s, a):\n    for i in range(3):\n        if i: a[i] = last\n        last = i", False),
+        ("def f(s, a):\n    for i in range(3):\n        if i: a[i] = last\n        last = i", True),
     ],
 )
 def test_bound_means_that_reading_the_roots_cannot_fail(text: str, bound: bool) -> None:
     site = only(text)
     assert site.nest is not None and site.bound is bound
+
+
+@pytest.mark.parametrize(
+    ("text", "optional"),
+    [
+        ("def f(s, a):\n    for i in range(3):\n        if i: a[i] = last\n        last = i", {"last"}),
+        ("def f(n, a):\n    for i in range(3):\n        for j in range(n): pass\n        a[i] = j", {"j"}),
+        ("def f(n, a, j):\n    for i in range(3):\n        for j in range(n): pass\n        a[i] = j", set()),
+        ("for i in range(3):\n    if i: a[i] = last\n    last = i", {"last"}),
+        ("last = 1\nfor i in range(3):\n    if i: a[i] = last\n    last = i", set()),
+        ("def f(a):\n    for i in range(3): a[i] = elsewhere", set()),
+    ],
+)
+def test_optional_roots_may_have_no_value_and_are_assigned_in_the_loop(text: str, optional: set[str]) -> None:
+    site = only(text)
+    assert site.nest is not None
+    assert site.optional == optional == {v.name for v in site.nest.live_ins if v.optional}
+
+
+def test_an_optional_name_comes_back_only_if_it_was_assigned() -> None:
+    site = only("""
+        for i in range(3):
+            for j in range(n): pass
+            a[i] = j
+    """)
+    assert site.nest is not None
+    assert [(out.name, out.definite) for out in site.nest.live_outs] == [("i", True), ("j", False)]
 
 
 def test_spans_count_characters_not_bytes() -> None:

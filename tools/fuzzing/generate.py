@@ -204,11 +204,23 @@ def nest(p: Program) -> None:
     if p.loops and p.chance(0.12) and p.ints:
         while_loop(p)
     else:
-        for_loop(p)
+        left = for_loop(p)
+        p.depth = depth
+        if p.chance(0.15):
+            read_after(p, left)
     p.depth = depth
 
 
-def for_loop(p: Program) -> None:
+def read_after(p: Program, name: str) -> None:
+    """A statement that reads what a loop leaves behind, if it made a trip."""
+    if p.chance(0.5) and (flat := [a for a in p.arrays if len(a.dims) == 1 and a.kind in "fi"]):
+        p.line(f"{p.rng.choice(flat).name}[{p.rng.choice((name, '0', '-1'))}] = {name}")
+    else:
+        p.line(f"{p.rng.choice(p.ints)} {p.rng.choice(('=', '+='))} {name}")
+
+
+def for_loop(p: Program) -> str:
+    """Its variable."""
     rng = p.rng
     name = ("i", "j", "k", "l")[len(p.counters) % 4]
     p.loops += 1
@@ -231,8 +243,7 @@ def for_loop(p: Program) -> None:
         dim, low, high = array.dims[0], 0, 0
         text = rng.choice((f"range(len({array.name}))", f"range({array.name}.shape[0])"))
     elif choice < 0.90 and (flat := [a for a in p.arrays if len(a.dims) == 1 and a.kind in "fix"]):
-        value_loop(p, rng.choice(flat))
-        return
+        return value_loop(p, rng.choice(flat))
     else:
         low, high = 0, 0
         count = f"range({rng.choice(p.ints)} % 5)"
@@ -243,15 +254,17 @@ def for_loop(p: Program) -> None:
     p.counters.append(Counter(name, dim, low, high))
     block(p)
     p.counters.pop()
+    return name
 
 
-def value_loop(p: Program, array: Array) -> None:
+def value_loop(p: Program, array: Array) -> str:
     name = p.fresh("e")
     p.line(f"for {name} in {array.name}:")
     p.depth += 1
     (p.floats if array.kind == "f" else p.ints).append(name)
     block(p)
     (p.floats if array.kind == "f" else p.ints).remove(name)
+    return name
 
 
 def while_loop(p: Program) -> None:
