@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import CodeType, ModuleType
 
-    from alpyna_hook.rewrite import Compiled
+    from alpyna_hook.guarded import Compiled
 
 _LOOP_HEADS = (b"for", b"while", b"async")
 
@@ -37,7 +37,7 @@ class Loader(SourceFileLoader):
         """The guarded code; its sites are registered, as it is about to run."""
         if fullname != self.name:
             return super().get_code(fullname)  # raises the ImportError that importlib raises
-        from alpyna_hook.rewrite import activate
+        from alpyna_hook.guarded import activate
 
         activate(self._compiled)
         return self._compiled.code
@@ -114,18 +114,15 @@ def main_code(data: bytes, filename: str) -> CodeType | None:
     if not may_have_loops(data) or by_text(data) is False:
         return None
     try:
-        from importlib.util import decode_source
+        from alpyna_hook import bytecode
 
-        from alpyna_hook import rewrite
-        from alpyna_hook.source import Source
-
-        compiled = rewrite.compile_module(Source(filename, "__main__", decode_source(data)))
+        compiled = bytecode.script(filename, data)
         if compiled is None:
             return None
-        rewrite.activate(compiled)
+        from alpyna_hook.guarded import activate
+
+        activate(compiled)
         return compiled.code
-    except (SyntaxError, UnicodeDecodeError):
-        return None
     except Exception as exception:
         from alpyna_hook import log
 

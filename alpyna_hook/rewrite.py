@@ -1,7 +1,6 @@
 """Guarded modules: every accepted loop nest gets its site callable in front of it.
 
-In: the source of a marked module.  Out: its code with guarded loops, and the sites (`compile_module`, `activate`);
-at run time, the original code where sites were retired (`retire`, by runtime/restore.py).
+In: the source of a marked module.  Out: its code with guarded loops, and the sites; guarded.py runs them.
 
     for i in range(n):          while True:                                 # one trip: a block that `break` leaves
         a[i] = s                    if @site is not None:                   # None: retired, nothing more to pay
@@ -25,29 +24,21 @@ All new code has the position of the loop's first line.
 from __future__ import annotations
 
 import ast
-import builtins
 import copy
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from threading import get_ident
-from types import CodeType
-from typing import Any, Literal
+from typing import Any
 
 from alpyna_hook import log, settings
 from alpyna_hook.errors import Rejection
 from alpyna_hook.frontend import sites as frontend
+from alpyna_hook.guarded import ERRORS, HALF_WAY, LEAVE, REST, UNBOUND, UNSET, VALUE, Compiled
 from alpyna_hook.ir.nodes import LiveOut
-from alpyna_hook.runtime import restore, resume
-from alpyna_hook.runtime.guard import UNSET as _UNSET
+from alpyna_hook.runtime.outline import head_of
 from alpyna_hook.source import Source, site_key, span_of
 
 Site = frontend.Site
 
-LEAVE, UNSET, ERRORS = "@alpyna:leave", "@alpyna:unset", "@alpyna:errors"
-REST, HALF_WAY = "@alpyna:rest", "@alpyna:half-way"
-VALUE, UNBOUND = "@alpyna:value", "@alpyna:unbound"
 RESULT = "@result"  # a temporary, in functions only
 
 
@@ -57,18 +48,6 @@ class Rewritten:
 
     tree: ast.Module
     sites: tuple[Site, ...]
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """What runs in place of a marked module's own code, once `activate` has registered the sites."""
-
-    source: Source
-    code: CodeType
-    sites: tuple[Site, ...]
-
-
-# --- compile time ---------------------------------------------------------------------------------------------------
 
 
 def compile_module(source: Source) -> Compiled | None:
@@ -86,10 +65,10 @@ def compile_module(source: Source) -> Compiled | None:
         if not rewritten.sites:
             return None
         code = compile(rewritten.tree, source.filename, "exec", dont_inherit=True)
+        return Compiled(source, code, [head_of(site, source) for site in rewritten.sites])
     except Exception as exception:  # SyntaxError too: "too many statically nested blocks", the guard adds two
         log.bug(f"while rewriting {source.filename}", exception)
         return None
-    return Compiled(source, code, rewritten.sites)
 
 
 def rewrite_module(tree: ast.Module, source: Source, note_rejected: bool = False) -> Rewritten:
@@ -358,112 +337,3 @@ def _place(new: ast.AST, loop: ast.For | ast.While, again: ast.AST | None = None
         new.end_col_offset = head.end_col_offset if same_line else loop.col_offset + 3  # type: ignore[attr-defined]
     for child in ast.iter_child_nodes(new):
         _place(child, loop, again)
-
-
-# --- run time -------------------------------------------------------------------------------------------------------
-
-
-def _leave(out: tuple[Any, ...] | Literal[False] | None, names: tuple[str, ...]) -> bool:
-    """Assign live-outs in the module or class body that calls; False if the site declined or stopped half-way."""
-    if out is None:
-        return False
-    if out is False:
-        _stopped.add(get_ident())
-        return False
-    namespace = sys._getframe(1).f_locals  # of a module or class body: the namespace itself
-    for name, value in zip(names, out):
-        if value is not _UNSET:
-            namespace[name] = value
-    return True
-
-
-def _value(name: str) -> object:
-    """The value that `name` has in the module or class body that calls; UNSET if it has none.
-
-    A value of an outer scope (or a made-up one, of a class namespace with a mapping of its own) cannot be handed
-    back: where the loop does not assign the name, the namespace stays without it.
-    """
-    frame = sys._getframe(1)
-    namespace = frame.f_locals
-    if type(namespace) is dict and name in namespace:
-        return namespace[name]
-    own = type(namespace) is dict and name not in frame.f_globals and name not in frame.f_builtins
-    return _UNSET if own else _OuterScope()
-
-
-class _OuterScope:
-    """In place of a value that no compiled code takes."""
-
-
-def _note_unbound(key: str) -> None:
-    """Called where a NameError or AttributeError is handled that the roots of a site raised."""
-    from alpyna_hook.runtime import dispatch
-
-    dispatch.unbound(key, getattr(sys.exc_info()[1], "name", None))
-
-
-_stopped: set[int] = set()  # threads whose site in a module or class body has stopped half-way just now
-
-
-def _half_way() -> bool:
-    """True, once, after `_leave` has seen a site stop half-way."""
-    if not _stopped or get_ident() not in _stopped:
-        return False
-    _stopped.discard(get_ident())
-    return True
-
-
-_modules: dict[str, restore.Guarded] = {}  # site key -> its module
-
-
-def activate(compiled: Compiled) -> None:
-    """Register the sites with the runtime, which puts their callables into `builtins`. Once per module text."""
-    from alpyna_hook.runtime import dispatch
-
-    keys = [site_key(compiled.source, site.index) for site in compiled.sites]
-    if keys[0] in _modules:
-        return
-    namespace = vars(builtins)
-    namespace[LEAVE], namespace[UNSET], namespace[ERRORS] = _leave, _UNSET, (NameError, AttributeError)
-    namespace[REST], namespace[HALF_WAY] = resume.rest, _half_way
-    namespace[VALUE], namespace[UNBOUND] = _value, _note_unbound
-    for key in keys:
-        namespace.setdefault(key, None)  # whatever happens to the registration, the code finds the name
-    accepted = frozenset(k for k, s in zip(keys, compiled.sites) if s.nest is not None)
-    module = restore.Guarded(compiled.source, compiled.code, accepted)
-    _modules.update(dict.fromkeys(keys, module))
-    try:
-        dispatch.register(compiled.source, compiled.sites, retire)
-    except Exception as exception:
-        log.bug(f"while registering the loops of {compiled.source.module}", exception)
-    if settings.current().require:
-        for key, site in zip(keys, compiled.sites):
-            if site.nest is None:
-                namespace[key] = partial(_reached, key, compiled.source.filename, site.line)
-
-
-def _reached(key: str, filename: str, line: int) -> None:
-    """A rejected loop is about to run for the first time."""
-    from alpyna_hook.runtime import records
-
-    vars(builtins)[key] = None
-    for record in records.all_sites():
-        if (record.file, record.line) == (filename, line) and record.rejection is not None:
-            record.reached = True
-
-
-def retire(key: str) -> None:
-    """Leave the site to the interpreter for good, at no cost.
-
-    The site's name becomes None at once, which costs its loop one test of a global name; functions all of whose
-    sites are retired get the code that CPython would have made of them.
-    """
-    vars(builtins)[key] = None
-    module = _modules.get(key)
-    if module is None:
-        return
-    module.retired.add(key)
-    try:
-        restore.restore(module)
-    except Exception as exception:
-        log.bug(f"while restoring {module.source.module}", exception)

@@ -222,6 +222,31 @@ def test_a_folder_that_cannot_be_written_is_no_error(project: Project) -> None:
     assert (outcome.status, outcome.stdout, outcome.stderr) == (0, "6\n", "")
 
 
+def test_the_code_of_a_script_is_kept_in_the_cache_folder(project: Project, tmp_path: Path) -> None:
+    show = "import sys\nprint('ast' in sys.modules, 'alpyna_hook.frontend' in sys.modules)\n"
+    project.write({"main.py": "total = 0\nfor i in range(5):\n    total += i\nprint(total)\n" + show})
+    cache = str(tmp_path / "scripts")
+    first, second = (project.runner("main.py", ALPYNA_CACHE_DIR=cache) for _ in range(2))
+    assert (first.stdout.split()[0], first.stdout.split()[2]) == ("10", "True")
+    assert (second.stdout.split()[0], second.stdout.split()[2]) == ("10", "False")
+    (entry,) = (tmp_path / "scripts").rglob("*.mar")
+    for damage in (b"", b"garbage", entry.read_bytes()[:-5]):
+        entry.write_bytes(damage)
+        assert project.runner("main.py", ALPYNA_CACHE_DIR=cache).stdout == first.stdout
+
+
+def test_a_changed_script_runs_as_changed(project: Project) -> None:
+    for end in (5, 6):
+        project.write({"main.py": f"total = 0\nfor i in range({end}):\n    total += i\nprint(total, i)\n"})
+        assert project.runner("main.py") == project.plain("main.py")
+
+
+def test_rejections_come_back_from_the_cache_as_they_were(project: Project) -> None:
+    project.write({"main.py": "for i in range(3):\n    print(i)\n"})
+    first, second = (project.runner("--report", "main.py") for _ in range(2))
+    assert first == second and "print" in first.stderr
+
+
 def test_no_bytecode_is_written_when_python_is_told_so(project: Project) -> None:
     project.write({"script.py": "import a\nprint(a.f(4))\n", "a.py": LOOP})
     assert project.runner("script.py", flags=("-B",)).stdout == "6\n"

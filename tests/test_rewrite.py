@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alpyna_hook import rewrite
+from alpyna_hook import guarded, rewrite
 from alpyna_hook.runtime import resume, restore
 from alpyna_hook.runtime.guard import UNSET
 from alpyna_hook.source import Source, site_key
@@ -31,7 +31,7 @@ class Module:
         compiled = rewrite.compile_module(self.source)
         assert compiled is not None
         self.compiled = compiled
-        rewrite.activate(compiled)
+        guarded.activate(compiled)
         accepted = [site for site in compiled.sites if site.nest is not None]
         self.keys = [site_key(self.source, site.index) for site in accepted]
         assert len(answers) in (0, len(self.keys)), [site.rejection for site in compiled.sites]
@@ -54,7 +54,7 @@ def clean_up() -> Iterator[None]:
     before = set(vars(builtins))
     yield
     for name in set(vars(builtins)) - before:
-        if name not in (rewrite.LEAVE, rewrite.UNSET, rewrite.ERRORS, rewrite.VALUE, rewrite.UNBOUND):
+        if name not in (guarded.LEAVE, guarded.UNSET, guarded.ERRORS, guarded.VALUE, guarded.UNBOUND):
             del vars(builtins)[name]
     for name in [name for name in sys.modules if name.startswith("guarded_")]:
         del sys.modules[name]
@@ -324,7 +324,7 @@ def test_retiring_the_only_site_of_a_function_restores_its_code() -> None:
     module = Module(COUNT, decline)
     count = module.run()["count"]
     assert count.__code__ != function_code(module.original, "count")
-    rewrite.retire(module.keys[0])
+    guarded.retire(module.keys[0])
     assert count.__code__ == function_code(module.original, "count")
     assert count(4) == (6, 3)
 
@@ -334,9 +334,9 @@ def test_a_function_keeps_its_guards_while_a_site_is_active() -> None:
     text += "    return i, j\n"
     module = Module(text, decline, lambda *roots: (5,))
     function = module.run()["f"]
-    rewrite.retire(module.keys[0])
+    guarded.retire(module.keys[0])
     assert function(3) == (2, 5)
-    rewrite.retire(module.keys[1])
+    guarded.retire(module.keys[1])
     assert function(3) == (2, 2)
     assert function.__code__ == function_code(module.original, "f")
 
@@ -352,7 +352,7 @@ def test_methods_and_decorated_functions_are_restored() -> None:
     kind = vars(module.run()["C"])
     functions = [kind["m"], kind["s"].__func__, kind["c"].__func__, kind["d"].__wrapped__, kind["p"].fget]
     for key in module.keys:
-        rewrite.retire(key)
+        guarded.retire(key)
     for function in functions:
         assert function.__code__ == function_code(module.original, "C", function.__name__)
 
@@ -372,7 +372,7 @@ def test_living_closures_are_found_in_the_heap(monkeypatch: pytest.MonkeyPatch) 
     module = Module(CLOSURE, decline)
     make = module.run()["make"]
     inner = make(2)
-    rewrite.retire(module.keys[0])
+    guarded.retire(module.keys[0])
     plain = function_code(module.original, "make", "inner")
     assert inner.__code__ == plain and inner(3) == 4
     assert make(3).__code__ == plain, "closures made from now on are plain, too"
@@ -384,7 +384,7 @@ def test_an_outer_function_with_an_active_site_makes_restored_closures(monkeypat
     text = text.replace("    return inner", "    return inner, j")
     module = Module(text, lambda *roots: ("outer",), decline)
     make = module.run()["make"]
-    rewrite.retire(module.keys[1])
+    guarded.retire(module.keys[1])
     inner, j = make(2)
     assert j == "outer" and inner(3) == 4
     assert inner.__code__ == function_code(module.original, "make", "inner")
@@ -394,7 +394,7 @@ def test_a_function_that_is_running_is_restored_for_the_next_call() -> None:
     module = Module(COUNT)
 
     def answer(*roots: Any) -> None:
-        rewrite.retire(module.keys[0])
+        guarded.retire(module.keys[0])
 
     vars(builtins)[module.keys[0]] = answer
     count = module.run()["count"]
@@ -404,8 +404,8 @@ def test_a_function_that_is_running_is_restored_for_the_next_call() -> None:
 
 def test_registering_the_same_text_again_does_not_revive_retired_sites() -> None:
     module = Module(COUNT, decline)
-    rewrite.retire(module.keys[0])
-    rewrite.activate(module.compiled)
+    guarded.retire(module.keys[0])
+    guarded.activate(module.compiled)
     assert vars(builtins)[module.keys[0]] is None
 
 
@@ -429,12 +429,14 @@ def half_way_module(text: str, done: int) -> Module:
     """A module whose only site runs `done` trips by itself, and then stops."""
     module = Module(text)
     (site,) = module.compiled.sites
+    (column,) = (n.col_offset for n in ast.walk(ast.parse(text)) if getattr(n, "lineno", 0) == site.line
+                 and isinstance(n, (ast.For, ast.While)))  # fmt: skip
 
     def answer(*roots: Any) -> Any:
         array = roots[site.roots.index("a")]
         array[:done] = 100.0
         vars(module.module).pop("missing", None)
-        resume.note({(site.line, site.node.col_offset): done})
+        resume.note({(site.line, column): done})
         return False
 
     vars(builtins)[module.keys[0]] = answer

@@ -91,7 +91,7 @@ def call(*command: object, **environment: str) -> subprocess.CompletedProcess[st
 
 def test_install_and_uninstall(environment: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    script.write_text("for i in range(3): pass\nimport sys\nprint('alpyna_hook.rewrite' in sys.modules)\n")
+    script.write_text("for i in range(3): pass\nimport sys\nprint('alpyna_hook.guarded' in sys.modules)\n")
     assert call(environment, script, ALPYNA="1").stdout == "False\n"
     installed = call(environment, "-m", "alpyna", "install")
     assert installed.returncode == 0 and startup.PTH_NAME in installed.stdout

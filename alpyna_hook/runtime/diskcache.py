@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import marshal
 import os
-import pickle
 import time
+from functools import cache
 from typing import Any, Final, NamedTuple
 
-from alpyna_hook import log
+from alpyna_hook import log, settings
 from alpyna_hook.digest import sha256
 
 LIMIT: Final = 512 << 20  # bytes
@@ -74,6 +75,8 @@ class DiskCache:
         data = self._read(f"{key}.rec")
         value = None
         if data is not None:
+            import pickle
+
             try:
                 value = pickle.loads(data)
             except Exception:  # written by another version: classes may have moved
@@ -83,12 +86,35 @@ class DiskCache:
 
     def put(self, key: str, value: object) -> bool:
         """Stores a picklable record (not None); whether it could."""
+        import pickle
+
         try:
             data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
         except Exception as error:
             log.debug(f"cache: cannot store a record: {error}")
             return False
         return self._write(f"{key}.rec", _MAGIC + sha256(data).digest() + data)
+
+    def get_plain(self, key: str) -> Any:
+        """What `put_plain` stored under `key`, or None. Needs no import, where `pickle` costs milliseconds."""
+        data = self._read(f"{key}.mar")
+        value = None
+        if data is not None:
+            try:
+                value = marshal.loads(data)
+            except (ValueError, TypeError, EOFError):  # written by another Python
+                self._remove(f"{key}.mar")
+        self._count(value is not None)
+        return value
+
+    def put_plain(self, key: str, value: Any) -> bool:
+        """Stores what `marshal` can write (plain data and code; the key must name this Python); whether it could."""
+        try:
+            data = marshal.dumps(value)
+        except ValueError as error:
+            log.debug(f"cache: cannot store plain data: {error}")
+            return False
+        return self._write(f"{key}.mar", _MAGIC + sha256(data).digest() + data)
 
     def get_file(self, key: str) -> str | None:
         """Path of the file stored under `key`, its content verified, or None."""
@@ -231,6 +257,21 @@ class DiskCache:
                 return
             if name != keep and self._remove(name):
                 total -= size
+
+
+@cache
+def of_process() -> DiskCache:
+    """The cache of this process, in the folder that the settings name."""
+    return DiskCache(settings.current().cache_dir)
+
+
+def usable(folder: str) -> bool:
+    """Whether `folder` is this user's alone, made if need be; nothing is said."""
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        return not _obstacle(folder)
+    except OSError:
+        return False
 
 
 def _usable(folder: str) -> str:

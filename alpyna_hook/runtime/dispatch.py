@@ -17,9 +17,8 @@ from functools import cache
 from typing import Any
 
 from alpyna_hook import log, settings
-from alpyna_hook.frontend.sites import Site
-from alpyna_hook.ir.nodes import Nest
 from alpyna_hook.runtime import glance, guard, records, resume
+from alpyna_hook.runtime.heads import Head
 from alpyna_hook.source import Source, site_key
 
 # After so many calls that could not be compiled, or faults in a row, the interpreter gets the loop back.
@@ -34,10 +33,14 @@ TINY_S = 5e-6  # seconds of the interpreter per call, by the glance's upper boun
 LOOK_S = 5e-3  # seconds: typing, analysing and pricing one nest
 FIRST_LOOK_S = 0.1  # the same, and the imports it needs
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from alpyna_hook.ir.nodes import Nest
+
 _states: dict[str, SiteState] = {}
 
 
-def register(source: Source, sites: Sequence[Site], retire: Callable[[str], None]) -> None:
+def register(source: Source, sites: Sequence[Head], retire: Callable[[str], None]) -> None:
     """Makes the site callables of a module. `retire(key)` puts the original loop back for good."""
     guard.set_on_error(_on_error)
     setattr(builtins, UNSET_NAME, guard.UNSET)
@@ -48,10 +51,10 @@ def register(source: Source, sites: Sequence[Site], retire: Callable[[str], None
                 rejection=site.rejection, source=source,
             )
         )  # fmt: skip
-        if site.nest is None:
+        if not site.accepted:
             continue
         key = site_key(source, site.index)
-        state = SiteState(key, source, site.nest, site.roots, record, retire)
+        state = SiteState(key, source, site, record, retire)
         record.refresh = state.refresh
         _states[key] = state
         setattr(builtins, key, state.guard)
@@ -122,10 +125,9 @@ class SiteState:
     do the same work twice, and the later entry serves."""
 
     def __init__(
-        self, key: str, source: Source, nest: Nest, roots: tuple[str, ...], record: records.SiteRecord,
-        retire: Callable[[str], None],
-    ) -> None:  # fmt: skip
-        self.key, self.source, self.nest, self.roots, self.record = key, source, nest, roots, record
+        self, key: str, source: Source, head: Head, record: records.SiteRecord, retire: Callable[[str], None]
+    ) -> None:
+        self.key, self.source, self.head, self.roots, self.record = key, source, head, head.roots, record
         self._retire = retire
         self._specials: dict[object, _Special] = {}
         self._banned: dict[object, frozenset[Any]] = {}
@@ -135,6 +137,13 @@ class SiteState:
         self._seen: dict[tuple[object, ...], float | None] = {}  # at most MAX_GLANCES entries
         self._busy = False
         self.guard = guard.Site(key, self.slow)
+
+    @property
+    def nest(self) -> Nest:
+        """The site's nest, which a process with warm caches does without."""
+        nest = self.head.nest
+        assert nest is not None, "rejected loops have no state"
+        return nest
 
     # --- the slow path ---------------------------------------------------------------------------------------------
 
@@ -169,7 +178,7 @@ class SiteState:
         if self._glanced_s >= price:
             return False
         if self._enough == 0:
-            fixed = glance.interpreter_seconds(self.nest, (), ()) is not None
+            fixed = glance.interpreter_seconds(self.head, ()) is not None
             self._enough = FIXED_GLANCES if fixed else MAX_GLANCES
         if self._glances >= self._enough and self._glanced_s <= self._enough * TINY_S:
             self.retire("too little work to be worth a call")
@@ -181,11 +190,11 @@ class SiteState:
     def _glance(self, args: tuple[Any, ...]) -> float | None:
         """As glance.interpreter_seconds, which takes 40 us: remembered by sizes, because hot little functions are
         called with the same ones again and again."""
-        sizes = glance.sizes(self.nest, args)
+        sizes = glance.sizes(self.head, args)
         if sizes is None:
-            return glance.interpreter_seconds(self.nest, self.roots, args)
+            return glance.interpreter_seconds(self.head, args)
         if sizes not in self._seen:
-            self._seen[sizes] = glance.interpreter_seconds(self.nest, self.roots, args)
+            self._seen[sizes] = glance.interpreter_seconds(self.head, args)
         return self._seen[sizes]
 
     def _prepare(self, args: tuple[Any, ...]) -> bool:

@@ -6,7 +6,6 @@ The process has one oracle, one host device and one disk cache; they are made at
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -22,7 +21,7 @@ from alpyna_hook.ir.affine import Predicate, QDim, QParam, QStride, Quantity
 from alpyna_hook.ir.nodes import Nest
 from alpyna_hook.ir.plan import RESUME_SLOTS, KernelOut, KernelSource, Variant
 from alpyna_hook.ir.types import REP_OF_CLASS, ArrayType, ObjectType, Rep, Type
-from alpyna_hook.runtime import errstate, guard, resume, ufuncs
+from alpyna_hook.runtime import diskcache, errstate, guard, resume, stamps, ufuncs
 from alpyna_hook.runtime.diskcache import DiskCache, key_of
 from alpyna_hook.runtime.signature import Signature, reps_by_typenum
 from alpyna_hook.source import Source
@@ -50,9 +49,8 @@ def _measured(previous: Profile) -> Profile | None:
     return measure.quick(Path(settings.current().cache_dir), previous)
 
 
-@cache
 def disk() -> DiskCache:
-    return DiskCache(settings.current().cache_dir)
+    return diskcache.of_process()
 
 
 @cache
@@ -121,18 +119,7 @@ def _version() -> str:
     """Changes with the sources of this package, so that no stale specialisation is ever read."""
     import numpy as np
 
-    return key_of(__version__, np.__version__, *sorted(_stamps(os.path.dirname(os.path.dirname(__file__)))))
-
-
-def _stamps(folder: str) -> Iterator[str]:
-    """Path, time and size of each source file below `folder` (pathlib takes three times as long for this)."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.endswith(".py"):
-                status = entry.stat()
-                yield f"{entry.path}:{status.st_mtime_ns}:{status.st_size}"
-            elif entry.is_dir():
-                yield from _stamps(entry.path)
+    return key_of(__version__, np.__version__, stamps.package())
 
 
 class Readiness(Mapping[str, str]):

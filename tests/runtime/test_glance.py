@@ -9,18 +9,26 @@ import numpy as np
 import pytest
 
 from alpyna_hook.frontend.sites import find_sites
-from alpyna_hook.ir.nodes import Nest
 from alpyna_hook.runtime.glance import NODE_S, interpreter_seconds, sizes
+from alpyna_hook.runtime.heads import Head
+from alpyna_hook.runtime.outline import head_of
 from alpyna_hook.source import Source
+
+
+def head(text: str) -> Head:
+    """The head of the only loop in `text`."""
+    source = Source("m.py", "m", text)
+    (site,) = find_sites(ast.parse(text), source)
+    assert site.nest is not None, site.rejection
+    return head_of(site, source)
 
 
 def seconds(loop: str, **values: Any) -> float | None:
     """The estimate for `loop`, in a function of `values`."""
     body = loop.replace("\n", "\n    ")
     text = f"def f({', '.join(values)}):\n    {body}\n"
-    (site,) = find_sites(ast.parse(text), Source("m.py", "m", text))
-    assert isinstance(site.nest, Nest), site.rejection
-    return interpreter_seconds(site.nest, site.roots, tuple(values.get(root, range) for root in site.roots))
+    site = head(text)
+    return interpreter_seconds(site, tuple(values.get(root, range) for root in site.roots))
 
 
 def trips(loop: str, **values: Any) -> float:
@@ -77,19 +85,16 @@ def test_what_cannot_be_bounded_is_left_to_a_closer_look(loop: str, values: dict
 def test_without_arguments_only_constant_loops_are_bounded() -> None:
     for loop, fixed in (("for i in range(3): s = i + k", True), ("for i in range(k): s = i", False)):
         text = f"def f(k):\n    {loop}\n"
-        (site,) = find_sites(ast.parse(text), Source("m.py", "m", text))
-        assert site.nest is not None
-        assert (interpreter_seconds(site.nest, (), ()) is not None) == fixed
+        assert (interpreter_seconds(head(text), ()) is not None) == fixed
 
 
 def test_sizes_tell_calls_apart_that_differ_in_work() -> None:
     text = "def f(n, a, x):\n    for i in range(n): a[i] = x\n"
-    (site,) = find_sites(ast.parse(text), Source("m.py", "m", text))
-    assert site.nest is not None
+    site = head(text)
     given = {"n": 3, "a": np.ones(4), "x": 1.5}
 
     def of(**changed: Any) -> tuple[object, ...] | None:
-        return sizes(site.nest, tuple({**given, **changed}.get(root) for root in site.roots))  # type: ignore[arg-type]
+        return sizes(site, tuple({**given, **changed}.get(root) for root in site.roots))
 
     assert of() == of(x=2.5) == of(a=np.zeros(4)) is not None
     assert len({of(), of(n=4), of(a=np.ones(5)), of(a=np.ones((4, 1)))}) == 4
