@@ -2,12 +2,17 @@
 
 In:  kernel source text from codegen.
 Out: `Kernel` or `CompileFailure`; no exception, since a failed compilation is no fault of the program.
+
+An `Accelerator` is a device with a queue; devices/program.py runs a device program on it behind such an address.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+
+from alpyna_hook.ir.plan import DeviceKernel
 
 # Version of the kernel ABI (slots, return codes): part of every cache key of compiled kernels.
 ABI_VERSION = 1
@@ -90,3 +95,97 @@ class Device(Protocol):
 
         precise_fp: the kernel reads floating-point exception flags, so the compiler may not invent or drop them.
         """
+
+
+# ---- accelerators ----
+
+
+class DeviceError(Exception):
+    """An accelerator could not do what it was asked for; the text is one sentence for the report.
+
+    lost  nothing will run on the device any more in this process
+    """
+
+    def __init__(self, reason: str, lost: bool = False, log: str = "") -> None:
+        super().__init__(reason)
+        self.lost = lost
+        self.log = log
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Work items in one launch.
+
+    lanes  work items that keep the device busy: for style "rows" there are no more
+    group  most work items in one group
+    axes   most groups along x, y and z
+    """
+
+    lanes: int
+    group: int
+    axes: tuple[int, int, int]
+
+
+class Accelerator(Protocol):
+    """An opened device with one queue of its own, in which things happen in the order they were asked for.
+
+    name           as in the report: "cuda:0 NVIDIA H100"
+    style          of the device programs that suit it
+    shares_memory  kernels can work on the host's arrays where they lie (`wrap`)
+    failure        why it is not used any more, "" while it is
+
+    All methods but `close` are called with `lock` held and inside `current()`. They raise DeviceError, or what the vendor's
+    package raises, which `explain` then turns into a DeviceError. Buffers are opaque.
+    """
+
+    name: str
+    style: Literal["grid", "rows"]
+    shares_memory: bool
+    limits: Limits
+    failure: str
+    lock: Any
+
+    def current(self) -> Any:
+        """Context manager: the device is the one that this thread speaks to."""
+
+    def build(self, text: str, kernels: tuple[DeviceKernel, ...]) -> tuple[tuple[Any, ...], Literal["hit", "miss"]]:
+        """A function per kernel, in order; and whether the disk cache had the program."""
+
+    def cached(self, text: str) -> bool:
+        """Whether `build` would find the program in the disk cache."""
+
+    def allocate(self, size: int) -> Any:
+        """A buffer of `size` > 0 bytes, whose contents are undefined."""
+
+    def release(self, buffer: Any) -> None:
+        """The buffer is not needed any more: by nothing that has not been asked for yet."""
+
+    def wrap(self, array: Any, write: bool) -> Any:
+        """A buffer that is the memory of a NumPy array; only where `shares_memory`."""
+
+    def upload(self, buffer: Any, array: Any) -> None:
+        """Copies a contiguous array into the buffer; the array may be changed when this returns."""
+
+    def download(self, array: Any, buffer: Any) -> None:
+        """Copies the buffer into a contiguous array; waits until it is there."""
+
+    def unwrap(self, buffer: Any) -> None:
+        """The host can see what was written to a wrapped buffer when this returns."""
+
+    def clear(self, buffer: Any, size: int) -> None:
+        """Fills the buffer with zero bytes."""
+
+    def launch(self, function: Any, groups: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any]) -> None:
+        """Puts `groups` of `group` work items each (x first) into the queue."""
+
+    def most_items(self, function: Any) -> int:
+        """Most work items of one group that the function can be run with."""
+
+    def finish(self) -> None:
+        """Waits until all that was asked for is done."""
+
+    def explain(self, error: BaseException) -> DeviceError:
+        """What an exception of the vendor's package means."""
+
+    def close(self) -> None:
+        """Gives everything back; no exception."""

@@ -1,0 +1,104 @@
+"""The accelerators of this process: opened at the first use, one per variant, and closed at its end.
+
+In:  a variant's name.  Out: the opened device and its pool of memory, or why there is none.
+
+A forked child uses none: a context belongs to the process that made it (CUDA C Programming Guide, "Multi-process";
+OpenCL drivers have worker threads, which a fork does not copy). What its parent opened is neither used nor released there.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import importlib
+import os
+from dataclasses import dataclass
+from typing import Any, Final
+
+from alpyna_hook.devices.base import Accelerator, Cache, CompileFailure, Kernel
+from alpyna_hook.devices.memory import Pool
+
+ACCELERATORS: Final = ("cuda", "opencl")
+_IN_CHILD: Final = "this is a forked process, and the device belongs to its parent"
+_needs: Final = {
+    "fp64": "it has no double precision",
+    "denorm32": "its single precision has no denormal numbers",
+    "div32": "it does not round single-precision division correctly",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A device that is ready, and its memory."""
+
+    device: Any
+    pool: Pool
+
+
+_opened: dict[str, Opened | str] = {}
+_state = {"forked": False, "registered": False}
+
+
+def get(variant: str, cache: Cache) -> Opened | str:
+    """The device that runs `variant`, opened at the first call; or why there is none."""
+    if variant not in _opened:
+        if _state["forked"] and any(isinstance(o, Opened) for o in _opened.values()):
+            return _IN_CHILD
+        _watch()
+        module = importlib.import_module(f"alpyna_hook.devices.{variant}")
+        device: Accelerator | str = module.open_device(cache)
+        _opened[variant] = device if isinstance(device, str) else use(variant, device)
+    found = _opened[variant]
+    if isinstance(found, Opened) and found.device.failure:
+        return f"{found.device.name}: {found.device.failure}"
+    return found
+
+
+def use(variant: str, device: Any) -> Opened:
+    """From now on `device` runs `variant` (tests put devices here that fail)."""
+    opened = _opened[variant] = Opened(device, Pool(device.allocate, device.release))
+    return opened
+
+
+def unmet(opened: Opened, needs: tuple[str, ...]) -> str:
+    """Why the device cannot run a program that needs all this; empty if it can."""
+    return next((_needs.get(need, need) for need in needs if need not in opened.device.abilities), "")
+
+
+def describe() -> list[dict[str, str]]:
+    """The devices in use, for the report."""
+    return [{"name": found.device.name} for found in _opened.values() if isinstance(found, Opened)]
+
+
+def _watch() -> None:
+    if _state["registered"]:
+        return
+    _state["registered"] = True
+    atexit.register(close, os.getpid())
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_after_fork)
+
+
+def close(owner: int) -> None:
+    """Gives everything back, in order, while Python can still do it. Not in a forked child of `owner`."""
+    if os.getpid() != owner:
+        return
+    for found in _opened.values():
+        if isinstance(found, Opened):
+            found.device.failure = found.device.failure or "the program has ended"
+            with found.device.lock, found.device.current():
+                found.pool.drain()
+            found.device.close()
+
+
+def _after_fork() -> None:
+    _state["forked"] = True
+    for found in _opened.values():
+        if isinstance(found, Opened):
+            found.device.failure = _IN_CHILD
+            # Never released: the driver would wait for threads that this process does not have.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(found.device))
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(found.pool))
+
+
+__all__ = ["ACCELERATORS", "CompileFailure", "Kernel", "Opened", "describe", "get", "unmet", "use"]

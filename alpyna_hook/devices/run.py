@@ -1,0 +1,362 @@
+"""One run of a device program: what its driver sees as `rt`.
+
+In:  the arrays of one call, the driver's launches.
+Out: results on the device, and only when all has gone well in the program's arrays.
+
+Nothing is written to the program's memory before the run is known to succeed. On a device with memory of its own, results
+are brought to the host beside the arrays first (`conclude`), and then into them. On one that shares the host's memory, where
+kernels work on the arrays themselves, the written ones are saved before the first launch, unless there is only one
+launch, at the end: one that cannot be enqueued has written nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from alpyna_hook.devices import memory
+from alpyna_hook.devices.base import Accelerator, DeviceError, Limits
+from alpyna_hook.ir.plan import DeviceKernel
+from alpyna_hook.ir.types import Rep
+
+if TYPE_CHECKING:
+    from alpyna_hook.devices.memory import Array
+
+
+class ResultsLost(BaseException):
+    """The device failed while it wrote to the program's arrays, and what they held is not known any more. No Exception:
+    the program must not go on with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """An array of the call. `overwritten`: every element is written whatever it held before."""
+
+    name: str
+    address: int
+    dims: tuple[int, ...]
+    strides: tuple[int, ...]
+    rep: Rep
+    read: bool
+    written: bool
+    overwritten: bool
+
+    @property
+    def span(self) -> tuple[int, int]:
+        return memory.span(self.address, self.dims, self.strides, self.rep.itemsize)
+
+    @property
+    def bytes(self) -> int:
+        """Of all elements."""
+        return math.prod(self.dims) * self.rep.itemsize
+
+
+@dataclass
+class _Placed:
+    """An operand on the device. `taken`: from the pool; None: the buffer is the array's own memory."""
+
+    operand: Operand
+    host: Array
+    buffer: Any
+    taken: tuple[int, Any] | None
+
+
+@dataclass
+class Run:
+    """The `rt` of a driver. Made for one call and used by one thread.
+
+    may_fault  the kernels may set `fault` after they have written
+    """
+
+    device: Accelerator
+    pool: memory.Pool
+    kernels: tuple[DeviceKernel, ...]
+    functions: tuple[Any, ...]
+    out_slots: int
+    may_fault: bool
+    _placed: list[_Placed] = field(default_factory=list)
+    _taken: list[tuple[int, Any]] = field(default_factory=list)
+    _held: tuple[int, tuple[int, ...], tuple[Any, ...]] | None = None
+    _launched: bool = False  # perhaps: an interrupt may have come between
+    _surely: bool = False
+    _settled: bool = False
+    _apart: int = 0
+    _copied: list[None] = field(default_factory=list)
+    _saved: list[tuple[Array, Array]] | None = None
+    _fault: Any = None
+    _out: Any = None
+
+    # --- what the driver may use -----------------------------------------------------------------------------------
+
+    def launch(self, k: int, extents: Sequence[int], args: Sequence[Any]) -> None:
+        """Puts kernel `k` into the queue: `extents` iterations along each of its axes, x first. Does not wait."""
+        if any(extent <= 0 for extent in extents):
+            return
+        work = (k, tuple(extents), tuple(args))
+        if self._writes_in_place and not self._launched and self._saved is None and not self.may_fault:
+            if self._held is None:
+                self._held = work
+                return
+            self._issue_held()
+        self._save()
+        self._enqueue(*work)
+
+    def reduce(self, k: int, extents: Sequence[int], args: Sequence[Any]) -> list[Any]:
+        """Runs kernel `k` and gives, per partial result that it has, an array of one element per work item."""
+        import numpy as np
+
+        partials = [memory.dtype_of(Rep(rep)) for _, rep in self.kernels[k].partials]
+        if any(extent <= 0 for extent in extents):
+            return [np.empty(0, dtype) for dtype in partials]
+        self._issue_held()
+        self._save()
+        groups, group = self._shape(k, tuple(extents))
+        items = math.prod(groups) * math.prod(group)
+        buffers = [self._take(items * dtype.itemsize) for dtype in partials]
+        self._launched = True
+        self.device.launch(self.functions[k], groups, group, (*args, *buffers))
+        found = [np.empty(items, dtype) for dtype in partials]
+        for array, buffer in zip(found, buffers):
+            self.device.download(array, buffer)
+        return found
+
+    @property
+    def fault(self) -> Any:
+        """A buffer of one int32, 0 at first, that kernels set when a check fires."""
+        if self._fault is None:
+            self._fault = self._take(4)
+            self.device.clear(self._fault, 4)
+        return self._fault
+
+    def faulted(self) -> int:
+        """Waits, and gives what is in `fault`."""
+        import numpy as np
+
+        if self._fault is None:
+            return 0
+        self._issue_held()
+        found = np.zeros(1, np.int32)
+        self.device.download(found, self._fault)
+        return int(found[0])
+
+    @property
+    def out(self) -> Any:
+        """A buffer of `out_slots` slots of 8 bytes, 0 at first."""
+        if self._out is None:
+            self._out = self._take(8 * self.out_slots)
+            self.device.clear(self._out, 8 * self.out_slots)
+        return self._out
+
+    def outs(self) -> Any:
+        """Waits, and gives the slots of `out` as an int64 array (`.view` gives them as something else)."""
+        import numpy as np
+
+        found = np.zeros(self.out_slots, np.int64)
+        if self._out is not None:
+            self._issue_held()
+            self.device.download(found, self._out)
+        return found
+
+    # --- before and after the driver -------------------------------------------------------------------------------
+
+    def place(self, operands: Sequence[Operand]) -> dict[str, tuple[Any, tuple[int, ...]]]:
+        """Brings the arrays to the device: name -> (buffer, strides in it, in elements)."""
+        found = {}
+        for operand in operands:
+            host = memory.view(operand.address, operand.dims, operand.strides, operand.rep)
+            if self.device.shares_memory and _stands_alone(operand, operands):
+                placed = _Placed(operand, host, self.device.wrap(_flat(operand), operand.written), None)
+                strides = operand.strides
+            else:
+                taken = self.pool.take(operand.bytes)
+                self._taken.append(taken)
+                placed = _Placed(operand, host, taken[1], taken)
+                strides = memory.packed_strides(operand.dims)
+                if operand.read or not operand.overwritten:
+                    self.device.upload(taken[1], _packed(host))
+            self._placed.append(placed)
+            found[operand.name] = (placed.buffer, strides)
+        return found
+
+    def conclude(self) -> None:
+        """Brings what was written into the program's arrays. It raises before it has written anything, or not at all, but for
+        ResultsLost."""
+        import numpy as np
+
+        apart = [p for p in self._placed if p.operand.written and p.taken is not None]
+        self._apart = len(apart)
+        self._issue_held(save=bool(apart))  # those apart are still to be copied, which may fail
+        results = []
+        for placed in apart:
+            results.append(np.empty(placed.operand.dims, placed.host.dtype))
+            self.device.download(results[-1], placed.buffer)
+        self._settle()
+        # One call into C, so that no signal handler of the program runs between two arrays.
+        self._copied.extend(map(np.copyto, [p.host for p in apart], results))
+
+    @property
+    def committed(self) -> bool:
+        """All results are in the program's arrays."""
+        return self._settled and len(self._copied) == self._apart
+
+    def abandon(self) -> None:
+        """The program's arrays as they were before the run: after a fault, a failed entry condition, an error. It may find
+        that all was done nevertheless (`committed`). ResultsLost: neither is so."""
+        self._held = None
+        if not self._launched or self.committed:
+            return
+        shared = self._writes_in_place
+        try:
+            self.device.finish()  # nothing may go on writing
+        except Exception as error:
+            if shared:
+                raise ResultsLost("the device does not say whether it still writes to the program's arrays") from error
+        for array, before in self._saved or ():
+            array[...] = before
+        if shared and self._saved is None:
+            if not self._surely:
+                raise ResultsLost("the device failed when it was to write to the program's arrays")
+            self._settle()
+
+    def release(self) -> None:
+        """Gives the buffers back."""
+        taken, self._taken = self._taken, []
+        for one in taken:
+            self.pool.give(one)
+        placed, self._placed = self._placed, []
+        for array in placed:
+            if array.taken is None:
+                self.device.release(array.buffer)
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _writes_in_place(self) -> bool:
+        return any(p.taken is None and p.operand.written for p in self._placed)
+
+    def _take(self, size: int) -> Any:
+        taken = self.pool.take(size)
+        self._taken.append(taken)
+        return taken[1]
+
+    def _save(self) -> None:
+        """Copies of the arrays that are written in place, before the first launch."""
+        if self._launched or self._saved is not None:
+            return
+        self._saved = [
+            (p.host, p.host.copy(order="K"))
+            for p in self._placed
+            if p.taken is None and p.operand.written and (self.may_fault or not p.operand.overwritten)
+        ]
+
+    def _issue_held(self, save: bool = True) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            if save:
+                self._save()
+            self._enqueue(*held)
+
+    def _enqueue(self, k: int, extents: tuple[int, ...], args: tuple[Any, ...]) -> None:
+        groups, group = self._shape(k, extents)
+        first = not self._launched
+        self._launched = True
+        try:
+            self.device.launch(self.functions[k], groups, group, args)
+        except Exception:
+            self._launched = not first  # what could not be put into the queue does not run
+            raise
+        self._surely = True
+
+    def _shape(self, k: int, extents: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        if len(extents) != self.kernels[k].axes:
+            raise DeviceError(f"kernel {self.kernels[k].name} has {self.kernels[k].axes} axes, not {len(extents)}")
+        limits = self.device.limits
+        if self.device.style == "rows":
+            return rows(extents, limits), (1,) * len(extents)
+        partials = bool(self.kernels[k].partials)
+        return grid(extents, limits, self.device.most_items(self.functions[k]), limits.lanes if partials else 0)
+
+    def _settle(self) -> None:
+        """Waits for the kernels, and makes the host see what they wrote to the arrays themselves. Where these were not
+        saved there is no way back, so it tries twice."""
+        try:
+            self._wait()
+        except Exception:
+            if self._saved is not None or not self._writes_in_place:
+                raise
+            try:
+                self._wait()
+            except Exception as error:
+                raise ResultsLost("the device failed while it wrote to the program's arrays") from error
+
+    def _wait(self) -> None:
+        self.device.finish()
+        for placed in self._placed:
+            if placed.taken is None and placed.operand.written:
+                self.device.unwrap(placed.buffer)
+        self._settled = True
+
+
+def _flat(operand: Operand) -> Array:
+    """All the memory that the array lies in, as bytes."""
+    import numpy as np
+
+    first, behind = operand.span
+    return np.frombuffer(memory.bytes_at(first, behind - first), np.uint8)
+
+
+def _packed(host: Array) -> Array:
+    import numpy as np
+
+    return np.ascontiguousarray(host)
+
+
+def _stands_alone(operand: Operand, operands: Sequence[Operand]) -> bool:
+    """Kernels can use its memory as it is: it begins with its first element, and shares no byte with another array of
+    the run if one of the two is written."""
+    first, behind = operand.span
+    if first != operand.address:
+        return False
+    for other in operands:
+        if other is not operand and (operand.written or other.written):
+            low, high = other.span
+            if first < high and low < behind:
+                return False
+    return True
+
+
+def rows(extents: tuple[int, ...], limits: Limits) -> tuple[int, ...]:
+    """Work items for a device whose lanes each want a long run of iterations: as many as there are lanes, along the slowest
+    axis first."""
+    left = limits.lanes
+    groups = []
+    for extent in reversed(extents):
+        groups.append(min(extent, left))
+        left = max(left // groups[-1], 1)
+    return tuple(reversed(groups))
+
+
+def grid(
+    extents: tuple[int, ...], limits: Limits, most: int, lanes: int = 0
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(groups, work items of a group) for a work item per iteration, or as near as the device allows; with `lanes`, at
+    most about so many work items. Groups are wide along x, whose neighbours lie side by side in memory."""
+    budget = min(256, limits.group, most)
+    group = []
+    for axis, extent in enumerate(extents):
+        last = axis == len(extents) - 1
+        widest = budget if last else min(budget, 32 if axis == 0 else 4)
+        width = 1
+        while 2 * width <= widest and width < extent:
+            width *= 2
+        group.append(width)
+        budget //= width
+    groups = [min(-(-extent // width), most) for extent, width, most in zip(extents, group, limits.axes)]
+    if lanes:
+        left = max(lanes // math.prod(group), 1)
+        for axis in reversed(range(len(groups))):
+            groups[axis] = min(groups[axis], left)
+            left = max(left // groups[axis], 1)
+    return tuple(groups), tuple(group)
