@@ -97,10 +97,12 @@ def _still_interrupted() -> None:
 def _devices() -> list[dict[str, str]]:
     """The devices that this process has opened."""
     specials = sys.modules.get("alpyna_hook.runtime.specials")
-    if specials is None or not specials.device.cache_info().currsize:
+    if specials is None:
         return []
-    tool = specials.device()._tool  # what was found, if it was looked for
-    return [{"name": "host", "compiler": tool.identity}] if hasattr(tool, "identity") else []
+    tool = specials.device()._tool if specials.device.cache_info().currsize else None  # if it was looked for
+    identity = getattr(tool, "identity", "")
+    host = [{"name": "host", "compiler": identity}] if identity else []
+    return [*host, *specials.offload.describe()]
 
 
 # --- activation by environment --------------------------------------------------------------------------------------

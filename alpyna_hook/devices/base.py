@@ -126,29 +126,34 @@ class Limits:
     axes: tuple[int, int, int]
 
 
+Built = tuple[tuple[Any, ...], Literal["hit", "miss"]]  # functions, and whether the disk cache had the program
+
+
 class Accelerator(Protocol):
     """An opened device with one queue of its own, in which things happen in the order they were asked for.
 
     name           as in the report: "cuda:0 NVIDIA H100"
     style          of the device programs that suit it
     shares_memory  kernels can work on the host's arrays where they lie (`wrap`)
+    abilities      what it can do of that which `DeviceProgram.needs` may ask for
     failure        why it is not used any more, "" while it is
 
-    All methods but `close` are called with `lock` held and inside `current()`. They raise DeviceError, or what the vendor's
-    package raises, which `explain` then turns into a DeviceError. Buffers are opaque.
+    All methods but `close` are called with `lock` held and inside `current()`. They raise DeviceError, or what the
+    vendor's package raises, which `explain` then turns into a DeviceError. Buffers are opaque.
     """
 
     name: str
     style: Literal["grid", "rows"]
     shares_memory: bool
     limits: Limits
+    abilities: frozenset[str]
     failure: str
     lock: Any
 
     def current(self) -> Any:
         """Context manager: the device is the one that this thread speaks to."""
 
-    def build(self, text: str, kernels: tuple[DeviceKernel, ...]) -> tuple[tuple[Any, ...], Literal["hit", "miss"]]:
+    def build(self, text: str, kernels: tuple[DeviceKernel, ...]) -> Built:
         """A function per kernel, in order; and whether the disk cache had the program."""
 
     def cached(self, text: str) -> bool:

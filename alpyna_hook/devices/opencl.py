@@ -3,8 +3,8 @@
 In:  the disk cache; the environment (which device).
 Out: `open_device`: an `Accelerator`, or why there is none.
 
-A device that is a CPU works on the host's arrays where they lie (CL_MEM_USE_HOST_PTR, OpenCL 1.2 specification, 5.2.1, with
-map and unmap as 5.4.2 asks for); others get copies. Kernels are compiled without any relaxation of floating point.
+A device that is a CPU works on the host's arrays where they lie (CL_MEM_USE_HOST_PTR: OpenCL 1.2 specification, 5.2.1;
+map and unmap: 5.4.2); others get copies. Kernels are compiled without any relaxation of floating point.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from alpyna_hook.devices.base import ABI_VERSION, Cache, DeviceError, Limits
+from alpyna_hook.devices.base import ABI_VERSION, Built, Cache, DeviceError, Limits
 from alpyna_hook.digest import sha256
 from alpyna_hook.ir.plan import DeviceKernel
 from alpyna_hook.ir.types import Rep
@@ -106,9 +106,11 @@ class OpenCLDevice:
         self.abilities = _abilities(cl, device)
         self.failure = ""
         self.lock = threading.RLock()
-        self._options = ("-cl-std=CL1.2", *(("-cl-fp32-correctly-rounded-divide-sqrt",) if "div32" in self.abilities else ()))
+        rounding = ("-cl-fp32-correctly-rounded-divide-sqrt",) if "div32" in self.abilities else ()
+        self._options = ("-cl-std=CL1.2", *rounding)
         self._identity = (
-            platform.name, platform.version, device.name, device.version, device.driver_version, self._options, ABI_VERSION
+            platform.name, platform.version, device.name, device.version, device.driver_version, self._options,
+            ABI_VERSION,
         )  # fmt: skip
 
     @contextlib.contextmanager
@@ -118,7 +120,7 @@ class OpenCLDevice:
 
     # --- programs --------------------------------------------------------------------------------------------------
 
-    def build(self, text: str, kernels: tuple[DeviceKernel, ...]) -> tuple[tuple[Any, ...], Literal["hit", "miss"]]:
+    def build(self, text: str, kernels: tuple[DeviceKernel, ...]) -> Built:
         key = self._key(text)
         binary = self._cache.get(key)
         program = self._from_binary(binary) if isinstance(binary, bytes) else None
@@ -142,8 +144,8 @@ class OpenCLDevice:
             return None
 
     def _build(self, program: Any) -> Any:
-        """Compiles by PyOpenCL's inner layer: the outer one has a cache of its own, and turns what the compiler says into
-        warnings of the program."""
+        """Compiles by PyOpenCL's inner layer: the outer one has a cache of its own, and turns what the compiler says
+        into warnings of the program."""
         try:
             program._build(" ".join(self._options).encode(), [self._device])
         except self._cl.Error as error:

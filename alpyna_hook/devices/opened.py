@@ -2,8 +2,8 @@
 
 In:  a variant's name.  Out: the opened device and its pool of memory, or why there is none.
 
-A forked child uses none: a context belongs to the process that made it (CUDA C Programming Guide, "Multi-process";
-OpenCL drivers have worker threads, which a fork does not copy). What its parent opened is neither used nor released there.
+A forked child uses none: a context belongs to the process that made it, and OpenCL drivers have worker threads, which a
+fork does not copy. What its parent opened is neither used nor released there.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import os
 from dataclasses import dataclass
 from typing import Any, Final
 
-from alpyna_hook.devices.base import Accelerator, Cache, CompileFailure, Kernel
+from alpyna_hook.devices.base import Accelerator, Cache
 from alpyna_hook.devices.memory import Pool
 
-ACCELERATORS: Final = ("cuda", "opencl")
 _IN_CHILD: Final = "this is a forked process, and the device belongs to its parent"
-_needs: Final = {
+_NEEDS: Final = {
     "fp64": "it has no double precision",
     "denorm32": "its single precision has no denormal numbers",
     "div32": "it does not round single-precision division correctly",
@@ -62,7 +61,7 @@ def use(variant: str, device: Any) -> Opened:
 
 def unmet(opened: Opened, needs: tuple[str, ...]) -> str:
     """Why the device cannot run a program that needs all this; empty if it can."""
-    return next((_needs.get(need, need) for need in needs if need not in opened.device.abilities), "")
+    return next((_NEEDS.get(need, need) for need in needs if need not in opened.device.abilities), "")
 
 
 def describe() -> list[dict[str, str]]:
@@ -99,6 +98,3 @@ def _after_fork() -> None:
             # Never released: the driver would wait for threads that this process does not have.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(found.device))
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(found.pool))
-
-
-__all__ = ["ACCELERATORS", "CompileFailure", "Kernel", "Opened", "describe", "get", "unmet", "use"]

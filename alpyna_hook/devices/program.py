@@ -1,12 +1,12 @@
 """A device program behind the address of a kernel, so that the guard calls it like any other (ABI: codegen/kernel.py).
 
 In:  a `KernelSource` for a device, the types of the live-ins, an opened `Accelerator`.
-Out: `Program.address`: decodes the `in` slots, brings the arrays to the device (run.py), calls the program's driver, brings
-back what was written, fills the `out` slots.
+Out: `Program.address`: decodes the `in` slots, brings the arrays to the device (run.py), calls the program's driver,
+brings back what was written, fills the `out` slots.
 
-No exception leaves it. A device that fails has written nothing: the call then returns 1 with DEVICE_FAILED as its detail,
-`failure` says why in a sentence, and the dispatcher gives the loop to another variant. An exception that belongs to the
-program (Ctrl-C, SystemExit, raised by a signal handler meanwhile) waits in `pending` for the dispatcher to raise it.
+No exception leaves it. A device that fails has written nothing: the call then returns 1 with DEVICE_FAILED as its
+detail, `failure` says why in a sentence, and the dispatcher gives the loop to another variant. An exception that belongs
+to the program (Ctrl-C, SystemExit: raised by a signal handler meanwhile) waits in `pending` for the dispatcher to raise.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Program:
         device: Accelerator, pool: memory.Pool, functions: tuple[Any, ...],
     ) -> None:  # fmt: skip
         assert source.device is not None
-        self.name, self.failure, self.pending = name, "", None
-        self.pending: BaseException | None
+        self.name, self.failure = name, ""
+        self.pending: BaseException | None = None
         self._source, self._program, self._device, self._pool = source, source.device, device, pool
         self._functions = functions
         self._inputs, self._in = _layout(source, types)

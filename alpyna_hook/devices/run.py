@@ -3,10 +3,10 @@
 In:  the arrays of one call, the driver's launches.
 Out: results on the device, and only when all has gone well in the program's arrays.
 
-Nothing is written to the program's memory before the run is known to succeed. On a device with memory of its own, results
-are brought to the host beside the arrays first (`conclude`), and then into them. On one that shares the host's memory, where
-kernels work on the arrays themselves, the written ones are saved before the first launch, unless there is only one
-launch, at the end: one that cannot be enqueued has written nothing.
+Nothing is written to the program's memory before the run is known to succeed. On a device with memory of its own,
+results are brought to the host beside the arrays first (`conclude`), and then into them. On one that shares the host's
+memory, where kernels work on the arrays themselves, the written ones are saved before the first launch, unless there is
+only one launch, at the end: one that cannot be enqueued has written nothing.
 """
 
 from __future__ import annotations
@@ -181,8 +181,8 @@ class Run:
         return found
 
     def conclude(self) -> None:
-        """Brings what was written into the program's arrays. It raises before it has written anything, or not at all, but for
-        ResultsLost."""
+        """Brings what was written into the program's arrays. It raises before it has written anything, or not at all, but
+        for ResultsLost."""
         import numpy as np
 
         apart = [p for p in self._placed if p.operand.written and p.taken is not None]
@@ -202,8 +202,8 @@ class Run:
         return self._settled and len(self._copied) == self._apart
 
     def abandon(self) -> None:
-        """The program's arrays as they were before the run: after a fault, a failed entry condition, an error. It may find
-        that all was done nevertheless (`committed`). ResultsLost: neither is so."""
+        """The program's arrays as they were before the run: after a fault, a failed entry condition, an error. It may
+        find that all was done nevertheless (`committed`). ResultsLost: neither is so."""
         self._held = None
         if not self._launched or self.committed:
             return
@@ -328,8 +328,8 @@ def _stands_alone(operand: Operand, operands: Sequence[Operand]) -> bool:
 
 
 def rows(extents: tuple[int, ...], limits: Limits) -> tuple[int, ...]:
-    """Work items for a device whose lanes each want a long run of iterations: as many as there are lanes, along the slowest
-    axis first."""
+    """Work items for a device whose lanes each want a long run of iterations: as many as there are lanes, along the
+    slowest axis first."""
     left = limits.lanes
     groups = []
     for extent in reversed(extents):

@@ -261,7 +261,7 @@ class SiteState:
             variant = decision.variant
             if variant == "interp" or variant in special.kernels:
                 break
-            kernel = specials.compile_variant(special.spec, variant)  # type: ignore[arg-type]
+            kernel = specials.compile_variant(special.spec, decision.variant, signature, self.record.id)
             if isinstance(kernel, str):
                 special.failures[variant] = kernel
                 self.record.note = kernel
@@ -350,6 +350,7 @@ class SiteState:
 
     def _failed(self, rc: int, detail: int, args: tuple[Any, ...]) -> object:
         from alpyna_hook.errors import Rejection
+        from alpyna_hook.ir.plan import DEVICE_FAILED
         from alpyna_hook.runtime import errstate
         from alpyna_hook.runtime import signature as signatures
 
@@ -360,6 +361,8 @@ class SiteState:
         special = self._specials.get((signature.key, banned))
         if special is None:
             return None
+        if rc == 1 and detail == DEVICE_FAILED:
+            return self._device_failed(special, args)
         if rc == 1:
             return self._precondition_failed(special, signature, banned, detail, args)
         for choice in special.choices:
@@ -402,6 +405,22 @@ class SiteState:
             if choice.entry is not None:
                 self._remove(choice)
         return self.slow(args)
+
+    def _device_failed(self, special: _Special, args: tuple[Any, ...]) -> object:
+        """A device could not do it, and nothing is written. The site never asks it again; another variant runs the
+        call. Raises what the program's own signal handlers raised meanwhile."""
+        from alpyna_hook.runtime import offload
+
+        for variant in offload.VARIANTS:
+            reason = offload.failure(special.kernels[variant]) if variant in special.kernels else ""
+            if reason:
+                special.failures[variant] = self.record.note = reason
+                self.drop(variant)
+        busy, self._busy = self._busy, False  # bounded: there is one variant less each time
+        try:
+            return self.slow(args)
+        finally:
+            self._busy = busy
 
     # --- the end, and the report -----------------------------------------------------------------------------------
 

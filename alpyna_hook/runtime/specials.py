@@ -21,7 +21,7 @@ from alpyna_hook.ir.affine import Predicate, QDim, QParam, QStride, Quantity
 from alpyna_hook.ir.nodes import Nest
 from alpyna_hook.ir.plan import RESUME_SLOTS, KernelOut, KernelSource, Variant
 from alpyna_hook.ir.types import REP_OF_CLASS, ArrayType, ObjectType, Rep, Type
-from alpyna_hook.runtime import diskcache, errstate, guard, resume, stamps, ufuncs
+from alpyna_hook.runtime import diskcache, errstate, guard, offload, resume, stamps, ufuncs
 from alpyna_hook.runtime.diskcache import DiskCache, key_of
 from alpyna_hook.runtime.signature import Signature, reps_by_typenum
 from alpyna_hook.source import Source
@@ -135,7 +135,10 @@ class Readiness(Mapping[str, str]):
             return "compiled"
         if variant not in self._on_disk:
             text = self._spec.sources[variant].text  # type: ignore[index]
-            self._on_disk[variant] = device().cached(text, variant == "omp")
+            if variant in offload.VARIANTS:
+                self._on_disk[variant] = offload.cached(self._spec, variant, disk())
+            else:
+                self._on_disk[variant] = device().cached(text, variant == "omp")
         return "disk" if self._on_disk[variant] else "no"
 
     def __iter__(self) -> Iterator[str]:
@@ -152,8 +155,10 @@ def _without_compiler(reason: str) -> None:
     say(f"{reason}; loops stay in the interpreter")
 
 
-def compile_variant(spec: Specialisation, variant: Variant) -> Kernel | str:
-    """The loaded kernel, or why there is none."""
+def compile_variant(spec: Specialisation, variant: str, signature: Signature, name: str) -> Kernel | str:
+    """The loaded kernel, or why there is none. `name`: of the site, for messages."""
+    if variant in offload.VARIANTS:
+        return offload.compile_variant(spec, variant, signature.types, name, disk())
     if variant == "omp" and host.omp_unsafe():
         return "OpenMP cannot be used in a forked child process"
     obstacle = device().obstacle(variant)
@@ -161,7 +166,7 @@ def compile_variant(spec: Specialisation, variant: Variant) -> Kernel | str:
         if isinstance(device().tool, str):
             _without_compiler(obstacle)
         return obstacle
-    source = spec.sources[variant]
+    source = spec.sources[variant]  # type: ignore[index]
     result = device().compile_kernel(source.text, variant == "omp", False)
     if isinstance(result, CompileFailure):
         log.warning(f"{spec.nest.name}: {result.reason}")
@@ -196,6 +201,7 @@ def make_entry(
         slot += param.kind != "live"
     position = {live.name: k for k, live in enumerate(nest.live_ins)}
     predicted = decision.predicted.get(decision.variant) or 0.0
+    journalled = source.faults and not source.resume and source.device is None  # a device program saves by itself
     ranges = [(slots[leaf], low, high) for leaf, (low, high) in decision.ranges.items() if leaf in slots]
     return guard.Entry(
         params,
@@ -205,12 +211,13 @@ def make_entry(
         values=values,
         disjoint=[(position[a], position[b]) for a, b in spec.disjoint],
         same=[(position[a], position[b]) for a, b in spec.same],
-        journal=[position[a] for a in spec.written] if source.faults and not source.resume else [],
+        journal=[position[a] for a in spec.written] if journalled else [],
         outs=[_out_spec(out) for out in source.outs],
         failed=lambda rc, detail, args: failed(rc, detail, args, _skipped(source, record) if rc > 1 else None),
         calls_left=min(max(decision.calls_before_review, 1), 2**62),
-        time_always=predicted > TIMED_S or variant == "omp",
-        release_gil=predicted > GIL_S and not source.resume,  # the resume record is one per entry
+        time_always=predicted > TIMED_S or variant != "seq",
+        # The resume record is one per entry; a device program is Python code, and releases the GIL where it waits.
+        release_gil=predicted > GIL_S and not source.resume and source.device is None,
         data=(kernels.get(variant), record),
     )
 

@@ -1,0 +1,102 @@
+"""Device variants as the dispatcher uses them. Nothing of a vendor is imported before one is asked for.
+
+In:  settings, specialisations with plans for devices.
+Out: the targets that nests are specialised for; loaded kernels, or why there are none.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from alpyna_hook import log, settings
+from alpyna_hook.devices.base import Cache, CompileFailure, Kernel
+from alpyna_hook.ir.types import Type
+from alpyna_hook.specialisation import Specialisation
+
+if TYPE_CHECKING:
+    from alpyna_hook.devices.opened import Opened
+
+VARIANTS: Final = ("cuda", "opencl")
+
+
+def targets(known: Mapping[str, object], cache: Cache) -> tuple[str, ...]:
+    """What a nest is to be specialised for besides the host, as `pipeline.Request.targets` names it.
+
+    known  the variants whose devices the machine profile has figures of; others take part only if the user forces them
+    """
+    forced = settings.current().variant
+    wanted = [forced] if forced in VARIANTS else [v for v in VARIANTS if v in known] if forced == "auto" else []
+    found = []
+    for variant in wanted:
+        opened = _open(variant, cache)
+        if isinstance(opened, str):
+            _missing(variant, opened, forced == variant)
+        else:
+            found.append(f"{variant}:{opened.device.style}")
+    return tuple(found)
+
+
+def _open(variant: str, cache: Cache) -> Opened | str:
+    from alpyna_hook.devices import opened
+
+    return opened.get(variant, cache)
+
+
+@cache
+def _missing(variant: str, reason: str, forced: bool) -> None:
+    """Said once."""
+    say = log.warning if forced else log.info
+    say(f"{variant}: {reason}; loops run on the host")
+
+
+def compile_variant(
+    spec: Specialisation, variant: str, types: Mapping[str, Type], name: str, cache: Cache
+) -> Kernel | str:
+    """The loaded kernel, whose `keep` is a `devices.program.Program`; or why there is none.
+
+    types  of the live-ins as the guard hands them over
+    name   of the site, for messages
+    """
+    found = _open(variant, cache)
+    if isinstance(found, str):
+        return found
+    from alpyna_hook.devices import opened, program
+
+    source = spec.sources[variant]  # type: ignore[index]
+    assert source.device is not None
+    unmet = opened.unmet(found, source.device.needs)
+    if unmet:
+        return f"{found.device.name}: {unmet}"
+    result = program.load(name, source, types, spec.disjoint, found.device, found.pool)
+    if isinstance(result, CompileFailure):
+        log.warning(f"{name}: {result.reason}; the loop runs without it")
+        log.debug(result.log)
+        return result.reason
+    return result
+
+
+def cached(spec: Specialisation, variant: str, cache: Cache) -> bool:
+    """Whether the disk cache has the program of this variant."""
+    found = _open(variant, cache)
+    return not isinstance(found, str) and bool(found.device.cached(spec.sources[variant].text))  # type: ignore[index]
+
+
+def failure(kernel: Kernel) -> str:
+    """Why this device kernel is not to be called again; empty if it is in order. It raises what the program's own
+    signal handlers raised while the kernel ran."""
+    program: Any = kernel.keep
+    if program.pending is not None:
+        interrupt, program.pending = program.pending, None
+        raise interrupt
+    reason: str = program.failure
+    return reason
+
+
+def describe() -> list[dict[str, str]]:
+    """The accelerators that this process uses, for the report."""
+    opened = sys.modules.get("alpyna_hook.devices.opened")
+    found: list[dict[str, str]] = opened.describe() if opened is not None else []
+    return found
