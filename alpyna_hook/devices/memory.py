@@ -94,7 +94,7 @@ class Pool:
         self._free_bytes = 0
 
     def take(self, size: int) -> tuple[int, Any]:
-        """(size class, buffer) of at least `size` bytes. What `allocate` raises passes, if nothing more can be freed."""
+        """(size class, buffer) of at least `size` bytes. What `allocate` raises passes if nothing can be freed."""
         rounded = size_class(size)
         free = self._free.get(rounded)
         if free:

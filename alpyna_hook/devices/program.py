@@ -5,8 +5,8 @@ Out: `Program.address`: decodes the `in` slots, brings the arrays to the device 
 brings back what was written, fills the `out` slots.
 
 No exception leaves it. A device that fails has written nothing: the call then returns 1 with DEVICE_FAILED as its
-detail, `failure` says why in a sentence, and the dispatcher gives the loop to another variant. An exception that belongs
-to the program (Ctrl-C, SystemExit: raised by a signal handler meanwhile) waits in `pending` for the dispatcher to raise.
+detail, `failure` says why in a sentence, and the dispatcher gives the loop to another variant. An exception that is the
+program's own (Ctrl-C, SystemExit: raised by a signal handler meanwhile) waits in `pending` for the dispatcher to raise.
 """
 
 from __future__ import annotations

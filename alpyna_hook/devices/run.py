@@ -181,8 +181,8 @@ class Run:
         return found
 
     def conclude(self) -> None:
-        """Brings what was written into the program's arrays. It raises before it has written anything, or not at all, but
-        for ResultsLost."""
+        """Brings what was written into the program's arrays. It raises before it has written anything, or not at all,
+        but for ResultsLost."""
         import numpy as np
 
         apart = [p for p in self._placed if p.operand.written and p.taken is not None]
@@ -265,7 +265,8 @@ class Run:
         try:
             self.device.launch(self.functions[k], groups, group, args)
         except Exception:
-            self._launched = not first  # what could not be put into the queue does not run
+            if self._saved is None:
+                self._launched = not first  # what could not be put into the queue does not run
             raise
         self._surely = True
 

@@ -14,6 +14,8 @@ from alpyna_hook.ir.affine import Predicate
 from alpyna_hook.ir.nodes import Nest
 
 Variant: TypeAlias = Literal["interp", "seq", "omp", "cuda", "opencl"]
+# How work items take the iterations: the host has none; one iteration each; a run of iterations each.
+Style: TypeAlias = Literal["", "grid", "rows"]
 HOST_VARIANTS: tuple[Variant, ...] = ("seq", "omp")
 
 # Shared by generated code and the runtime:
@@ -157,15 +159,18 @@ class DeviceProgram:
     reads    arrays whose contents the kernels need
     writes   arrays that they write to
     overwritten  those of the written whose every element is written whatever it held before: need no upload
+    needs    what the device must be able to do, else it does not run this: "fp64", "denorm32" (single precision with
+             denormal numbers), "div32" (correctly rounded single-precision division and square root)
     """
 
-    style: Literal["grid", "rows"]
+    style: Style
     kernels: tuple[DeviceKernel, ...]
     driver: str
     inputs: tuple[str, ...]
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     overwritten: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
