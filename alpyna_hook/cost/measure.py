@@ -59,7 +59,7 @@ def calibrate(
     full: bool = True, compile: Compile | None = None, threads: int = 0, previous: Profile | None = None,
     clocks: Clocks = Clocks(),
 ) -> Profile:  # fmt: skip
-    """A measured profile, in about CALIBRATE_S seconds, or FULL_S if `full`. Without a compiler, the interpreter's part.
+    """A measured profile, in about CALIBRATE_S seconds, or FULL_S if `full`. Without a compiler the interpreter only.
 
     compile   None: the host device as the settings have it, without a cache
     threads   0: as the settings have it

@@ -1,0 +1,1 @@
+"""Parts of tools/oracle_eval.py: workers, measuring, scoring, pictures."""

@@ -1,0 +1,178 @@
+"""Scores: how much slower what was chosen is than the best, per platform and strategy.
+
+In: `Point`s.  Out: `Score` per platform and strategy, and text. The best at a point is the fastest of all that was
+timed there: each legal variant, and the mixtures that an oracle chose.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from oracle.measuring import Platform, Point
+
+WRONG = 1.05  # from this slowdown on a choice counts as a misprediction
+Chooser = Callable[[Point], "float | None"]  # seconds of what a strategy runs at a point
+
+
+@dataclass
+class Score:
+    """One strategy on one platform.
+
+    mean, geometric  slowdown against the best; 1 is perfect
+    of_best          mean share of the best variant's speed, in per cent
+    right            per cent of points within WRONG
+    intervals        kernel -> (smallest size, largest size that was mispredicted, worst slowdown there)
+    """
+
+    platform: str
+    strategy: str
+    points: int
+    mean: float
+    geometric: float
+    of_best: float
+    right: float
+    worst: float
+    worst_at: str
+    intervals: dict[str, Any] = field(default_factory=dict)
+
+
+def scores(points: Sequence[Point], platforms: Sequence[Platform]) -> list[Score]:
+    """Of both of the oracle's choices, of each variant always, and of the threshold."""
+    found = []
+    for platform in platforms:
+        strategies: dict[str, Chooser] = {
+            "oracle, first": lambda p: _seconds(p.first.get(platform.name)),
+            "oracle, settled": lambda p: _seconds(p.settled.get(platform.name)),
+        }
+        for variant in platform.variants:
+            strategies[f"always {variant}"] = _always(variant)
+        strategies["threshold"] = _threshold(points, platform)
+        for name, choose in strategies.items():
+            score = _score(points, platform, name, choose)
+            if score is not None:
+                found.append(score)
+    return found
+
+
+def _seconds(choice: Any) -> float | None:
+    return choice.seconds if choice is not None else None
+
+
+def _always(variant: str) -> Chooser:
+    """`variant` wherever it is legal, else sequential code, else the interpreter."""
+    return lambda p: next((p.times_s[v] for v in (variant, "seq", "interp") if v in p.times_s), None)
+
+
+def best(point: Point, platform: Platform) -> float | None:
+    """Seconds of the fastest that was timed for this platform."""
+    times = [point.times_s[v] for v in platform.variants if v in point.times_s]
+    mixed = [c.get(platform.name) for c in (point.first, point.settled)]
+    times += [c.seconds for c in mixed if c is not None and c.variant == "mixed" and c.seconds]
+    return min(times, default=None)
+
+
+def _score(points: Sequence[Point], platform: Platform, name: str, choose: Chooser) -> Score | None:
+    slow: list[tuple[Point, float]] = []
+    for point in points:
+        least, chosen = best(point, platform), choose(point)
+        if least and chosen and not _shaky(point, platform):
+            slow.append((point, chosen / least))
+    if not slow:
+        return None
+    factors = [f for _, f in slow]
+    point, worst = max(slow, key=lambda pair: pair[1])
+    return Score(
+        platform.name, name, len(slow), statistics.fmean(factors),
+        math.exp(statistics.fmean(math.log(f) for f in factors)), 100.0 * statistics.fmean(1.0 / f for f in factors),
+        100.0 * sum(f <= WRONG for f in factors) / len(factors), worst, f"{point.kernel} {point.size}",
+        _intervals(slow),
+    )  # fmt: skip
+
+
+def _shaky(point: Point, platform: Platform) -> bool:
+    """A point with an error that leaves one of the variants without a time, or nothing but the interpreter."""
+    timed = [v for v in platform.variants if v in point.times_s]
+    return not timed or timed == ["interp"]
+
+
+def _intervals(slow: Iterable[tuple[Point, float]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for point, factor in slow:
+        if factor > WRONG:
+            low, _, worst = found.get(point.kernel, (point.size, point.size, 1.0))
+            found[point.kernel] = (low, point.size, max(worst, round(factor, 2)))
+    return found
+
+
+def _threshold(points: Sequence[Point], platform: Platform) -> Chooser:
+    """A threshold on the instruction count: the interpreter below one, plain C up to another, then the last variant of
+    the platform. Both fitted to all *other* programs (leave one program out)."""
+    kernels = {p.kernel for p in points}
+    fitted = {k: _fit([p for p in points if p.kernel != k], platform) for k in kernels}
+
+    def choose(point: Point) -> float | None:
+        count = point.predicted_s.get("interp")
+        return None if count is None else _by_thresholds(point, platform, count, *fitted[point.kernel])
+
+    return choose
+
+
+def _by_thresholds(point: Point, platform: Platform, count: float, low: float, high: float) -> float | None:
+    variant = "interp" if count < low else "seq" if count < high else platform.variants[-1]
+    return _always(variant)(point)
+
+
+def _fit(points: Sequence[Point], platform: Platform) -> tuple[float, float]:
+    """The pair of thresholds with the least mean slowdown. The instruction count is in seconds of the interpreter."""
+    grid = [10.0 ** (k / 2.0) for k in range(-14, 5)]
+    known = [(p, p.predicted_s.get("interp"), best(p, platform)) for p in points if not _shaky(p, platform)]
+
+    def cost(pair: tuple[float, float]) -> float:
+        total = 0.0
+        for point, count, least in known:
+            if count is not None and least:
+                total += min((_by_thresholds(point, platform, count, *pair) or least) / least, 1e3)
+        return total
+
+    return min(((a, b) for a in grid for b in grid if a <= b), key=cost)
+
+
+def decision_times(points: Sequence[Point]) -> list[float]:
+    """Seconds of uncached decisions."""
+    return sorted(c.decide_s for p in points for c in p.first.values() if c.decide_s is not None)
+
+
+def to_json(score: Score) -> dict[str, Any]:
+    """Plain data."""
+    return asdict(score)
+
+
+def markdown(found: Sequence[Score], points: Sequence[Point]) -> list[str]:
+    """Tables: a row per platform and strategy; then the mispredictions of the oracle's first choices."""
+    lines = [
+        "| platform | strategy | points | mean slowdown | geometric | % of best | within 5 % | worst | at |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for s in found:
+        lines.append(
+            f"| {s.platform} | {s.strategy} | {s.points} | {100 * (s.mean - 1):.1f} % "
+            f"| {100 * (s.geometric - 1):.1f} % | {s.of_best:.1f} | {s.right:.0f} % "
+            f"| {s.worst:.2f} x | {s.worst_at} |"
+        )
+    for strategy in ("oracle, first", "oracle, settled"):
+        lines += ["", f"Mispredictions ({strategy}; more than 5 % from the best):", ""]
+        lines += ["| platform | kernel | from size | to size | worst |", "|---|---|---|---|---|"]
+        for s in (s for s in found if s.strategy == strategy):
+            for kernel, (low, high, worst) in sorted(s.intervals.items()):
+                lines.append(f"| {s.platform} | {kernel} | {low} | {high} | {worst:.2f} x |")
+    times = decision_times(points)
+    if times:
+        middle, last = times[len(times) // 2], times[int(0.95 * (len(times) - 1))]
+        lines += ["", f"An uncached decision: median {middle * 1e6:.0f} us, 95 % within {last * 1e6:.0f} us."]
+    extrapolated = sum("interp" in p.extrapolated for p in points)
+    lines += ["", f"Interpreter times extrapolated (too long to measure; never the best): {extrapolated}."]
+    return lines

@@ -1,0 +1,224 @@
+"""A worker of oracle_eval.py: one kernel, one way of deciding. JSON lines in and out, as tools/_worker.py.
+
+    python -m alpyna --variant V --threads N --modules 'kernels.*' tools/oracle/worker.py KIND PLATFORMS
+
+KIND "timed": the variant is forced by --variant.
+KIND "probe": also asks an oracle per platform what it would choose for each loop, with nothing learned and every kernel
+compiled ("load" answers with that), and can be told to follow one of them.
+KIND "auto": the oracle as it is, limited to the variants of its platform; a history begins with each size.
+
+    {"op": "load", "kernel": K, "size": S}     -> {"first_s", "asked": {platform: {site: [decision, ...]}}}
+    {"op": "round", "budget_s": B}             -> {"times_s": [...]}
+    {"op": "settle", "budget_s": B}            -> {"calls"}: until no decision comes up for review soon, or B is over
+    {"op": "follow", "platform": P}            -> {}
+    {"op": "ran"}                              -> {"ran": {site: [variants of the last round]}}
+PLATFORMS: JSON, name -> [threads, [variants]].
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alpyna_hook.cost.decide import NEVER, Decision, History, Oracle
+from alpyna_hook.runtime import dispatch, records, specials
+
+__alpyna__ = False
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(ROOT)]
+SOON = 1000  # calls: a review further away is none
+
+
+class Ready(Mapping[str, str]):
+    """Every kernel is compiled."""
+
+    def __getitem__(self, variant: str) -> str:
+        return "compiled"
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+class Probe(Oracle):
+    """Answers as the forced oracle does, for exactly the sizes asked about, and notes what others would have chosen."""
+
+    platforms: dict[str, tuple[Oracle, frozenset[str]]]
+    asked: dict[str, dict[str, list[dict[str, Any]]]]
+    follows = ""
+
+    def decide(self, candidates: Any, env: Any, ready: Any, history: Any) -> Decision:
+        for name, (oracle, allowed) in self.platforms.items():
+            offered = {v: c for v, c in candidates.items() if v in allowed}
+            oracle.predict(offered, env)  # binding the profile to the counts belongs to specialising
+            start = time.perf_counter()
+            decision = oracle.decide(offered, env, Ready(), History())
+            seconds = time.perf_counter() - start
+            note = {"variant": decision.variant, "predicted_s": decision.predicted, "decide_s": seconds}
+            self.asked.setdefault(name, {}).setdefault(site_of(candidates), []).append(note)
+            if name == self.follows:
+                followed = decision
+        forced = super().decide(candidates, env, ready, history)
+        chosen = followed if self.follows else forced
+        exact = {leaf: (int(env[leaf]), int(env[leaf])) for leaf in candidates["interp"].counts.trip_leaves}
+        return replace(chosen, ranges=exact, calls_before_review=NEVER, retire=False)
+
+
+class Limited(Oracle):
+    """The oracle, offered only the variants of its platform."""
+
+    allowed: frozenset[str]
+
+    def decide(self, candidates: Any, env: Any, ready: Any, history: Any) -> Decision:
+        return super().decide({v: c for v, c in candidates.items() if v in self.allowed}, env, ready, history)
+
+
+def site_of(candidates: Any) -> str:
+    """"line" of the site that these candidates are of."""
+    for state in dispatch._states.values():
+        for special in state._specials.values():
+            if special.candidates is candidates or special.candidates["interp"] is candidates["interp"]:
+                return str(state.record.line)
+    return "?"
+
+
+def forget() -> None:
+    """All decisions come up anew, with nothing learned."""
+    for state in dispatch._states.values():
+        for special in state._specials.values():
+            special.history = History()
+            for choice in special.choices:
+                if choice.entry is not None:
+                    state._remove(choice)
+            special.choices.clear()
+
+
+class Loaded:
+    """A kernel with the arguments of one size."""
+
+    def __init__(self, kernel: str, size: Any) -> None:
+        self.module = importlib.import_module(f"kernels.{kernel}")
+        self.args = self.module.setup(tuple(size) if isinstance(size, list) else size)
+        self.pristine = [a.copy() if isinstance(a, np.ndarray) else a for a in self.args]
+
+    def timed(self) -> float:
+        """Seconds of one call on restored arguments."""
+        for arg, first in zip(self.args, self.pristine):
+            if isinstance(arg, np.ndarray):
+                np.copyto(arg, first)
+        start = time.perf_counter()
+        self.module.kernel(*self.args)
+        return time.perf_counter() - start
+
+    def spend(self, budget_s: float) -> list[float]:
+        """Seconds of each call, until `budget_s` are over, restoring the arguments included; one at least."""
+        times: list[float] = []
+        end = time.perf_counter() + budget_s
+        while not times or time.perf_counter() < end:
+            times.append(self.timed())
+        return times
+
+    def settle(self, budget_s: float) -> int:
+        """Calls until no decision comes up for review within SOON calls, or the time is over."""
+        calls, end = 0, time.perf_counter() + budget_s
+        while time.perf_counter() < end:
+            for _ in range(16):
+                self.timed()
+                calls += 1
+                if time.perf_counter() >= end:
+                    break
+            if calls > 64 and not any(0 < left < SOON for left in reviews()):
+                break
+        return calls
+
+    def ran(self) -> dict[str, list[str]]:
+        """Variants per site that one more call runs."""
+        before = {id(d): d.calls for r in records.all_sites() for d in r.decisions}
+        kept = [d for r in records.all_sites() for d in r.decisions]  # so that ids stay theirs
+        for _ in range(3):
+            self.timed()
+        found: dict[str, list[str]] = {}
+        for record in records.all_sites():
+            if record.module == self.module.__name__ and record.reached:
+                variants = {d.variant for d in record.decisions if d.calls > before.get(id(d), 0)}
+                found[str(record.line)] = sorted(variants) or ["interp"]
+        del kept
+        return found
+
+
+def reviews() -> list[int]:
+    """Calls that each decision still stands for."""
+    return [
+        choice.entry.calls_left
+        for state in dispatch._states.values()
+        for special in state._specials.values()
+        for choice in special.choices
+        if choice.entry is not None
+    ]
+
+
+def prepare(kind: str, platforms: dict[str, tuple[int, list[str]]]) -> Oracle:
+    """Puts the oracle of this worker in place."""
+    real = specials.oracle()
+    oracle: Oracle = real
+    if kind == "probe":
+        oracle = probe = Probe(real.profile, real.threads, real.forced)
+        probe.asked = {}
+        probe.platforms = {
+            name: (Oracle(real.profile, threads), frozenset(allowed)) for name, (threads, allowed) in platforms.items()
+        }
+    elif kind == "auto":
+        oracle = limited = Limited(real.profile, real.threads, real.forced)
+        ((_, allowed),) = platforms.values()
+        limited.allowed = frozenset(allowed)
+    specials.oracle = lambda: oracle  # type: ignore[assignment]
+    return oracle
+
+
+def answer(command: dict[str, Any], oracle: Oracle, loaded: Loaded | None) -> tuple[dict[str, Any], Loaded | None]:
+    """The reply to one command, and the kernel that is loaded after it."""
+    if command["op"] == "load":
+        forget()
+        if isinstance(oracle, Probe):
+            oracle.asked, oracle.follows = {}, ""
+        loaded = Loaded(command["kernel"], command["size"])
+        seconds = loaded.timed()
+        return {"first_s": seconds, "asked": getattr(oracle, "asked", {})}, loaded
+    assert loaded is not None
+    if command["op"] == "round":
+        return {"times_s": loaded.spend(command["budget_s"])}, loaded
+    if command["op"] == "settle":
+        return {"calls": loaded.settle(command["budget_s"])}, loaded
+    if command["op"] == "follow":
+        assert isinstance(oracle, Probe)
+        forget()
+        oracle.follows = command["platform"]
+        loaded.timed()
+        return {}, loaded
+    return {"ran": loaded.ran()}, loaded
+
+
+def main() -> None:
+    oracle = prepare(sys.argv[1], json.loads(sys.argv[2]))
+    loaded: Loaded | None = None
+    for line in sys.stdin:
+        try:
+            reply, loaded = answer(json.loads(line), oracle, loaded)
+        except Exception as error:  # the parent notes it beside the point
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(reply), flush=True)
+
+
+if __name__ == "__main__":
+    main()
