@@ -10,7 +10,8 @@
     outward      parallel loops over sequential ones            transform/strips.py
     strips       iterations side by side                        transform/strips.py
     blocks       restartable loops save what they write         transform/blocks.py
-    render       plan -> kernel text                            codegen/kernel.py
+    devices      loops become grids of work items               transform/device.py
+    render       plan -> kernel text                            codegen/kernel.py, device.py
     count        typed nest -> counts for the cost model        cost/counts.py
 
 In: a `Request`.  Out: a `Specialisation` (picklable: the disk cache keeps it), or the `Rejection` that says
@@ -27,6 +28,8 @@ from alpyna_hook.analysis.bounds import prove
 from alpyna_hook.analysis.dependence import interchange_legal
 from alpyna_hook.analysis.inference import infer
 from alpyna_hook.analysis.parallel import Parallelism, Verdict, parallelism
+from alpyna_hook.codegen.accelerators import DIALECTS
+from alpyna_hook.codegen.device import render_device
 from alpyna_hook.codegen.kernel import render_kernel, wide_safe
 from alpyna_hook.cost.counts import count
 from alpyna_hook.cost.priced import Candidate, candidate_of
@@ -39,11 +42,12 @@ from alpyna_hook.ir.nodes import (
     Assign, Binary, Const, Dim, Expr, If, Load, Loop, Nest, Stmt, Store, Var, While,
     blocks_of, map_stmt_exprs, rewrite_expr, walk_stmts,
 )  # fmt: skip
-from alpyna_hook.ir.plan import Plan, Variant
+from alpyna_hook.ir.plan import KernelSource, Plan, Variant
 from alpyna_hook.ir.types import UNBOUND, ArrayType, ScalarType, Type
 from alpyna_hook.ir.verify import verify
 from alpyna_hook.specialisation import LoopVerdict, Specialisation
 from alpyna_hook.transform.blocks import MAX_SWEEPS, choose_blocks, sweeps, with_blocks
+from alpyna_hook.transform.device import Target, device_plan
 from alpyna_hook.transform.distribute import distribute
 from alpyna_hook.transform.schedule import LoopFacts, schedule, written_arrays
 from alpyna_hook.transform.split import split_ranges
@@ -62,6 +66,7 @@ class Request:
     banned     preconditions that failed at earlier calls and are not to be relied on
     lines      source lines of the user's file
     restartable  the guarded loop can be resumed in the middle (rewrite.py)
+    devices      kinds of device to make programs for: "opencl:rows", "opencl:grid", "cuda"; one per variant
     """
 
     nest: Nest
@@ -74,6 +79,7 @@ class Request:
     threads: int
     lines: tuple[str, ...]
     restartable: bool = False
+    devices: tuple[str, ...] = ()
 
 
 def specialise(request: Request) -> Specialisation | Rejection:
@@ -96,39 +102,58 @@ def specialise(request: Request) -> Specialisation | Rejection:
     facts = {loop.counter: _facts(loop, proved, verdicts, request) for loop in _loops(proved.body)}
     arrays = [n for n, t in proved.types if isinstance(t, ArrayType)]
     free = frozenset(a for a in arrays if not any(a in pair for pair in request.may_alias))
-    plans = _plans(proved, facts, conditions, free, banned, request)
+    plans, swapped, swapped_facts = _plans(proved, facts, conditions, free, banned, request)
     sources = {v: render_kernel(plan, request.types, request.lines) for v, plan in plans.items()}
     if any(source.faults for source in sources.values()) and request.restartable:
         plans = _in_blocks(plans, facts, proved, request)
         sources = {v: render_kernel(plan, request.types, request.lines) for v, plan in plans.items()}
     plans = {v: replace(plan, faults=sources[v].faults and not plan.resume) for v, plan in plans.items()}
     counts = count(proved)
+    programs = _programs(swapped, swapped_facts, conditions, free, request)
     candidates = {v: candidate_of(p, counts if p.nest is proved else count(p.nest)) for v, p in plans.items()}
     return Specialisation(
         proved,
-        plans,
-        sources,
+        {**plans, **{v: p[0] for v, p in programs.items() if not isinstance(p, str)}},
+        {**sources, **{v: p[1] for v, p in programs.items() if not isinstance(p, str)}},
         {"interp": Candidate(count(typed), journal=False), **candidates},
         _one_each(_verdicts(proved, proved.body, facts, verdicts, 0)),
         _disjoint(request, arrays, written_arrays(proved)),
         tuple(sorted(request.same.items())),
         written_arrays(proved),
+        {v: why for v, why in programs.items() if isinstance(why, str)},
     )
+
+
+def _programs(
+    nest: Nest, facts: Mapping[str, LoopFacts], conditions: tuple[Predicate, ...], free: frozenset[str],
+    request: Request,
+) -> dict[Variant, tuple[Plan, KernelSource] | str]:
+    """Per variant of a device that is asked for: its plan and text, or why there are none."""
+    found: dict[Variant, tuple[Plan, KernelSource] | str] = {}
+    for target in map(Target.of, request.devices):
+        plan = device_plan(nest, facts, conditions, free, target, request.fp)
+        if isinstance(plan, str):
+            found[target.variant] = plan
+            continue
+        source = render_device(plan, request.types, request.lines, DIALECTS[target.variant])
+        found[target.variant] = replace(plan, faults=source.faults), source
+    return found
 
 
 def _plans(
     nest: Nest, facts: Mapping[str, LoopFacts], conditions: tuple[Predicate, ...], restrict: frozenset[str],
     banned: frozenset[Predicate], request: Request,
-) -> Mapping[Variant, Plan]:  # fmt: skip
-    """A plan per variant. Threads want the parallel loop outside, so `omp` may have its loops interchanged."""
+) -> tuple[Mapping[Variant, Plan], Nest, Mapping[str, LoopFacts]]:  # fmt: skip
+    """A plan per variant of the host. Threads, and devices, want the parallel loop outside: the nest with its loops
+    interchanged to that end, and what is known of them there."""
     plans = with_strips(schedule(nest, facts, conditions, restrict, request.threads), nest, facts)
     swapped = outward(nest, facts, lambda a, b: interchange_legal(nest, a, b, request.entry, request.may_alias))
     if swapped == nest:
-        return plans
+        return plans, nest, facts
     verdicts = parallelism(swapped, request.entry, banned, request.fp, request.may_alias)
     facts = {loop.counter: _facts(loop, swapped, verdicts, request) for loop in _loops(swapped.body)}
     threaded = with_strips(schedule(swapped, facts, conditions, restrict, request.threads), swapped, facts)
-    return {**plans, "omp": threaded["omp"]} if "omp" in threaded else plans
+    return {**plans, "omp": threaded["omp"]} if "omp" in threaded else plans, swapped, facts
 
 
 def _in_blocks(

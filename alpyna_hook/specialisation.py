@@ -7,7 +7,7 @@ the passes: importing those takes many times as long as the loops that such a pr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from alpyna_hook.cost.priced import Candidate
 from alpyna_hook.ir.nodes import Nest
@@ -31,6 +31,7 @@ class Specialisation:
 
     disjoint  pairs of arrays that the guard must prove disjoint; `same` pairs it must find identical
     written   arrays that are stored into
+    without   variants of devices that were asked for and cannot be had -> why, as a sentence for the report
     """
 
     nest: Nest
@@ -41,3 +42,4 @@ class Specialisation:
     disjoint: tuple[tuple[str, str], ...]
     same: tuple[tuple[str, str], ...]
     written: tuple[str, ...]
+    without: Mapping[Variant, str] = field(default_factory=dict)

@@ -1,11 +1,12 @@
-"""Dialects: what differs between C + OpenMP, OpenCL C and CUDA C, as data.
+"""Dialects: what differs between C + OpenMP and the languages of devices (codegen/accelerators.py), as data.
 
 The renderer asks a dialect for names and qualifiers; it never branches on which one it has.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from alpyna_hook.ir.types import Rep
 
@@ -15,10 +16,21 @@ class Dialect:
     """One target language.
 
     prelude        text before everything else
-    kernel_head    the line that opens the kernel function
+    kernel_head    what opens the kernel function, up to its name and parameters on a device
     math_f32       suffix of the math functions on floats ("f" in C, "" where they are overloaded)
     openmp         parallel loops are marked with OpenMP pragmas
-    ivdep          pragma that tells the compiler that a loop carries no dependence
+    ivdep          pragma that tells the compiler that a loop carries no dependence; may be empty
+    function       what a helper function begins with
+    space          what the type of a pointer to array elements begins with
+    restrict       says that such a pointer is the only way to its elements
+    bool_element   how an array of bools is declared
+    item, items    per axis x, y, z: the number of this work item, and that of all work items
+    templates      helpers whose text differs from that in codegen/helpers.py
+    numpy_loops    kernels may call NumPy's inner loops
+    functions      np.NAME -> function of the math library that stands in for NumPy's loop, where there is none
+    scalar_only    statement that keeps the loop it is in from being vectorised; may be empty
+    evaluate       statement that has {value} computed although nothing uses it; may be empty
+    reserved       words of the language beyond those of C, and names that the kernel's text takes for itself
     """
 
     name: str
@@ -27,6 +39,18 @@ class Dialect:
     math_f32: str
     openmp: bool
     ivdep: str
+    function: str = "static inline"
+    space: str = ""
+    restrict: str = "restrict"
+    bool_element: str = "bool"
+    item: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+    templates: Mapping[str, str] = field(default_factory=dict)
+    numpy_loops: bool = True
+    functions: Mapping[str, str] = field(default_factory=dict)
+    scalar_only: str = ""
+    evaluate: str = ""
+    reserved: frozenset[str] = frozenset()
 
     def math(self, fn: str, rep: Rep) -> str:
         """Name of the math library function `fn` on values of `rep`."""
@@ -47,6 +71,8 @@ typedef union { int64_t i; uint64_t u; double d; float f; void *p; } alp_slot;""
     math_f32="f",
     openmp=True,
     ivdep="#pragma GCC ivdep",
+    scalar_only='__asm__ volatile(""); /* not to be vectorised: gcc 12 miscompiles several conditional last values */',
+    evaluate='__asm__ volatile("" : : "m"({value})); /* unused, yet it may raise a flag */',
 )
 
 WIDE = "typedef __int128 alp_wide; /* entry conditions are evaluated without overflow */"

@@ -340,6 +340,8 @@ def _call(expr: Call, scope: Scope) -> tuple[str, int]:
         return _math_call(fn, expr, rep, scope), _ATOM
     if module == "np":
         return _numpy_call(fn, expr, rep, scope)
+    if module == "device":  # codegen/watch.py
+        return scope.call(f"alp_{fn}_{rep.value}", render(expr.args[0], scope), fault=True), _ATOM
     return _builtin_call(fn, expr, rep, scope)
 
 
@@ -369,6 +371,8 @@ def _numpy_call(fn: str, expr: Call, rep: Rep, scope: Scope) -> tuple[str, int]:
         a, b = (render(x, scope) for x in expr.args)
         if not rep.is_float:
             return scope.call(f"alp_{fn[:3]}_{rep.value}", a, b), _ATOM
+        if not scope.dialect.numpy_loops:
+            return scope.call(f"alp_np{fn[:3]}_{rep.value}", a, b, fault=True), _ATOM
         scope.helpers[f"alp_ufunc2_{rep.value}"] = None
         return scope.call(f"alp_np{fn[:3]}_{rep.value}", _ufunc(fn, rep, scope), "&fp", a, b), _ATOM
     if fn in ("isnan", "isinf", "isfinite", "signbit"):
@@ -380,6 +384,10 @@ def _numpy_call(fn: str, expr: Call, rep: Rep, scope: Scope) -> tuple[str, int]:
     if not rep.is_float or len(expr.args) > 2:
         raise InternalError(f"no code for {expr.fn} on {rep.value}")
     args = [render(a, scope) for a in expr.args]
+    if fn in scope.dialect.functions:
+        return f"{scope.dialect.math(scope.dialect.functions[fn], rep)}({', '.join(args)})", _ATOM
+    if not scope.dialect.numpy_loops:
+        return scope.call(f"alp_{fn}_{rep.value}", *args), _ATOM
     return scope.call(f"alp_ufunc{len(args)}_{rep.value}", _ufunc(fn, rep, scope), "&fp", *args), _ATOM
 
 

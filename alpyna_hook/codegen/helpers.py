@@ -9,6 +9,7 @@ npy_math (npy_floor_divide, npy_remainder, complex division in scalarmath).
 
 from __future__ import annotations
 
+from alpyna_hook.codegen.dialect import Dialect
 from alpyna_hook.ir.types import Rep
 
 CTYPE: dict[Rep, str] = {
@@ -86,6 +87,16 @@ static inline int64_t alp_wrap(int64_t i, int64_t n) { return i < 0 ? i + n : i;
 static inline int64_t alp_trips(int64_t start, int64_t stop, int64_t step, int64_t *fault)
 {
     *fault |= step == 0;
+    if (step > 0 && start < stop)
+        return (int64_t)(((uint64_t)stop - (uint64_t)start - 1) / (uint64_t)step + 1);
+    if (step < 0 && start > stop)
+        return (int64_t)(((uint64_t)start - (uint64_t)stop - 1) / (0 - (uint64_t)step) + 1);
+    return 0;
+}""",
+    "span": """\
+/* the same where the step is known not to be zero */
+static inline int64_t alp_span(int64_t start, int64_t stop, int64_t step)
+{
     if (step > 0 && start < stop)
         return (int64_t)(((uint64_t)stop - (uint64_t)start - 1) / (uint64_t)step + 1);
     if (step < 0 && start > stop)
@@ -178,7 +189,7 @@ static inline {T} alp_floordiv_{N}({T} a, {T} b)
     if (m != 0 && (b < 0) != (m < 0))
         q -= 1;
     if (q == 0)
-        return copysign{f}(0, a / b);
+        return copysign{f}(({T})0, a / b);
     const {T} r = floor{f}(q);
     return q - r > ({T})0.5 ? r + 1 : r;
 }}""",
@@ -189,7 +200,7 @@ static inline {T} alp_mod_{N}({T} a, {T} b)
     {T} m = fmod{f}(a, b);
     if (m != 0)
         return (b < 0) != (m < 0) ? m + b : m;
-    return b == 0 ? m : copysign{f}(0, b);
+    return b == 0 ? m : copysign{f}(({T})0, b);
 }}""",
     "zero": """\
 static inline {T} alp_zero_{N}({T} b, int64_t *fault)
@@ -428,17 +439,21 @@ static __attribute__((noinline)) {T} alp_ufunc2_{N}(const alp_ufunc *u, int64_t 
 }
 
 
-def text_of(name: str) -> str:
-    """The C definition of helper `name`, e.g. "alp_add_i64". KeyError if there is no such helper."""
+def text_of(name: str, dialect: Dialect) -> str:
+    """The definition of helper `name`, e.g. "alp_add_i64". KeyError if there is no such helper."""
     base = name.removeprefix("alp_")
-    if base in _TEMPLATES and "{T}" not in _TEMPLATES[base]:
-        return _TEMPLATES[base]
-    stem, _, rep_name = base.rpartition("_")
-    return _TEMPLATES[stem].format(**_fields(Rep(rep_name)))
+    templates = {**_TEMPLATES, **dialect.templates}
+    if base in templates and "{T}" not in templates[base]:
+        text = templates[base]
+    else:
+        stem, _, rep_name = base.rpartition("_")
+        text = templates[stem].format(**_fields(Rep(rep_name), dialect))
+    return text.replace("static inline", dialect.function)
 
 
-def _fields(rep: Rep) -> dict[str, str]:
-    fields = {"T": CTYPE[rep], "N": rep.value, "f": "f" if rep in (Rep.F32, Rep.C64) else "", "BITS": str(rep.bits)}
+def _fields(rep: Rep, dialect: Dialect) -> dict[str, str]:
+    fields = {"T": CTYPE[rep], "N": rep.value, "f": dialect.math("", rep), "BITS": str(rep.bits)}
+    fields["WIDE"] = "int64_t" if rep.is_signed else "uint64_t"
     fields["EXACT"] = f"{2**24}.0f" if rep is Rep.F32 else f"{2**53}.0"
     if rep.is_complex:
         fields["R"] = "float" if rep is Rep.C64 else "double"

@@ -36,6 +36,7 @@ PRECONDITION_FAILED, FAULT = 1, 2
 # out[0].i with return code 1, where it is no precondition's number:
 NOT_REPRESENTABLE = -1  # an int live-in does not fit the double that holds it
 NO_MEMORY = -3  # no buffer for the rows of a block
+UNDERFLOW_WATCHED = -5  # NumPy's error state asks for underflow, which a device cannot see
 NO_TRIP = -2  # the outermost loop makes no trip, so that names keep the values (and types) they had
 
 
@@ -57,7 +58,7 @@ def render_kernel(
     body, declarations = _body(plan, scope, entry_types, lines, flags)
     conditions = [_predicate(p, names) for p in plan.preconditions]
     params = _params(nest, scope, plan)
-    outs, out_slots = _outs(nest, scope, flags)
+    outs, out_slots = live_outs(nest, types)
     w = Writer()
     w.line(dialect.kernel_head)
     with w.block(""):
@@ -180,15 +181,15 @@ def _read_live(live: LiveIn, kind: Type, slot: int, scope: Scope, plan: Plan, us
     return slot + width
 
 
-def _field(rep: Rep) -> str:
+def slot_field(rep: Rep) -> str:
     return {Rep.F64: "d", Rep.C128: "d", Rep.F32: "f", Rep.C64: "f", Rep.U64: "u"}.get(rep, "i")
 
 
 def _read_scalar(name: str, source: Rep, target: Rep, slot: int, w: Writer) -> None:
-    text = f"in[{slot}].{_field(source)}"
+    text = f"in[{slot}].{slot_field(source)}"
     if source.is_complex:
         w.line(f"{CTYPE[target]} {name};")
-        w.line(f"__real__ {name} = {text}, __imag__ {name} = in[{slot + 1}].{_field(source)};")
+        w.line(f"__real__ {name} = {text}, __imag__ {name} = in[{slot + 1}].{slot_field(source)};")
         return
     unfit = _unfit(text, source, target)
     if unfit:
@@ -216,15 +217,16 @@ def _unfit(text: str, source: Rep, target: Rep) -> str:
     return ""
 
 
-def _outs(nest: Nest, scope: Scope, flags: dict[str, str]) -> tuple[tuple[KernelOut, ...], int]:
+def live_outs(nest: Nest, types: Mapping[str, Type]) -> tuple[tuple[KernelOut, ...], int]:
+    """The slots in which the live-outs come back, and their number."""
     outs, slot = [], 1
     for out in nest.live_outs:
-        kind = scope.types[out.name]
+        kind = types[out.name]
         if not isinstance(kind, ScalarType):
             raise InternalError(f"live-out {out.name} is no scalar")
         own, slot = slot, slot + (2 if kind.rep.is_complex else 1)
         tag_slot, slot = (slot, slot + 1) if out.tag else (-1, slot)
-        set_slot, slot = (slot, slot + 1) if out.name in flags else (-1, slot)
+        set_slot, slot = (-1, slot) if out.definite else (slot, slot + 1)
         outs.append(KernelOut(out.name, tuple(sorted(kind.classes)), kind.rep.value, own, tag_slot, set_slot))
     return tuple(outs), slot
 
@@ -233,18 +235,18 @@ def _write_out(out: KernelOut, name: str, tag: str, w: Writer) -> None:
     """Scalar `name` into its slot, in the form that the guard expects of the class it has (`tag`: which one)."""
     rep = Rep(out.rep)
     real = f"__real__ {name}" if rep.is_complex else name
-    fields = {k: _out_field(cls, rep) for k, cls in enumerate(out.classes)}
-    other = [k for k, form in fields.items() if form != _field(rep)]
+    fields = {k: out_field(cls, rep) for k, cls in enumerate(out.classes)}
+    other = [k for k, form in fields.items() if form != slot_field(rep)]
     if rep.is_complex:
-        w.line(f"out[{out.slot + 1}].{_field(rep)} = __imag__ {name};")
+        w.line(f"out[{out.slot + 1}].{slot_field(rep)} = __imag__ {name};")
     if len(other) < len(fields):
-        w.line(f"out[{out.slot}].{_field(rep)} = {real};")
+        w.line(f"out[{out.slot}].{slot_field(rep)} = {real};")
     for k in other:
         test = f"if ({tag} == {k}) " if len(fields) > 1 else ""
         w.line(f"{test}out[{out.slot}].{fields[k]} = {real};")
 
 
-def _out_field(cls: str, rep: Rep) -> str:
+def out_field(cls: str, rep: Rep) -> str:
     """The slot's member through which a value of class `cls`, held in `rep`, comes back (runtime/specials.py)."""
     match cls:
         case "bool":
@@ -254,7 +256,7 @@ def _out_field(cls: str, rep: Rep) -> str:
         case "float":
             return "d"
         case _:
-            return _field(rep)
+            return slot_field(rep)
 
 
 def _finish(outs: tuple[KernelOut, ...], scope: Scope, flags: dict[str, str], plan: Plan, w: Writer) -> None:
@@ -291,7 +293,7 @@ def _assemble(plan: Plan, scope: Scope, wide: bool, kernel: str, dialect: Dialec
         parts.append(FP_STATUS)
     if scope.ufuncs:
         parts.append(UFUNC)
-    parts += [text_of(name) for name in scope.helpers]
+    parts += [text_of(name, dialect) for name in scope.helpers]
     return "\n\n".join([*parts, kernel])
 
 

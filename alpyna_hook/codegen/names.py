@@ -18,17 +18,17 @@ _RESERVED = frozenset(
 )
 
 
-def c_names(names: Iterable[str]) -> Mapping[str, str]:
-    """A C identifier for every IR name: itself where possible, unique in any case."""
+def c_names(names: Iterable[str], reserved: frozenset[str] = frozenset()) -> Mapping[str, str]:
+    """A C identifier for every IR name: itself where possible, unique in any case. `reserved`: not to be used."""
     taken: set[str] = set()
     result: dict[str, str] = {}
     for name in sorted(names, key=lambda n: (not n.isidentifier(), n)):
         base = re.sub(r"[^0-9A-Za-z_]", lambda m: "_" if m[0] in ".@" else f"u{ord(m[0]):x}", name)
         base = base.replace("u25", "t", 1) if name.startswith("%") else base
-        if base in _RESERVED or base[:1].isdigit() or base.startswith(("alp_", "omp_", "__")):
+        if base in _RESERVED or base in reserved or base[:1].isdigit() or base.startswith(("alp_", "omp_", "__")):
             base = f"v_{base}"
         candidate, k = base, 1
-        while candidate in taken or candidate in _RESERVED:
+        while candidate in taken or candidate in _RESERVED or candidate in reserved:
             candidate, k = f"{base}_{k}", k + 1
         taken.add(candidate)
         result[name] = candidate

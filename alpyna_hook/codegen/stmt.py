@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 
 from alpyna_hook.codegen.blocks import block_loop
 from alpyna_hook.codegen.expr import Scope, element, render, rep_of, scalar_type
+from alpyna_hook.codegen.headers import Header, header
 from alpyna_hook.codegen.helpers import CTYPE
 from alpyna_hook.codegen.strip import strip_body
 from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.flow import assigned, exposed, mentions, reads_of
 from alpyna_hook.ir.nodes import (
-    Assign, Binary, Break, Call, Cast, Const, Continue, Dim, Expr, If, Load, Loop, Nest, Stmt, Store, Unary, Var, While,
+    Assign, Binary, Break, Call, Cast, Const, Continue, Expr, If, Load, Loop, Nest, Stmt, Store, Unary, Var, While,
     walk, walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.plan import LoopPlan, Plan
@@ -39,7 +40,7 @@ class Body:
     around    the loops that enclose the statement, outermost first
     bounded   integer sums whose magnitude is kept as well -> C name of the magnitude
     whole     of a loop run in blocks: its iterations in all the blocks, as C text
-    first_lines  C lines to go before the body of a loop, by counter
+    first_lines  C lines to go before the body of a loop, by counter; last_lines after it
     """
 
     plan: Plan
@@ -56,6 +57,7 @@ class Body:
     bounded: dict[str, str] = field(default_factory=dict)
     whole: dict[str, str] = field(default_factory=dict)
     first_lines: dict[str, list[str]] = field(default_factory=dict)
+    last_lines: dict[str, list[str]] = field(default_factory=dict)
     commented: set[int] = field(default_factory=set)
 
     def comment(self, stmt: Stmt) -> str:
@@ -129,7 +131,7 @@ def statement(stmt: Stmt, ctx: Body, declare: str | None = None) -> None:
             target = render(Var(name), scope)
             w.line(f"{kind}{target} = {render(value, scope)};{ctx.comment(stmt)}")
             if id(stmt) in ctx.unused and _computes_floats(value):
-                w.line(f'__asm__ volatile("" : : "m"({target})); /* unused, yet it may raise a flag */')
+                w.line(scope.dialect.evaluate.format(value=target))
             _note_assigned(name, ctx)
         case Store(array=array, index=index, modes=modes, value=value):
             _store(stmt, element(array, index, modes, scope), value, ctx)
@@ -168,9 +170,11 @@ def _loop_body(stmt: Loop, loop_plan: LoopPlan, head: Header, comment: str, ctx:
         return
     for line in ctx.first_lines.get(stmt.counter, ()):
         w.line(line)
-    if _must_stay_scalar(stmt.body, ctx.declared):
-        w.line('__asm__ volatile(""); /* not to be vectorised: gcc 12 miscompiles several conditional last values */')
+    if ctx.scope.dialect.scalar_only and _must_stay_scalar(stmt.body, ctx.declared):
+        w.line(ctx.scope.dialect.scalar_only)
     block(stmt.body, replace(ctx, around=(*ctx.around, stmt)))
+    for line in ctx.last_lines.get(stmt.counter, ()):
+        w.line(line)
 
 
 def _bounded_sum(name: str, value: Binary, ctx: Body, comment: str) -> None:
@@ -261,87 +265,6 @@ def _while(stmt: While, ctx: Body) -> None:
         ctx.writer.raw(lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """A rendered `for`: the text, whether it makes a trip, an increasing iteration key, its number of iterations."""
-
-    text: str
-    nonempty: str
-    key: str
-    trips: str
-    counter_line: str = ""
-
-
-def header(stmt: Loop, ctx: Body, strip: int = 0) -> Header:
-    """The C `for` of a Loop; writes declarations for bounds that must be evaluated once.
-
-    strip  > 0: the loop over strips of that many iterations (its step is 1)
-    """
-    scope, w = ctx.scope, ctx.writer
-    counter = scope.names[stmt.counter]
-    start = _bound(stmt.start, scope)
-    step = stmt.step.value if isinstance(stmt.step, Const) else None
-    if not isinstance(step, int) or step == 0:
-        return _general_header(stmt, counter, start, ctx)
-    stop = _bound(stmt.stop, scope)
-    if not _stable(stmt.stop, stmt.body):
-        w.line(f"const int64_t {counter}_stop = {stop};")
-        stop = f"{counter}_stop"
-    if strip:
-        lanes = scope.call("alp_min_i64", str(strip), f"{_paren(stop)} - {counter}_strip")
-        return Header(f"for (int64_t {counter}_strip = {start}; {counter}_strip < {stop}; {counter}_strip += {strip})",
-                      f"{_paren(start)} < {_paren(stop)}", f"{counter}_strip", f"{_paren(stop)} - {_paren(start)}",
-                      f"const int64_t {counter}_lanes = {lanes};")  # fmt: skip
-    relation = "<" if step > 0 else ">"
-    move = {1: f"{counter}++", -1: f"{counter}--"}.get(step, f"{counter} {'+' if step > 0 else '-'}= {abs(step)}")
-    key = counter if step > 0 else f"-{counter}"
-    return Header(f"for (int64_t {counter} = {start}; {counter} {relation} {stop}; {move})",
-                  f"{_paren(start)} {relation} {_paren(stop)}", key, _trips(start, stop, step))  # fmt: skip
-
-
-def _general_header(stmt: Loop, counter: str, start: str, ctx: Body) -> Header:
-    w = ctx.writer
-    w.line(f"const int64_t {counter}_start = {start}, {counter}_step = {_bound(stmt.step, ctx.scope)};")
-    trips = ctx.scope.call("alp_trips", f"{counter}_start", _bound(stmt.stop, ctx.scope), f"{counter}_step", fault=True)
-    w.line(f"const int64_t {counter}_trips = {trips};")
-    return Header(f"for (int64_t {counter}_trip = 0; {counter}_trip < {counter}_trips; {counter}_trip++)",
-                  f"{counter}_trips > 0", f"{counter}_trip", f"{counter}_trips",
-                  f"const int64_t {counter} = {counter}_start + {counter}_trip * {counter}_step;")  # fmt: skip
-
-
-def _trips(start: str, stop: str, step: int) -> str:
-    """Number of iterations, rounded down: it only decides whether threads are worth it."""
-    distance = f"{_paren(stop)} - {_paren(start)}" if step > 0 else f"{_paren(start)} - {_paren(stop)}"
-    return distance if abs(step) == 1 else f"({distance}) / {abs(step)}"
-
-
-def _paren(text: str) -> str:
-    return text if text.isidentifier() or text.isdigit() else f"({text})"
-
-
-def _bound(expr: Expr, scope: Scope) -> str:
-    text = render(expr, scope)
-    return text if rep_of(expr) is Rep.I64 else f"(int64_t)({text})"
-
-
-def _stable(expr: Expr, body: tuple[Stmt, ...]) -> bool:
-    """May `expr` be evaluated again before each trip? Cheap, cannot fault, and nothing in it changes."""
-    changed = assigned(body)
-    for e in walk(expr):
-        match e:
-            case Const() | Dim():
-                pass
-            case Var(name=name):
-                if name in changed:
-                    return False
-            case Binary(op="+" | "-", checks=checks) | Unary(op="-", checks=checks):
-                if checks:
-                    return False
-            case _:
-                return False
-    return True
-
-
 def resolve(lines: list[str], faults: bool) -> list[str]:
     """The lines of a kernel, once it is known whether anything in it can fault."""
     return [line.replace(IF_NO_FAULT, "if (!fault) " if faults else "") for line in lines]
@@ -372,8 +295,9 @@ def _loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
         return
     outer, scope = ctx.scope.vector, ctx.scope
     innermost = not any(isinstance(s, (Loop, While)) for s in walk_stmts(stmt.body))
+    innermost &= ctx.plan.style != "grid"
     scope.vector = loop_plan.independent and innermost and not _must_stay_scalar(stmt.body, ctx.declared)
-    if scope.vector:
+    if scope.vector and scope.dialect.ivdep:
         w.line(scope.dialect.ivdep)
     comment = ctx.comment(stmt)
     with w.block(head.text):

@@ -87,6 +87,7 @@ class Plan:
     watch_fp       NumPy scalar float operations take part: the FP status flags are faults
     faults         some check can fire in the loop: written arrays are journalled, unless
     resume         its loops run in blocks that save what they write: a point per blocked loop
+    style          on a device, how work items take the iterations
     """
 
     variant: Variant
@@ -97,6 +98,7 @@ class Plan:
     watch_fp: bool = False
     faults: bool = False
     resume: tuple[ResumePoint, ...] = ()
+    style: Style = ""
 
     def loop(self, counter: str) -> LoopPlan:
         """The plan of the loop that counts `counter`; a sequential one if there is none."""
@@ -153,14 +155,16 @@ class DeviceProgram:
              suits an OpenCL device that is a CPU
     driver   Python source that defines `run(rt, *inputs)`; devices/program.py says what `rt` offers. It evaluates
              the entry conditions, runs the sequential outer loops and launches the kernels. It returns
-             (return code, out slots), as codegen/kernel.py has them: a failed precondition is (1, [its number])
+             (return code, out slots), as codegen/kernel.py has them: a failed precondition is (1, [its number]), a
+             fault (2, [detail]), success (0, values of the slots from slot 1 on, as Python numbers)
     inputs   of `run`: per live-in, in order, an array's name (its buffer), name_n0.. (dimensions) and name_s0..
-             (strides in elements), or a scalar's name (a Python number)
-    reads    arrays whose contents the kernels need
+             (strides in elements), or a scalar's name (a Python number); then `fp_mask`, if it is among the params
+    reads    arrays (live-ins, by IR name) whose contents the kernels need
     writes   arrays that they write to
     overwritten  those of the written whose every element is written whatever it held before: need no upload
     needs    what the device must be able to do, else it does not run this: "fp64", "denorm32" (single precision with
              denormal numbers), "div32" (correctly rounded single-precision division and square root)
+    resident  slots of `rt.out` that the kernels use, for scalars that stay on the device
     """
 
     style: Style
@@ -171,6 +175,7 @@ class DeviceProgram:
     writes: tuple[str, ...]
     overwritten: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    resident: int = 0
 
 
 @dataclass(frozen=True, slots=True)

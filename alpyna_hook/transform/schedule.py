@@ -170,10 +170,11 @@ def _plain(expr: Expr) -> bool:
 
 def watches_fp(nest: Nest) -> bool:
     """True if CPython could warn from a NumPy scalar operation in this nest."""
-    return any(_may_warn(e) for e in walk_exprs(nest.body))
+    return any(may_warn(e) for e in walk_exprs(nest.body))
 
 
-def _may_warn(expr: Expr) -> bool:
+def may_warn(expr: Expr) -> bool:
+    """True if NumPy may warn where it evaluates the operation `expr` itself (not its operands)."""
     kind = expr.type
     if kind is None or not (kind.rep.is_float or kind.rep.is_complex):
         return False

@@ -78,7 +78,7 @@ def _width(loop: Loop, types: Mapping[str, object], facts: Mapping[str, LoopFact
     chains = [s for s in inner if not facts[s.counter].parallel and not _short(s)]
     if not chains or any(facts[s.counter].parallel and not _short(s) for s in inner):
         return 0
-    strides = [_stride(a, i, loop.counter, types) for s in chains for a, i in _accesses(s)]
+    strides = [stride(a, i, loop.counter, types) for s in chains for a, i in _accesses(s)]
     if any(s is None for s in strides):
         return JAM_LANES if _chained(chains) and not _heavy(loop) else 0
     scalars = any(isinstance(s, Assign) for c in chains for s in walk_stmts(c.body))
@@ -126,7 +126,7 @@ def _accesses(loop: Loop) -> list[tuple[str, tuple[Expr, ...]]]:
     return loads + [(s.array, s.index) for s in walk_stmts(loop.body) if isinstance(s, Store)]
 
 
-def _stride(array: str, index: tuple[Expr, ...], counter: str, types: Mapping[str, object]) -> int | None:
+def stride(array: str, index: tuple[Expr, ...], counter: str, types: Mapping[str, object]) -> int | None:
     """0 if the access does not depend on `counter`, 1 if it moves by one element with it; None for anything else."""
     using = [axis for axis, e in enumerate(index) if counter in reads_of(e)]
     if not using:
@@ -186,4 +186,4 @@ def _worth_swapping(outer: Loop, inner: Loop, types: Mapping[str, object], facts
         return False
     if any(isinstance(s, (Loop, While)) for s in walk_stmts(inner.body)) or assigned(inner.body):
         return False
-    return all(_stride(a, i, inner.counter, types) is not None for a, i in _accesses(inner))
+    return all(stride(a, i, inner.counter, types) is not None for a, i in _accesses(inner))

@@ -1,0 +1,207 @@
+"""The dialects of devices: OpenCL C 1.2 and CUDA C++.
+
+Both get the same typedefs and limits as C, so that the renderer writes one text for all.  The CUDA text compiles with
+nvcc and, where there are no headers, with NVRTC.
+"""
+
+from __future__ import annotations
+
+from alpyna_hook.codegen.dialect import Dialect
+from alpyna_hook.ir.plan import Variant
+
+_LIMITS = """\
+#define INT8_MIN (-128)
+#define INT8_MAX 127
+#define INT16_MIN (-32768)
+#define INT16_MAX 32767
+#define INT32_MIN (-2147483647 - 1)
+#define INT32_MAX 2147483647
+#define INT64_MIN (-INT64_C(9223372036854775807) - 1)
+#define INT64_MAX INT64_C(9223372036854775807)
+#define UINT8_MAX 255
+#define UINT16_MAX 65535
+#define UINT32_MAX 4294967295u
+#define UINT64_MAX UINT64_C(18446744073709551615)"""
+
+_SLOT = "typedef union { int64_t i; uint64_t u; double d; float f; } alp_slot;"
+
+# Helpers of host C that ask for gcc's builtins, or for NumPy's loops, are written otherwise.
+_TEMPLATES = {
+    "index": """\
+/* a[i]: wraps a negative subscript once; outside the array it notes a fault and reads element 0 */
+static inline int64_t alp_index(int64_t i, int64_t n, int64_t *fault)
+{
+    i += i < 0 ? n : 0;
+    const bool outside = (uint64_t)i >= (uint64_t)n;
+    *fault |= outside;
+    return outside ? 0 : i;
+}""",
+    "to_f64": "static inline double alp_to_f64(int64_t x) { return (double)x; }",
+    "watch": """\
+/* Stands in for the floating-point flags: an infinity or a NaN is a fault */
+static inline {T} alp_watch_{N}({T} x, int64_t *fault)
+{{
+    *fault |= !(fabs{f}(x) < INFINITY);
+    return x;
+}}""",
+    "share": """\
+/* First of the n iterations that are work item number k's, of `items`; the next item's first is the end */
+static inline int64_t alp_share(int64_t n, int64_t k, int64_t items)
+{
+    const int64_t rest = n % items;
+    return n / items * k + (k < rest ? k : rest);
+}""",
+    "mul": """\
+static inline {T} alp_mul_{N}({T} a, {T} b, int64_t *fault)
+{{
+    const {WIDE} r = ({WIDE})a * ({WIDE})b;
+    *fault |= ({T})r != r;
+    return ({T})r;
+}}""",
+    "mul_i64": """\
+static inline int64_t alp_mul_i64(int64_t a, int64_t b, int64_t *fault)
+{
+    const int64_t r = (int64_t)((uint64_t)a * (uint64_t)b);
+    *fault |= alp_mul_high(a, b) != (r < 0 ? -1 : 0);
+    return r;
+}""",
+    "mul_u64": """\
+static inline uint64_t alp_mul_u64(uint64_t a, uint64_t b, int64_t *fault)
+{
+    *fault |= alp_mul_high_u(a, b) != 0;
+    return a * b;
+}""",
+    "ipow_checked": """\
+static inline {T} alp_ipow_checked_{N}({T} base, int64_t exponent, int64_t *fault)
+{{
+    {T} r = 1;
+    *fault |= exponent < 0;
+    while (exponent > 0) {{
+        if (exponent & 1)
+            r = alp_mul_{N}(r, base, fault);
+        exponent >>= 1;
+        if (exponent > 0)
+            base = alp_mul_{N}(base, base, fault);
+    }}
+    return r;
+}}""",
+    "npmin": """\
+/* np.minimum; which of two zeros or NaNs it takes is NumPy's to say */
+static inline {T} alp_npmin_{N}({T} a, {T} b, int64_t *fault)
+{{
+    *fault |= !(a < b || b < a) && !(a == b && (a != 0 || 1 / a == 1 / b));
+    return a < b ? a : b;
+}}""",
+    "npmax": """\
+/* np.maximum; which of two zeros or NaNs it takes is NumPy's to say */
+static inline {T} alp_npmax_{N}({T} a, {T} b, int64_t *fault)
+{{
+    *fault |= !(a < b || b < a) && !(a == b && (a != 0 || 1 / a == 1 / b));
+    return a < b ? b : a;
+}}""",
+    "square": "static inline {T} alp_square_{N}({T} x) {{ return x * x; }}",
+    "reciprocal": "static inline {T} alp_reciprocal_{N}({T} x) {{ return 1 / x; }}",
+}
+
+# np.NAME -> the math library's function; those of the same name come first.
+_FUNCTIONS = {
+    **{fn: fn for fn in (
+        "copysign", "fmod", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "cbrt", "sin", "cos", "tan",
+        "sinh", "cosh", "tanh", "hypot",
+    )},
+    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh", "arccosh": "acosh",
+    "arctanh": "atanh", "power": "pow",
+}  # fmt: skip
+
+OPENCL = Dialect(
+    name="opencl",
+    prelude=f"""\
+#pragma OPENCL FP_CONTRACT OFF
+#ifdef cl_khr_fp64
+#pragma OPENCL EXTENSION cl_khr_fp64 : enable
+#endif
+
+typedef char int8_t;
+typedef short int16_t;
+typedef int int32_t;
+typedef long int64_t;
+typedef uchar uint8_t;
+typedef ushort uint16_t;
+typedef uint uint32_t;
+typedef ulong uint64_t;
+#define INT64_C(x) x##L
+#define UINT64_C(x) x##UL
+{_LIMITS}
+#define alp_mul_high(a, b) mul_hi((int64_t)(a), (int64_t)(b))
+#define alp_mul_high_u(a, b) mul_hi((uint64_t)(a), (uint64_t)(b))
+
+{_SLOT}""",
+    kernel_head="__kernel void",
+    math_f32="",
+    openmp=False,
+    ivdep="#pragma clang loop vectorize(assume_safety)",
+    space="__global ",
+    bool_element="uint8_t",
+    item=tuple(f"(int64_t)get_global_id({k})" for k in range(3)),
+    items=tuple(f"(int64_t)get_global_size({k})" for k in range(3)),
+    templates=_TEMPLATES,
+    numpy_loops=False,
+    functions=_FUNCTIONS,
+    reserved=frozenset(
+        """uchar ushort uint ulong half quad size_t ptrdiff_t intptr_t uintptr_t event_t sampler_t image1d_t image2d_t
+        image3d_t kernel global local constant private generic read_only write_only read_write pipe complex imaginary
+        get_global_id get_global_size mul_hi INFINITY NAN rt run alp_slot""".split()
+    )
+    | {f"{kind}{width}" for kind in "char uchar short ushort int uint long ulong float double half".split()
+       for width in (2, 3, 4, 8, 16)},
+)  # fmt: skip
+
+CUDA = Dialect(
+    name="cuda",
+    prelude=f"""\
+#ifdef __CUDACC_RTC__
+typedef signed char int8_t;
+typedef short int16_t;
+typedef int int32_t;
+typedef long long int64_t;
+typedef unsigned char uint8_t;
+typedef unsigned short uint16_t;
+typedef unsigned int uint32_t;
+typedef unsigned long long uint64_t;
+#define INT64_C(x) x##LL
+#define UINT64_C(x) x##ULL
+{_LIMITS}
+#else
+#include <stdint.h>
+#endif
+#ifndef INFINITY
+#define INFINITY __int_as_float(0x7f800000)
+#define NAN __int_as_float(0x7fffffff)
+#endif
+#define alp_mul_high(a, b) __mul64hi(a, b)
+#define alp_mul_high_u(a, b) __umul64hi(a, b)
+
+{_SLOT}""",
+    kernel_head='extern "C" __global__ void',
+    math_f32="f",
+    openmp=False,
+    ivdep="",
+    function="static __device__ inline",
+    restrict="__restrict__",
+    item=tuple(f"(int64_t)blockIdx.{k} * blockDim.{k} + threadIdx.{k}" for k in "xyz"),
+    items=tuple(f"(int64_t)gridDim.{k} * blockDim.{k}" for k in "xyz"),
+    templates=_TEMPLATES,
+    numpy_loops=False,
+    functions=_FUNCTIONS,
+    reserved=frozenset(
+        """alignas alignof and and_eq asm bitand bitor catch class compl concept const_cast constexpr decltype delete
+        dynamic_cast explicit export final friend mutable namespace new noexcept not not_eq nullptr operator or or_eq
+        override private protected public reinterpret_cast requires static_assert static_cast template this thread_local
+        throw try typeid typename using virtual wchar_t xor xor_eq blockIdx blockDim threadIdx gridDim warpSize dim3
+        INFINITY NAN rt run alp_slot""".split()
+    )
+    | {f"{kind}{width}" for kind in "char uchar short ushort int uint long ulong float double longlong".split()
+       for width in (1, 2, 3, 4)},
+)  # fmt: skip
+
+DIALECTS: dict[Variant, Dialect] = {"opencl": OPENCL, "cuda": CUDA}
