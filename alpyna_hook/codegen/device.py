@@ -9,7 +9,7 @@ from dataclasses import replace
 from alpyna_hook.analysis.reproducible import needs
 from alpyna_hook.codegen.dialect import Dialect
 from alpyna_hook.codegen.driver import Driver
-from alpyna_hook.codegen.grid import Unit
+from alpyna_hook.codegen.grid import NAMES_OF_A_RANGE, Unit
 from alpyna_hook.codegen.helpers import text_of
 from alpyna_hook.codegen.hostpy import WORDS
 from alpyna_hook.codegen.kernel import live_outs
@@ -36,7 +36,7 @@ def render_device(
         raise InternalError(steps)
     types = {n: replace(t, layout="S") if isinstance(t, ArrayType) and t.layout == "F" else t
              for n, t in types_of(nest).items()}  # on the device it may lie in another order
-    types |= {f"{c}@{part}": INT for c in _counters(plan) for part in ("start", "step", "trips", "first", "end")}
+    types |= {f"{c}@{part}": INT for c in _counters(plan) for part in NAMES_OF_A_RANGE}
     types |= {f"{n}{ENTRY}": types[n] for n in steps.resident if n in {x.name for x in nest.live_ins}}
     types |= {f"{n}@passed": INT for n, t in tuple(types.items()) if isinstance(t, ScalarType) and t.rep is Rep.BOOL}
     names = dict(c_names(types, dialect.reserved | WORDS))

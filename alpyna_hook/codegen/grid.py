@@ -32,6 +32,8 @@ from alpyna_hook.ir.types import INT, ArrayType, Rep, ScalarType, Type
 _FAULT_PARAM, _OUT_PARAM = "alp_fault", "alp_out"
 _IDENTITY = {"+": "0", "*": "1", "&": "~0", "|": "0", "^": "0"}
 RANGE_PARTS = ("start", "step", "trips")  # of a loop of the grid, as parameters
+# COUNTER@NAME: those; in rows, also the first trip of a work item and the one past its last, and what they count
+NAMES_OF_A_RANGE = (*RANGE_PARTS, "begin", "past", "first", "end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +143,10 @@ class _Draft:
             raise InternalError("no loop to share out")
         c, names, dialect = loop.counter, self.scope.names, self.unit.dialect
         trips, item, items = names[f"{c}@trips"], dialect.item[0], dialect.items[0]
-        first, end = names[f"{c}@first"], names[f"{c}@end"]
-        bounds = [self.scope.call("alp_share", trips, k, items) for k in (item, f"{item} + 1")]
-        for name, trip in zip((first, end), bounds):
-            self.before.append(f"const int64_t {name} = {_moved(loop, trip, names)};")
+        for trip, counter, k in (("begin", "first", item), ("past", "end", f"{item} + 1")):
+            share, at = self.scope.call("alp_share", trips, k, items), names[f"{c}@{trip}"]
+            self.before.append(f"const int64_t {at} = {share};")
+            self.before.append(f"const int64_t {names[f'{c}@{counter}']} = {_moved(loop, at, names)};")
         return replace(loop, start=Var(f"{c}@first", type=INT), stop=Var(f"{c}@end", type=INT))
 
     def _pass_ranges(self) -> None:
@@ -192,9 +194,8 @@ class _Draft:
             self.before.insert(1, "    return;")
             self.after += [f"{self._slot(name)} = {names[name]};" for name in self.written]
         elif self.unit.plan.style == "rows" and self.written:
-            trips, d = names[f"{self.loops[0].counter}@trips"], self.unit.dialect
-            begin, end = (scope.call("alp_share", trips, k, d.items[0]) for k in (d.item[0], f"{d.item[0]} + 1"))
-            self.after.append(f"if ({begin} < {end} && {end} == {trips}) {{")
+            begin, past, trips = (names[f"{self.loops[0].counter}@{part}"] for part in ("begin", "past", "trips"))
+            self.after.append(f"if ({begin} < {past} && {past} == {trips}) {{")
             self.after += [f"    {self._slot(name)} = {names[name]};" for name in self.written]
             self.after.append("}")
 
@@ -220,7 +221,7 @@ class _Draft:
         """others_fault: some kernel of the program does, so that values may be void."""
         faults = self.scope.faults
         stop = others_fault and (faults or open_ended(self.body))
-        used = "\n".join((*self.before, *self.inside, *self.after))
+        used = re.sub("//.*", "", "\n".join((*self.before, *self.inside, *self.after)))  # no user's words
         params, kinds, args, preset = self._parameters(used)
         if faults or stop:
             params.append(f"{self.unit.dialect.space}int32_t *{_FAULT_PARAM}")

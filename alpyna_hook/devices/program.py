@@ -102,7 +102,7 @@ class Program:
         self._check_apart(operands)
         with device.lock, device.current():
             run = Run(
-                device, self._pool, self._program.kernels, self._functions, max(self._source.out_slots, 1),
+                device, self._pool, self._program.kernels, self._functions, max(self._program.resident, 1),
                 self._source.faults,
             )  # fmt: skip
             try:

@@ -23,7 +23,7 @@ VARIANTS: Final = ("cuda", "opencl")
 
 
 def targets(known: Mapping[str, object], cache: Cache) -> tuple[str, ...]:
-    """What a nest is to be specialised for besides the host, as `pipeline.Request.targets` names it.
+    """What a nest is to be specialised for besides the host, as `pipeline.Request.devices` names it.
 
     known  the variants whose devices the machine profile has figures of; others take part only if the user forces them
     """

@@ -64,7 +64,7 @@ def new_history() -> History:
 
 
 def specialise(
-    nest: Nest, signature: Signature, banned: frozenset[Predicate], source: Source
+    nest: Nest, signature: Signature, banned: frozenset[Predicate], source: Source, devices: tuple[str, ...] = ()
 ) -> Specialisation | Rejection:
     """The specialisation for `signature`, from the disk cache if it has it.
 
@@ -75,7 +75,7 @@ def specialise(
     threads = current.threads
     key = key_of(
         "specialisation", _version(), nest.name, repr(nest), repr(signature.key), repr(sorted(map(repr, banned))),
-        current.fp, str(threads),
+        current.fp, str(threads), repr(devices),
     )  # fmt: skip
     found = disk().get(key)
     if isinstance(found, (Specialisation, Rejection)):
@@ -86,6 +86,7 @@ def specialise(
         Request(
             nest, signature.types, signature.entry, signature.same, signature.may_alias, banned,
             current.fp, threads, tuple(source.text.splitlines()), restartable(nest),  # type: ignore[arg-type]
+            devices,
         )
     )  # fmt: skip
     if isinstance(spec, Specialisation) and not _fits(spec, signature):

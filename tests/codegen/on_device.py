@@ -147,7 +147,8 @@ def run(spec: Specialisation, given: Mapping[str, Any], fp_mask: int = 13) -> tu
     found = {}
     for out in source.outs:
         if out.set_slot < 0 or outs[out.set_slot - 1]:
-            found[out.name] = _as_class(outs[out.slot - 1], out.classes[int(outs[out.tag_slot - 1]) if out.tag_slot >= 0 else 0])
+            tag = int(outs[out.tag_slot - 1]) if out.tag_slot >= 0 else 0
+            found[out.name] = _as_class(outs[out.slot - 1], out.classes[tag])
     return code, found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -63,3 +64,68 @@ class TestResults:
         """
         a = np.sin(np.arange(400.0)).reshape(20, 20)
         check(text, style, {"n": 20, "a": a, "b": a + 1, "c": a.copy()})
+
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "codegen"
+SQUARE = np.sin(np.arange(400.0)).reshape(20, 20)
+NESTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "saxpy": ("for i in range(n):\n    y[i] = a * x[i] + y[i]", {"n": 20, "a": 0.1, "x": SQUARE[0], "y": SQUARE[1]}),
+    "matmul": ("""
+        for i in range(n):
+            for j in range(n):
+                s = 0.0
+                for k in range(n):
+                    s += a[i, k] * b[k, j]
+                c[i, j] = s
+    """, {"n": 20, "a": SQUARE, "b": SQUARE + 1, "c": SQUARE.copy()}),
+    "sweeps": ("""
+        for t in range(3):
+            for i in range(1, n - 1):
+                for j in range(1, n - 1):
+                    b[i, j] = 0.2 * (a[i, j] + a[i, j - 1] + a[i, j + 1] + a[i + 1, j] + a[i - 1, j])
+            for i in range(1, n - 1):
+                for j in range(1, n - 1):
+                    a[i, j] = b[i, j]
+    """, {"n": 20, "a": SQUARE, "b": SQUARE.copy()}),
+    "sum_of_a_triangle": ("""
+        for i in range(n):
+            for j in range(i, n):
+                total = total + k[i, j]
+    """, {"n": 20, "total": 0, "k": np.arange(400).reshape(20, 20)}),
+}  # fmt: skip
+
+
+def _kernels(text: str) -> str:
+    return text[text.index("__kernel void" if "__kernel void" in text else 'extern "C" __global__') :]
+
+
+@pytest.mark.parametrize("device", [*STYLES, "cuda"])
+@pytest.mark.parametrize("name", sorted(NESTS))
+def test_the_text_is_the_one_that_was_read_and_approved(name: str, device: str) -> None:
+    """ALPYNA_GOLDEN=write writes the files anew; read the difference before you commit it."""
+    text, given = NESTS[name]
+    spec = specialised(text, device, given)
+    variant: Any = device.partition(":")[0]
+    source = spec.sources[variant]
+    assert source.device is not None
+    driver = source.device.driver
+    found = _kernels(source.text) + "\n\n" + driver[driver.index("def run(") :]
+    golden = GOLDEN / f"{name}.{device.replace(':', '.')}.txt"
+    if os.environ.get("ALPYNA_GOLDEN") == "write":
+        golden.write_text(found, encoding="utf-8")
+    assert golden.exists(), f"{golden.name} is missing; ALPYNA_GOLDEN=write writes it"
+    assert found == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc")
+def test_nvcc_compiles_the_cuda_text(tmp_path: Path) -> None:
+    for name, (text, given) in NESTS.items():
+        spec = specialised(text, "cuda", given)
+        nvcc(spec.sources["cuda"].text, tmp_path / f"{name}.cu")
+
+
+def nvcc(text: str, path: Path) -> None:
+    path.write_text(text)
+    command = ["nvcc", "-cubin", "-arch=sm_90", "-fmad=false", "-o", str(path.with_suffix(".cubin")), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

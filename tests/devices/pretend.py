@@ -236,7 +236,8 @@ def source(driver: str = DRIVER, times: int = 1, checked: bool = True, style: st
     inputs = ("a", *(f"{n}{suffix}" for n in "xyz" for suffix in ("", "_n0", "_s0")))
     simple = driver is SIMPLE_DRIVER
     program = DeviceProgram(
-        style, KERNELS, text, inputs, ("x", "y"), ("y",) if simple else ("y", "z"), () if simple else ("z",)
+        style, KERNELS, text, inputs, ("x", "y"), ("y",) if simple else ("y", "z"), () if simple else ("z",),
+        resident=4,
     )  # fmt: skip
     outs = (
         KernelOut("t", ("float64",), "f64", 1), KernelOut("i", ("int",), "i64", 2),
