@@ -27,6 +27,7 @@ class Dialect:
     item, items    per axis x, y, z: the number of this work item, and that of all work items
     templates      helpers whose text differs from that in codegen/helpers.py
     numpy_loops    kernels may call NumPy's inner loops
+    libm           `pow` is the C library's, of which codegen/powers.py knows something
     functions      np.NAME -> function of the math library that stands in for NumPy's loop, where there is none
     scalar_only    statement that keeps the loop it is in from being vectorised; may be empty
     evaluate       statement that has {value} computed although nothing uses it; may be empty
@@ -47,6 +48,7 @@ class Dialect:
     items: tuple[str, ...] = ()
     templates: Mapping[str, str] = field(default_factory=dict)
     numpy_loops: bool = True
+    libm: bool = False
     functions: Mapping[str, str] = field(default_factory=dict)
     scalar_only: str = ""
     evaluate: str = ""
@@ -71,6 +73,7 @@ typedef union { int64_t i; uint64_t u; double d; float f; void *p; } alp_slot;""
     math_f32="f",
     openmp=True,
     ivdep="#pragma GCC ivdep",
+    libm=True,
     scalar_only='__asm__ volatile(""); /* not to be vectorised: gcc 12 miscompiles several conditional last values */',
     evaluate='__asm__ volatile("" : : "m"({value})); /* unused, yet it may raise a flag */',
 )

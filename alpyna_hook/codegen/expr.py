@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from alpyna_hook.codegen import powers
 from alpyna_hook.codegen.dialect import Dialect
 from alpyna_hook.codegen.helpers import CTYPE
 from alpyna_hook.errors import InternalError
@@ -230,6 +231,8 @@ def _float_binary(expr: Binary, rep: Rep, scope: Scope) -> tuple[str, int]:
         return scope.call(f"alp_exact_sum_{n}", _infix(op, left, right, scope)[0], fault=True), _ATOM
     if op in ("+", "-", "*") or (op == "/" and "zero" not in expr.checks):
         return _infix(op, left, right, scope)
+    if op == "**" and rep is Rep.F64 and (power := _power(left, right, "domain" in expr.checks, scope)):
+        return power, _ATOM
     a, b = render(left, scope), render(right, scope)
     if op == "/":
         return scope.call(f"alp_div_{n}", a, b, fault=True), _ATOM
@@ -242,6 +245,17 @@ def _float_binary(expr: Binary, rep: Rep, scope: Scope) -> tuple[str, int]:
             return scope.call(f"alp_pow_{n}", a, b, fault=True), _ATOM
         return f"{scope.dialect.math('pow', rep)}({a}, {b})", _ATOM
     raise InternalError(f"operator {op} on {n}")
+
+
+def _power(base: Expr, exponent: Expr, checked: bool, scope: Scope) -> str:
+    """A power of doubles that may do without `pow`; "" if there is no helper for it. `checked`: results at which
+    CPython raises are faults."""
+    value = powers.exponent_of(exponent)
+    if value is None or not scope.dialect.libm:
+        return ""
+    *needed, helper = powers.helpers_of(value, checked)
+    scope.helpers |= dict.fromkeys(needed)
+    return scope.call(helper, render(base, scope), fault=checked)
 
 
 def _int_binary(expr: Binary, rep: Rep, scope: Scope) -> tuple[str, int]:
@@ -346,6 +360,8 @@ def _call(expr: Call, scope: Scope) -> tuple[str, int]:
 
 
 def _math_call(fn: str, expr: Call, rep: Rep, scope: Scope) -> str:
+    if fn == "pow" and (power := _power(expr.args[0], expr.args[1], "domain" in expr.checks, scope)):
+        return power
     args = [render(a, scope) for a in expr.args]
     if fn in ("isnan", "isinf", "isfinite"):
         return f"{fn}({args[0]})"

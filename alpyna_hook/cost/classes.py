@@ -5,6 +5,7 @@ In: one typed node.  Out: the name of its class, as `counts` tallies it and `mac
 
 from __future__ import annotations
 
+from alpyna_hook.codegen.powers import exponent_of
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.nodes import Binary, Call, Cast, Compare, Expr
 from alpyna_hook.ir.types import NP_CLASS_OF_REP, Rep, ScalarType
@@ -59,8 +60,8 @@ def machine_binary(expr: Binary) -> str:
         return "idiv.int" if group == "int" else f"fmod.{group}"
     if expr.op == "/" and group == "int":
         return "div.f64"
-    if expr.op == "**" and group == "int":
-        return "idiv.int"  # a short loop of multiplications: about a division's time
+    if expr.op == "**" and (group == "int" or (group == "f64" and exponent_of(expr.right) is not None)):
+        return "idiv.int"  # a few multiplications and a branch: about a division's time
     return f"{_BINARY[expr.op]}.{group}"
 
 

@@ -156,7 +156,7 @@ def kernel_flags(tool: Toolchain, openmp: bool, precise_fp: bool) -> tuple[str, 
     """The compiler's flags. Without precise_fp it may assume that nobody looks at floating-point exception flags,
     which is what lets it vectorise conditional code."""
     trapping = "-ftrapping-math" if precise_fp else "-fno-trapping-math"
-    return (*tool.flags, trapping, *((OPENMP_FLAG,) if openmp else ()))
+    return (*tool.flags, *toolchain.libm_flags(), trapping, *((OPENMP_FLAG,) if openmp else ()))
 
 
 def _key(source: str, flags: Sequence[str], tool: Toolchain) -> str:

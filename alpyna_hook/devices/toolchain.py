@@ -29,6 +29,7 @@ OUTPUT_FLAGS = ("-shared", "-fPIC", "-x", "c")
 OPENMP_FLAG = "-fopenmp"
 
 LINK_LIBM = ("-lm",)
+GLIBC_POW = (2, 28)  # the first glibc with the `pow` that codegen/powers.py knows
 
 VERSION_S = 10.0  # seconds to wait for `--version`: what hangs there hangs in the middle of somebody's program
 PROBE_S = 20.0  # seconds for a test program (zig takes 10 when it is new)
@@ -185,6 +186,17 @@ def cpu_features() -> str:
         import platform
 
         return f"{platform.machine()} {platform.processor()}"
+
+
+@lru_cache(maxsize=1)
+def libm_flags() -> tuple[str, ...]:
+    """Tells kernels if the C library that this process runs on is none whose `pow` is known (codegen/powers.py)."""
+    try:
+        name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+        known = name == "glibc" and tuple(map(int, version.split(".")[:2])) >= GLIBC_POW
+    except (AttributeError, OSError, ValueError):
+        known = False
+    return () if known and not os.environ.get("LD_PRELOAD") else ("-DALP_FOREIGN_LIBM",)
 
 
 def _package_folder(name: str) -> str:

@@ -37,7 +37,9 @@ UNARY = ("-x", "~x", "not x", "abs(x)", "round(x)", "int(x)", "float(x)", "bool(
          "math.sqrt(x)", "math.log(x)", "math.isnan(x)", "np.exp(x)", "np.abs(x)", "np.rint(x)", "np.float32(x)",
          "np.int8(x)", "np.uint64(x)", "x.real", "x.conjugate()",
          # -0.5 becomes the int 0, which has no sign
-         "1.0 * int(x)", "1.0 * round(x)", "1.0 * math.ceil(x)")  # fmt: skip
+         "1.0 * int(x)", "1.0 * round(x)", "1.0 * math.ceil(x)",
+         # powers that may do without libm
+         "x ** 2", "x ** 3.0", "x ** 4", "x ** 0.5", "x ** -1", "math.pow(x, 2)", "math.pow(x, -1.0)")  # fmt: skip
 
 
 class Slot(ctypes.Union):
