@@ -1,0 +1,249 @@
+"""CUDA devices, through PyCUDA, which is imported when one is opened and not before.
+
+In:  the disk cache; the environment (which device).
+Out: `open_device`: an `Accelerator`, or why there is none.
+
+It works in the device's primary context (CUDA Driver API, "Primary Context Management"), which the CUDA runtime uses,
+and with it CuPy and PyTorch; it is current only while Alpyna uses it. All goes through one stream. Large copies go
+through page-locked buffers, so that the next piece is filled while the last one is on its way (CUDA C++ Best Practices
+Guide, 10.1); small ones are left to the driver, which does the same with a buffer of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+from alpyna_hook.devices import cudacc
+from alpyna_hook.devices.base import ABI_VERSION, Built, Cache, DeviceError, Limits
+from alpyna_hook.digest import sha256
+from alpyna_hook.ir.plan import DeviceKernel
+from alpyna_hook.ir.types import Rep
+
+if TYPE_CHECKING:
+    from alpyna_hook.devices.memory import Array
+
+CHOICE: Final = "CUDA_DEVICE"  # environment, PyCUDA's own: number of the device
+STAGED: Final = 1 << 20  # bytes from which on a copy goes through page-locked memory
+PIECE: Final = 8 << 20  # bytes of one page-locked buffer
+PIECES: Final = 3
+_PER_UNIT: Final = 2048  # work items that keep a multiprocessor busy
+_FORMATS: Final = {
+    Rep.BOOL: "B", Rep.I8: "b", Rep.I16: "h", Rep.I32: "i", Rep.I64: "q", Rep.U8: "B", Rep.U16: "H", Rep.U32: "I",
+    Rep.U64: "Q", Rep.F32: "f", Rep.F64: "d",
+}  # fmt: skip
+# After these the context is of no use to anybody (CUDA Driver API, CUresult: "the process must be terminated").
+_FATAL: Final = ("illegal", "launch failure", "launch timed out", "ecc", "misaligned", "assert", "lost", "hardware",
+                 "unavailable", "context is destroyed", "invalid device context", "deinitialized")  # fmt: skip
+
+
+def open_device(cache: Cache) -> CudaDevice | str:
+    """The device that the environment names, else the first one."""
+    try:
+        import pycuda.driver as cuda
+    except ImportError as error:
+        return f"PyCUDA cannot be imported ({_first_line(error)}); it takes an NVIDIA driver and pip install pycuda"
+    except Exception as error:
+        return f"PyCUDA cannot be used: {_first_line(error)}"
+    try:
+        cuda.init()
+        count = cuda.Device.count()
+        wanted = os.environ.get(CHOICE, "").strip() or "0"
+        if count == 0:
+            return "there is no CUDA device"
+        if not wanted.isdecimal() or int(wanted) >= count:
+            return f"{CHOICE}={wanted!r} is no number from 0 to {count - 1}"
+        return CudaDevice(cuda, int(wanted), cache)
+    except Exception as error:
+        return f"CUDA cannot be used: {_first_line(error)}"
+
+
+class _Function(NamedTuple):
+    """A kernel that is ready to be launched, and the most work items of a group of it."""
+
+    function: Any
+    most: int
+
+
+class CudaDevice:
+    """An `Accelerator` (devices/base.py)."""
+
+    variant = "cuda"
+    style: Literal["grid"] = "grid"
+    shares_memory = False
+    abilities = frozenset(("fp64", "denorm32", "div32"))
+
+    def __init__(self, cuda: Any, number: int, cache: Cache) -> None:
+        self._cuda, self._cache = cuda, cache
+        device = cuda.Device(number)
+        attribute, get = cuda.device_attribute, device.get_attribute
+        self.name = f"cuda:{number} {device.name()}"
+        self.capability = "".join(map(str, device.compute_capability()))
+        self.limits = Limits(
+            get(attribute.MULTIPROCESSOR_COUNT) * _PER_UNIT,
+            get(attribute.MAX_THREADS_PER_BLOCK),
+            (get(attribute.MAX_GRID_DIM_X), get(attribute.MAX_GRID_DIM_Y), get(attribute.MAX_GRID_DIM_Z)),
+        )
+        self.failure = ""
+        self.lock = threading.RLock()
+        self._modules: list[Any] = []  # unloaded in `close`, where the context is current
+        self._pieces: list[tuple[Any, Any]] = []  # page-locked bytes, and the event after the last copy from or to them
+        self._context: Any = device.retain_primary_context()
+        with self.current():
+            self._stream = cuda.Stream()
+
+    @contextlib.contextmanager
+    def current(self) -> Iterator[None]:
+        """Makes the primary context current for this thread, and gives back what was."""
+        self._context.push()
+        try:
+            yield
+        finally:
+            self._cuda.Context.pop()
+
+    # --- programs --------------------------------------------------------------------------------------------------
+
+    def build(self, text: str, kernels: tuple[DeviceKernel, ...]) -> Built:
+        key = self._key(text)
+        code = self._cache.get(key)
+        module = self._load(code) if isinstance(code, bytes) else None
+        hit = module is not None
+        if module is None:
+            code = cudacc.compile_text(text, self.capability)
+            module = self._cuda.module_from_buffer(code)
+            self._cache.put(key, code)
+        self._modules.append(module)
+        return tuple(self._function(module, kernel) for kernel in kernels), "hit" if hit else "miss"
+
+    def cached(self, text: str) -> bool:
+        return self._cache.get(self._key(text)) is not None
+
+    def _key(self, text: str) -> str:
+        parts = ("cuda", text, cudacc.FLAGS, self.capability, ABI_VERSION)
+        return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _load(self, code: bytes) -> Any:
+        """The module, or None: another version of the driver may not take it."""
+        try:
+            return self._cuda.module_from_buffer(code)
+        except self._cuda.Error:
+            return None
+
+    def _function(self, module: Any, kernel: DeviceKernel) -> _Function:
+        function = module.get_function(kernel.name)
+        try:
+            form = "".join("P" if arg == "buffer" else _FORMATS[Rep(arg)] for arg in kernel.args)
+        except KeyError as error:
+            raise DeviceError(f"{error.args[0].value} cannot be passed by value") from None
+        function.prepare(form + "P" * len(kernel.partials))
+        return _Function(function, function.get_attribute(self._cuda.function_attribute.MAX_THREADS_PER_BLOCK))
+
+    # --- memory ----------------------------------------------------------------------------------------------------
+
+    def allocate(self, size: int) -> Any:
+        return self._cuda.mem_alloc(size)
+
+    def release(self, buffer: Any) -> None:
+        buffer.free()
+
+    def wrap(self, array: Array, write: bool) -> Any:
+        raise DeviceError("it does not share the host's memory")
+
+    def unwrap(self, buffer: Any) -> None:
+        raise DeviceError("it does not share the host's memory")
+
+    def upload(self, buffer: Any, array: Array) -> None:
+        data = _bytes(array)
+        if data.size < STAGED:
+            self._cuda.memcpy_htod_async(buffer, data, self._stream)  # returns when the driver has read the array
+            return
+        for first, piece, ready in self._staged(data.size):
+            part = data[first : first + PIECE]
+            ready.synchronize()
+            piece[: part.size] = part
+            self._cuda.memcpy_htod_async(int(buffer) + first, piece[: part.size], self._stream)
+            ready.record(self._stream)
+
+    def download(self, array: Array, buffer: Any) -> None:
+        data = _bytes(array)
+        if data.size < STAGED:
+            self._cuda.memcpy_dtoh_async(data, buffer, self._stream)
+            self._stream.synchronize()
+            return
+        coming: list[tuple[int, Any, Any]] = []
+        for first, piece, ready in self._staged(data.size):
+            if len(coming) == PIECES:
+                _take(data, coming.pop(0))
+            part = piece[: min(PIECE, data.size - first)]
+            ready.synchronize()
+            self._cuda.memcpy_dtoh_async(part, int(buffer) + first, self._stream)
+            ready.record(self._stream)
+            coming.append((first, part, ready))
+        for one in coming:
+            _take(data, one)
+
+    def _staged(self, size: int) -> Iterator[tuple[int, Any, Any]]:
+        """(first byte, page-locked buffer, event that tells when it is free) of each piece of a copy."""
+        import numpy as np
+
+        while len(self._pieces) < PIECES:
+            self._pieces.append((self._cuda.pagelocked_empty(PIECE, np.uint8), self._cuda.Event()))
+        for number, first in enumerate(range(0, size, PIECE)):
+            yield first, *self._pieces[number % PIECES]
+
+    def clear(self, buffer: Any, size: int) -> None:
+        self._cuda.memset_d8_async(buffer, 0, size, self._stream)
+
+    # --- running ---------------------------------------------------------------------------------------------------
+
+    def launch(self, function: Any, groups: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any]) -> None:
+        rest = (1,) * (3 - len(groups))
+        function.function.prepared_async_call((*groups, *rest), (*group, *rest), self._stream, *args)
+
+    def most_items(self, function: Any) -> int:
+        most: int = function.most
+        return most
+
+    def finish(self) -> None:
+        self._stream.synchronize()
+
+    def explain(self, error: BaseException) -> DeviceError:
+        cuda = self._cuda
+        text = _first_line(error)
+        if isinstance(error, (cuda.MemoryError, MemoryError)):
+            return DeviceError("it has not enough memory")
+        if isinstance(error, cuda.Error):
+            lost = isinstance(error, cuda.LaunchError) or any(word in text.lower() for word in _FATAL)
+            return DeviceError(f"it failed: {text}", lost=lost)
+        return DeviceError(f"it failed: {type(error).__name__}: {text}", log=repr(error))
+
+    def close(self) -> None:
+        if self._context is None:
+            return
+        with contextlib.suppress(Exception):
+            with self.current():
+                self._pieces.clear()
+                self._modules.clear()
+                self._stream = None
+            self._context.detach()
+        self._context = None
+
+
+def _bytes(array: Array) -> Any:
+    """The bytes of a contiguous array, as an array."""
+    import numpy as np
+
+    return array.reshape(-1).view(np.uint8)
+
+
+def _take(data: Any, arrived: tuple[int, Any, Any]) -> None:
+    first, part, ready = arrived
+    ready.synchronize()
+    data[first : first + part.size] = part
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
