@@ -110,10 +110,11 @@ def specialise(request: Request) -> Specialisation | Rejection:
     plans = {v: replace(plan, faults=sources[v].faults and not plan.resume) for v, plan in plans.items()}
     counts = count(proved)
     programs = _programs(swapped, swapped_facts, conditions, free, request)
+    plans = {**plans, **{v: p[0] for v, p in programs.items() if not isinstance(p, str)}}
     candidates = {v: candidate_of(p, counts if p.nest is proved else count(p.nest)) for v, p in plans.items()}
     return Specialisation(
         proved,
-        {**plans, **{v: p[0] for v, p in programs.items() if not isinstance(p, str)}},
+        plans,
         {**sources, **{v: p[1] for v, p in programs.items() if not isinstance(p, str)}},
         {"interp": Candidate(count(typed), journal=False), **candidates},
         _one_each(_verdicts(proved, proved.body, facts, verdicts, 0)),

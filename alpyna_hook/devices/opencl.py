@@ -107,7 +107,7 @@ class OpenCLDevice:
         self.failure = ""
         self.lock = threading.RLock()
         rounding = ("-cl-fp32-correctly-rounded-divide-sqrt",) if "div32" in self.abilities else ()
-        self._options = ("-cl-std=CL1.2", *rounding)
+        self._options = ("-cl-std=CL1.2", "-w", *rounding)  # PoCL prints warnings on the program's stderr
         self._identity = (
             platform.name, platform.version, device.name, device.version, device.driver_version, self._options,
             ABI_VERSION,

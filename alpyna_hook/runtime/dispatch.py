@@ -235,13 +235,15 @@ class SiteState:
         found = self._specials.get((key, banned))
         if found is not None:
             return found
-        spec = specials.specialise(self.nest, signature, banned, self.source)
+        devices = specials.targets()
+        spec = specials.specialise(self.nest, signature, banned, self.source, devices)
         record = records.SpecialisationRecord({n: str(t) for n, t in signature.types.items()})
         self.record.specialisations.append(record)
         if isinstance(spec, Rejection):
             record.rejection = spec
             return spec
         record.code = {v: s.text for v, s in spec.sources.items()}
+        self.record.note = "; ".join(f"not for {variant}: {why}" for variant, why in spec.without.items())
         self.record.loops = [records.LoopRecord(v.line, v.var, v.parallel, v.why, v.depth) for v in spec.loops]
         special = _Special(spec, {str(v): c for v, c in spec.candidates.items()}, record, specials.new_history())
         self._specials[key, banned] = special

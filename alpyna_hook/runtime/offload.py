@@ -7,7 +7,7 @@ Out: the targets that nests are specialised for; loaded kernels, or why there ar
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 VARIANTS: Final = ("cuda", "opencl")
 
 
-def targets(known: Mapping[str, object], cache: Cache) -> tuple[str, ...]:
+def targets(known: Collection[str], cache: Cache) -> tuple[str, ...]:
     """What a nest is to be specialised for besides the host, as `pipeline.Request.devices` names it.
 
     known  the variants whose devices the machine profile has figures of; others take part only if the user forces them

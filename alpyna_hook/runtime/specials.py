@@ -53,6 +53,11 @@ def disk() -> DiskCache:
     return diskcache.of_process()
 
 
+def targets() -> tuple[str, ...]:
+    """The kinds of accelerator that nests are specialised for (pipeline.Request.devices)."""
+    return offload.targets((), disk())
+
+
 @cache
 def device() -> host.HostDevice:
     """The host device."""

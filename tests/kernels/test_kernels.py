@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,26 @@ def test_output_is_byte_identical(kernel: str, variant: str, reports: Path) -> N
     stdout, stderr, _ = accelerated(kernel, variant, reports)
     assert stdout == plain(kernel)
     assert stderr == b""
+
+
+# Why a kernel has loops that no device gets under fp=strict: a word of the reason in the report.
+NOT_ON_DEVICES = {
+    "arc_distance": "bit-reproducible", "black_scholes": "bit-reproducible", "collatz": "no loop is parallel",
+    "histogram": "atomic", "prefix_sum": "no loop is parallel",
+}  # fmt: skip
+
+
+@pytest.mark.skipif(find_spec("pyopencl") is None, reason="PyOpenCL is not installed")
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_output_is_byte_identical_on_an_opencl_device(kernel: str, reports: Path) -> None:
+    stdout, stderr, sites = accelerated(kernel, "opencl", reports)
+    assert stdout == plain(kernel)
+    assert stderr == b""
+    reached = [s for s in sites if s["status"] != "not_reached"]
+    ran = {d["variant"] for s in reached for p in s["specialisations"] for d in p["decisions"]}
+    reasons = " ".join(s["reason"] for s in reached)
+    assert ("opencl" in ran) != (kernel in NOT_ON_DEVICES) or kernel == "collatz"
+    assert NOT_ON_DEVICES.get(kernel, "") in reasons
 
 
 @pytest.mark.parametrize("variant", ["seq", "omp"])
