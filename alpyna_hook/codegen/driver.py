@@ -4,8 +4,8 @@
         if not (n <= a_n0):
             return 1, [0]
         ...
-        i_trips = alp_trips(0, n, 1)
-        rt.launch(0, (i_trips,), (a, i_trips, rt.fault))
+        i_extent = alp_trips(0, n, 1)
+        rt.launch(0, (i_extent,), (a, i_extent, rt.fault))
         if rt.faulted():
             return 2, [1]
         return 0, []
@@ -78,8 +78,9 @@ class Driver:
         """The whole source; `inputs` are the parameters of `run`."""
         self._entry(entry_types)
         with self.block("try:"):
-            for flag in self.flags.values():
-                self.line(f"{flag} = 0")
+            begin = [*self.flags.values(), *(self.names[n] for n in self._own_names())]
+            if begin:
+                self.line(f"{' = '.join(begin)} = 0")
             self._no_trip(self.plan.nest)
             self.steps(self.plan_steps.steps)
         with self.block("except (AlpFault, ArithmeticError):"):
@@ -113,6 +114,11 @@ class Driver:
         for number, precondition in enumerate(self.plan.preconditions):
             with self.block(f"if not ({condition(precondition, self.names)}):"):
                 self.line(f"return 1, [{number}]")
+
+    def _own_names(self) -> list[str]:
+        """Scalars of the host's own that are no live-ins: some paths may leave them without a value."""
+        live = {x.name for x in self.plan.nest.live_ins}
+        return sorted(assigned_by_host(self.plan_steps.steps) - live - set(self.plan_steps.resident))
 
     def _no_trip(self, nest: Nest) -> None:
         if not any(out.definite for out in nest.live_outs):
@@ -209,7 +215,7 @@ class Driver:
             moving = [x for x in outer if reads_counter(loop, frozenset((x.counter,)))]
             if moving:
                 corners = " ".join(f"for {self.names[x.counter]} in {self._ends(x)}" for x in outer)
-                trips = self.names[f"{loop.counter}@trips"]
+                trips = self.names[f"{loop.counter}@extent"]
                 self.line(f"{trips} = max([1, *(alp_trips({start}, {stop}, {step}) {corners})])")
                 extents[loop.counter] = trips
             else:
@@ -224,7 +230,7 @@ class Driver:
             if not isinstance(expr, Const):
                 self.line(f"{name} = {text}")
             texts.append(text if isinstance(expr, Const) else name)
-        trips = self.names[f"{loop.counter}@trips"]
+        trips = self.names[f"{loop.counter}@extent"]
         self.line(f"{trips} = alp_trips({texts[0]}, {stop}, {texts[1]})")
         if self.plan.style == "rows" and texts[1] not in ("1", "(-1)"):  # where the last run ends
             self.host_faults = True
@@ -236,12 +242,12 @@ class Driver:
         return self.may_fault
 
     def _first(self, loop: Loop) -> str:
-        return plain(loop.start, self.names) if isinstance(loop.start, Const) else self.names[f"{loop.counter}@start"]
+        return plain(loop.start, self.names) if isinstance(loop.start, Const) else self.names[f"{loop.counter}@base"]
 
     def _ends(self, loop: Loop) -> str:
         """First and last value of a counter, as a tuple."""
-        first, trips = self._first(loop), self.names[f"{loop.counter}@trips"]
-        step = plain(loop.step, self.names) if isinstance(loop.step, Const) else self.names[f"{loop.counter}@step"]
+        first, trips = self._first(loop), self.names[f"{loop.counter}@extent"]
+        step = plain(loop.step, self.names) if isinstance(loop.step, Const) else self.names[f"{loop.counter}@stride"]
         return f"({first}, {first} + max({trips} - 1, 0) * {step})"
 
     def _last(self, step: Launch) -> None:
@@ -253,7 +259,7 @@ class Driver:
         by_host = {n: c for n, c in copies.items() if n in needed - resident}
         deepest = max((k for k, loop in enumerate(step.loops) if loop.counter in by_host.values()), default=-1)
         on_device = sorted(needed & resident & self.flags.keys())
-        trips = self.names[f"{step.loops[0].counter}@trips"]
+        trips = self.names[f"{step.loops[0].counter}@extent"]
         if deepest < 0 and not on_device:
             return
         with self.block(f"if {trips} > 0:"):
@@ -266,7 +272,7 @@ class Driver:
 
     def _last_of(self, loop: Loop, outer: tuple[Loop, ...], names: list[str]) -> None:
         """Last values of the copies of one counter; what follows is in its branch."""
-        counter, trips = self.names[loop.counter], self.names[f"{loop.counter}@trips"]
+        counter, trips = self.names[loop.counter], self.names[f"{loop.counter}@extent"]
         start, stop, step = (plain(e, self.names) for e in (loop.start, loop.stop, loop.step))
         if reads_counter(loop, frozenset(x.counter for x in outer)):
             self.line(f"{trips} = alp_trips({start}, {stop}, {step})")
@@ -345,6 +351,24 @@ class Driver:
             self.line(f"alp_outs[{out.tag_slot - 1}] = {self._value(tag)}")
         self.line(f"alp_outs[{out.slot - 1}] = {self._value(out.name)}")
         self._depth = depth
+
+
+def assigned_by_host(steps: tuple[Step, ...]) -> frozenset[str]:
+    """Scalars that the host assigns, or may take from grid counters."""
+    found: set[str] = set()
+    for step in steps:
+        match step:
+            case Compute(stmt=stmt):
+                found.add(stmt.name)
+            case Launch(loops=loops):
+                found |= counter_copies(loops).keys()
+            case Repeat(steps=inner):
+                found |= assigned_by_host(inner)
+            case Choose(then=then, other=other):
+                found |= assigned_by_host(then) | assigned_by_host(other)
+            case _:
+                pass
+    return frozenset(found)
 
 
 def _tuple(parts: list[str] | tuple[str, ...]) -> str:

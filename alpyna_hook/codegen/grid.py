@@ -1,6 +1,6 @@
 """Kernels of a device program: one per `Launch` and `Serial` step (ir/steps.py).
 
-    __kernel void alp_kernel0(__global const double *restrict a, ..., const int64_t i_trips,
+    __kernel void alp_kernel0(__global const double *restrict a, ..., const int64_t i_extent,
                               __global int32_t *alp_fault)
 
 Parameters in order: for each array the kernel uses its buffer, and those of its dimensions and strides that it reads;
@@ -31,7 +31,7 @@ from alpyna_hook.ir.types import INT, ArrayType, Rep, ScalarType, Type
 
 _FAULT_PARAM, _OUT_PARAM = "alp_fault", "alp_out"
 _IDENTITY = {"+": "0", "*": "1", "&": "~0", "|": "0", "^": "0"}
-RANGE_PARTS = ("start", "step", "trips")  # of a loop of the grid, as parameters
+RANGE_PARTS = ("base", "stride", "extent")  # start, step and trip count of a loop of the grid, as parameters
 # COUNTER@NAME: those; in rows, also the first trip of a work item and the one past its last, and what they count
 NAMES_OF_A_RANGE = (*RANGE_PARTS, "begin", "past", "first", "end")
 
@@ -142,7 +142,7 @@ class _Draft:
         if not isinstance(loop, Loop):
             raise InternalError("no loop to share out")
         c, names, dialect = loop.counter, self.scope.names, self.unit.dialect
-        trips, item, items = names[f"{c}@trips"], dialect.item[0], dialect.items[0]
+        trips, item, items = names[f"{c}@extent"], dialect.item[0], dialect.items[0]
         for trip, counter, k in (("begin", "first", item), ("past", "end", f"{item} + 1")):
             share, at = self.scope.call("alp_share", trips, k, items), names[f"{c}@{trip}"]
             self.before.append(f"const int64_t {at} = {share};")
@@ -173,7 +173,7 @@ class _Draft:
         return self.scope.names[loop.counter]
 
     def _trips(self, loop: Loop) -> str:
-        return self.scope.names.get(f"{loop.counter}@trips", f"{self._counter(loop)}_trips")
+        return self.scope.names.get(f"{loop.counter}@extent", f"{self._counter(loop)}_trips")
 
     # -- what goes around them -------------------------------------------------------------------
 
@@ -194,7 +194,7 @@ class _Draft:
             self.before.insert(1, "    return;")
             self.after += [f"{self._slot(name)} = {names[name]};" for name in self.written]
         elif self.unit.plan.style == "rows" and self.written:
-            begin, past, trips = (names[f"{self.loops[0].counter}@{part}"] for part in ("begin", "past", "trips"))
+            begin, past, trips = (names[f"{self.loops[0].counter}@{part}"] for part in ("begin", "past", "extent"))
             self.after.append(f"if ({begin} < {past} && {past} == {trips}) {{")
             self.after += [f"    {self._slot(name)} = {names[name]};" for name in self.written]
             self.after.append("}")
@@ -315,7 +315,7 @@ def _moved(loop: Loop, trip: str, names: Mapping[str, str]) -> str:
     """The counter's value at trip number `trip`."""
     start, step = (
         str(e.value) if isinstance(e, Const) else names[f"{loop.counter}@{part}"]
-        for part, e in (("start", loop.start), ("step", loop.step))
+        for part, e in (("base", loop.start), ("stride", loop.step))
     )
     moved = trip if step == "1" else f"{trip} * {step}" if not step.startswith("-") else f"{trip} * ({step})"
     return moved if start == "0" else f"{start} + {moved}"

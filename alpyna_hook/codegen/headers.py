@@ -68,8 +68,8 @@ def _grid_header(stmt: Loop, counter: str, ctx: Body) -> Header:
     """A loop over the grid: each work item takes the trips that lie the width of the grid apart. Counting trips, not
     counter values, nothing overflows. What the host has not passed on (`names` has no such name) is computed here."""
     scope, axis = ctx.scope, ctx.plan.loop(stmt.counter).grid - 1
-    start, step = (_passed(stmt, part, e, counter, ctx) for part, e in (("start", stmt.start), ("step", stmt.step)))
-    trips = scope.names.get(f"{stmt.counter}@trips", "")
+    start, step = (_passed(stmt, part, e, counter, ctx) for part, e in (("base", stmt.start), ("stride", stmt.step)))
+    trips = scope.names.get(f"{stmt.counter}@extent", "")
     if not trips:
         trips = f"{counter}_trips"
         ctx.writer.line(f"const int64_t {trips} = {scope.call('alp_span', start, _bound(stmt.stop, scope), step)};")

@@ -198,31 +198,48 @@ def _resident(nest: Nest, plans: Mapping[str, LoopPlan]) -> frozenset[str]:
     outs = {name for out in nest.live_outs for name in (out.name, out.tag) if name}
     total = mentions(nest.body)
     found: set[str] = set()
-    reduced: set[str] = set()
+    grids: list[tuple[LoopPlan, dict[str, str]]] = []
+    between: list[Stmt] = []
     for stmt in host_level(nest.body, plans):
-        if on_grid(stmt, plans) and isinstance(stmt, Loop):
-            plan = plans[stmt.counter]
-            reduced |= {name for name, _ in plan.reductions}
-            copies = counter_copies(grid_loops(stmt, plans))
-            found |= {name for name in plan.last if name not in copies}
-            lost = [name for name in plan.conditional if name not in copies]
-            if lost:
-                raise _Obstacle(f"the value that {min(lost)} has after the loop is known to one work item only")
-        elif not isinstance(stmt, (Break, Continue)) and not holds_grid(stmt, plans):
-            if not _host_assigns(stmt, types, frozenset()):
-                inside, needed = mentions((stmt,)), exposed((stmt,))
-                found |= {n for n in assigned((stmt,)) if n in outs or n in needed or inside[n] < total[n]}
+        if isinstance(stmt, Loop) and on_grid(stmt, plans):
+            grids.append((plans[stmt.counter], counter_copies(grid_loops(stmt, plans))))
+            found |= {name for name in plans[stmt.counter].last if name not in grids[-1][1]}
+        elif not holds_grid(stmt, plans):
+            between.append(stmt)
     while True:
-        grown = found | {
-            stmt.name for stmt in host_level(nest.body, plans)
-            if isinstance(stmt, Assign) and not host_can(stmt.value, types, frozenset(found))
-        }  # fmt: skip
+        grown = set(found)
+        for stmt in between:
+            if not host_only(stmt, types, frozenset(grown)):
+                inside, needed = mentions((stmt,)), exposed((stmt,))
+                grown |= {n for n in assigned((stmt,)) if n in outs or n in needed or inside[n] < total[n]}
         if grown == found:
             break
         found = grown
-    if found & reduced:
-        raise _Obstacle(f"{min(found & reduced)} is reduced on the device and computed with there as well")
+    _check_grids(grids, found)
     return frozenset(found)
+
+
+def _check_grids(grids: list[tuple[LoopPlan, dict[str, str]]], resident: set[str]) -> None:
+    for plan, copies in grids:
+        reduced = resident & {name for name, _ in plan.reductions}
+        if reduced:
+            raise _Obstacle(f"{min(reduced)} is reduced on the device and computed with there as well")
+        lost = [name for name in plan.conditional if name not in copies or name in resident]
+        if lost:
+            raise _Obstacle(f"the value that {min(lost)} has after the loop is known to one work item only")
+
+
+def host_only(stmt: Stmt, types: Mapping[str, Type], resident: frozenset[str]) -> bool:
+    """Whether the host can run `stmt`, in which no grid is launched, by itself."""
+    match stmt:
+        case Assign():
+            return _host_assigns(stmt, types, resident)
+        case If(test=test, then=then, other=other):
+            return host_can(test, types, resident) and all(host_only(s, types, resident) for s in (*then, *other))
+        case Break() | Continue():
+            return True
+        case _:
+            return False
 
 
 def _host_assigns(stmt: Stmt, types: Mapping[str, Type], resident: frozenset[str]) -> bool:
@@ -243,6 +260,8 @@ class _Maker:
                 found.append(Jump(stmt))
             elif isinstance(stmt, Assign) and _host_assigns(stmt, types, self.resident):
                 found.append(Compute(stmt))
+            elif isinstance(stmt, If) and host_only(stmt, types, self.resident):
+                found.append(Choose(stmt, self.steps(stmt.then), self.steps(stmt.other)))
             elif not holds_grid(stmt, self.plans):
                 if _jumps((stmt,)):
                     raise _Obstacle("what values decide when a loop between the parallel ones ends")

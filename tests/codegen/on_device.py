@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import math
+import subprocess
 import sys
 import textwrap
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "analysis")]
 
 from nests import entry_of, nest_of, type_of  # noqa: E402
 
-from alpyna_hook.ir.nodes import Nest  # noqa: E402
+from alpyna_hook.errors import Rejection  # noqa: E402
 from alpyna_hook.ir.plan import DeviceKernel, KernelSource  # noqa: E402
-from alpyna_hook.ir.types import ArrayType, ObjectType, Rep, ScalarType, Type  # noqa: E402
+from alpyna_hook.ir.types import UNBOUND, ArrayType, ObjectType, Type  # noqa: E402
 from alpyna_hook.pipeline import Request, specialise  # noqa: E402
 from alpyna_hook.specialisation import Specialisation  # noqa: E402
 
@@ -37,19 +38,29 @@ def layout_of(array: np.ndarray) -> str:
 def specialised(text: str, device: str, given: Mapping[str, Any], fp: str = "strict") -> Specialisation:
     """The first loop of `text` for these values of its live-ins, with a program for `device`."""
     text = textwrap.dedent(text)
-    nest = nest_of(text)
+    spec = specialised_site(nest_of(text), device, given, tuple(text.splitlines()), fp)
+    assert isinstance(spec, Specialisation), spec
+    return spec
+
+
+def specialised_site(
+    nest: Any, device: str, given: Mapping[str, Any], lines: tuple[str, ...], fp: str = "strict"
+) -> Specialisation | Rejection:
+    """A nest for these values of its live-ins, with a program for `device`."""
     types: dict[str, Type] = {}
     for live in nest.live_ins:
+        if live.optional and live.name not in given:
+            types[live.name] = UNBOUND
+            continue
         kind = ObjectType(live.intrinsic) if live.role == "function" else type_of(given[live.name])
         if isinstance(kind, ArrayType):
             kind = ArrayType(kind.elem, kind.ndim, layout_of(given[live.name]))  # type: ignore[arg-type]
         types[live.name] = kind
-    spec = specialise(Request(
-        nest, types, entry_of(nest, given), {}, frozenset(), frozenset(), fp,  # type: ignore[arg-type]
-        2, tuple(text.splitlines()), False, (device,),
+    bound = replace(nest, live_ins=tuple(x for x in nest.live_ins if types[x.name] != UNBOUND))
+    return specialise(Request(
+        nest, types, entry_of(bound, given), {}, frozenset(), frozenset(), fp,  # type: ignore[arg-type]
+        2, lines, False, (device,),
     ))  # fmt: skip
-    assert isinstance(spec, Specialisation), spec
-    return spec
 
 
 @cache
@@ -162,11 +173,31 @@ def interpret(text: str, given: dict[str, Any]) -> None:
     exec(compile(textwrap.dedent(text), "test.py", "exec"), given)
 
 
-def site_loop(text: str) -> str:
-    """The source of the first loop in `text`."""
-    tree = ast.parse(textwrap.dedent(text))
-    loop = next(n for n in ast.walk(tree) if isinstance(n, (ast.For, ast.While)))
-    return ast.unparse(loop)
+def check(text: str, device: str, given: dict[str, Any], fp: str = "strict") -> None:
+    """Runs `text` both ways and compares arrays and live-outs bit by bit."""
+    spec = specialised(text, device, given, fp)
+    assert not spec.without, spec.without
+    plain, names = _copied(given), _copied(given)
+    interpret(text, plain)
+    code, outs = run(spec, names)
+    assert code == 0, outs
+    for name, value in names.items():
+        if isinstance(value, np.ndarray):
+            assert value.tobytes() == plain[name].tobytes(), name
+    for name, value in outs.items():
+        assert type(value) is type(plain[name]), name
+        assert np.array(value).tobytes() == np.array(plain[name]).tobytes(), name
+    given.update(outs)
+    assert {x.name for x in spec.nest.live_outs if x.name in plain} <= outs.keys() | given.keys()
 
 
-__all__ = ["Nest", "Rep", "ScalarType", "interpret", "run", "site_loop", "specialised"]
+def _copied(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: v.copy(order="K") if isinstance(v, np.ndarray) else v for n, v in given.items()}
+
+
+def nvcc(text: str, path: Path) -> None:
+    """Compiles CUDA text as the device does."""
+    path.write_text(text)
+    command = ["nvcc", "-cubin", "-arch=sm_90", "-fmad=false", "-o", str(path.with_suffix(".cubin")), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

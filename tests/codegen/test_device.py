@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from on_device import interpret, run, specialised
+from on_device import check, nvcc, specialised
 
 pytest.importorskip("pyopencl")
 STYLES = ["opencl:grid", "opencl:rows"]
-
-
-def check(text: str, style: str, given: dict[str, Any], fp: str = "strict") -> dict[str, Any]:
-    """Runs `text` both ways and compares arrays and live-outs; the live-outs."""
-    spec = specialised(text, style, given, fp)
-    assert not spec.without, spec.without
-    plain, names = copy.deepcopy(given), dict(given)
-    interpret(text, plain)
-    code, outs = run(spec, names)
-    assert code == 0, outs
-    for name, value in names.items():
-        if isinstance(value, np.ndarray):
-            assert value.tobytes() == plain[name].tobytes(), name
-    for name, value in outs.items():
-        assert type(value) is type(plain[name]), name
-        assert np.array(value).tobytes() == np.array(plain[name]).tobytes(), name
-    return outs
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -122,10 +103,3 @@ def test_nvcc_compiles_the_cuda_text(tmp_path: Path) -> None:
     for name, (text, given) in NESTS.items():
         spec = specialised(text, "cuda", given)
         nvcc(spec.sources["cuda"].text, tmp_path / f"{name}.cu")
-
-
-def nvcc(text: str, path: Path) -> None:
-    path.write_text(text)
-    command = ["nvcc", "-cubin", "-arch=sm_90", "-fmad=false", "-o", str(path.with_suffix(".cubin")), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
