@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from alpyna_hook.runtime.heads import Head
 
 LEAVE, UNSET, ERRORS = "@alpyna:leave", "@alpyna:unset", "@alpyna:errors"
-REST, HALF_WAY = "@alpyna:rest", "@alpyna:half-way"
+REST, CARRIED, HALF_WAY = "@alpyna:rest", "@alpyna:carried", "@alpyna:half-way"
 VALUE, UNBOUND = "@alpyna:value", "@alpyna:unbound"
 
 
@@ -43,14 +43,15 @@ def _leave(out: tuple[Any, ...] | Literal[False] | None, names: tuple[str, ...])
     """Assign live-outs in the module or class body that calls; False if the site declined or stopped half-way."""
     if out is None:
         return False
-    if out is False:
-        _stopped.add(get_ident())
-        return False
+    stopped = out is False
+    values = resume.carried() or () if out is False else out
     namespace = sys._getframe(1).f_locals  # of a module or class body: the namespace itself
-    for name, value in zip(names, out):
+    for name, value in zip(names, values):
         if value is not _UNSET:
             namespace[name] = value
-    return True
+    if stopped:
+        _stopped.add(get_ident())
+    return not stopped
 
 
 def _value(name: str) -> object:
@@ -101,7 +102,7 @@ def activate(compiled: Compiled) -> None:
         return
     namespace = vars(builtins)
     namespace[LEAVE], namespace[UNSET], namespace[ERRORS] = _leave, _UNSET, (NameError, AttributeError)
-    namespace[REST], namespace[HALF_WAY] = resume.rest, _half_way
+    namespace[REST], namespace[CARRIED], namespace[HALF_WAY] = resume.rest, resume.carried, _half_way
     namespace[VALUE], namespace[UNBOUND] = _value, _note_unbound
     for key in keys:
         namespace.setdefault(key, None)  # whatever happens to the registration, the code finds the name

@@ -163,10 +163,9 @@ def _in_blocks(
     """The plans with block journals in place of a copy of all written arrays, where that is possible and cheaper."""
 
     def parallel(loop: Loop) -> bool:
-        fact = facts[loop.counter]
-        return fact.parallel and not fact.preconditions and not fact.reductions and not fact.array_reductions
+        return facts[loop.counter].parallel and not facts[loop.counter].preconditions
 
-    found = choose_blocks(nest, parallel)
+    found = choose_blocks(nest, parallel, request.may_alias)
     if found is None:
         return plans
     entered = sweeps(nest, found, lambda loop: _trips(loop, request))

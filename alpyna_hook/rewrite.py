@@ -13,7 +13,14 @@ In: the source of a marked module.  Out: its code with guarded loops, and the si
                                     break
 
 A loop that can be run in blocks (transform/blocks.py) may also stop half-way: its site then returns False, and a copy
-of the loop, outside of the `try`, goes on from there: `case False: for i in @rest(line, col, range(n)): ...`.
+of the loop, outside of the `try`, goes on from there, once the live-outs have the values that they had there:
+
+    case False:
+        match @carried():                       # None: no name has changed
+            case (i,): pass
+        for i in @rest(line, col, range(n)):
+            a[i] = s
+        break
 
 The names with an '@' live in `builtins`: they cannot collide with a name of the program, and the module's namespace
 stays as the program left it. No temporary outlives the guard, and none exists while the loop runs in the interpreter:
@@ -32,8 +39,8 @@ from typing import Any
 from alpyna_hook import log, settings
 from alpyna_hook.errors import Rejection
 from alpyna_hook.frontend import sites as frontend
-from alpyna_hook.guarded import ERRORS, HALF_WAY, LEAVE, REST, UNBOUND, UNSET, VALUE, Compiled
-from alpyna_hook.ir.nodes import LiveOut
+from alpyna_hook.guarded import CARRIED, ERRORS, HALF_WAY, LEAVE, REST, UNBOUND, UNSET, VALUE, Compiled
+from alpyna_hook.ir.nodes import LiveOut, Nest
 from alpyna_hook.runtime.outline import head_of
 from alpyna_hook.source import Source, site_key, span_of
 
@@ -128,11 +135,15 @@ class _Guarder(ast.NodeTransformer):
         site = self.sites[place]
         key = site_key(self.source, site.index)
         if site.nest is not None:
-            obstacle = _obstacle(site, self.scope)
+            obstacle = _obstacle(site.nest, site, self.scope)
             if obstacle is None:
-                from alpyna_hook.transform.blocks import restartable  # start-up time: only where there is a loop
+                from alpyna_hook.transform.blocks import resumable  # start-up time: only where there is a loop
 
-                again = _rest_of(node, self.source) if restartable(site.nest) else None
+                again = None
+                nest = resumable(site.nest)
+                if nest is not None and _obstacle(nest, site, self.scope) is None:
+                    site = self.sites[place] = replace(site, nest=nest)
+                    again = _rest_of(node, self.source)
                 return guard(site, key, node, self.scope.is_function, again)
             site = replace(site, nest=None, rejection=self._class_scope(obstacle, node))
             self.sites[place] = site
@@ -159,12 +170,11 @@ def _declared(node: ast.AST) -> frozenset[str]:
     return frozenset(names)
 
 
-def _obstacle(site: Site, scope: _Scope) -> str | None:
+def _obstacle(nest: Nest, site: Site, scope: _Scope) -> str | None:
     """Why the live-outs cannot be assigned by name from outside, which is how `_leave` does it in a namespace."""
-    assert site.nest is not None
     if scope.is_function or site.function == "<module>":
         return None
-    for out in site.nest.live_outs:
+    for out in nest.live_outs:
         if out.name in scope.declared:
             return f"a loop in a class body assigns {out.name!r}, which is declared global or nonlocal"
         if out.name.startswith("__") and not out.name.endswith("__"):
@@ -193,7 +203,7 @@ def guard(
     if not outs and not again:
         attempt = ast.If(_is_not(call, ast.Constant(None)), [ast.Break()], [])
     elif in_function or (certain and not again):
-        attempt = ast.Match(call, [_bind(outs)])
+        attempt = ast.Match(call, [_bind(outs, ast.Break())])
     else:
         names = ast.Tuple([ast.Constant(out.name) for out in outs], ast.Load())
         attempt = ast.If(ast.Call(_name(LEAVE), [call, names], []), [ast.Break()], [])
@@ -248,9 +258,11 @@ def _in_steps(site: Site, key: str, again: ast.stmt | None) -> list[ast.stmt]:
             del @result
     """
     assert site.nest is not None
-    cases = [_bind(site.nest.live_outs)]
+    outs = site.nest.live_outs
+    cases = [_bind(outs, ast.Break())]
     if again:
-        cases.append(ast.match_case(ast.MatchSingleton(False), None, [again, ast.Break()]))
+        restore = [ast.Match(ast.Call(_name(CARRIED), [], []), [_bind(outs, ast.Pass())])] if outs else []
+        cases.append(ast.match_case(ast.MatchSingleton(False), None, [*restore, again, ast.Break()]))
     temporaries = {root: f"@{number}" for number, root in enumerate(sorted(site.optional))}
     call = ast.Call(_name(key), [_name(temporaries[r]) if r in temporaries else _parsed(r) for r in site.roots], [])
     if site.bound and not temporaries:
@@ -302,8 +314,8 @@ def _note(key: str, loop: ast.For | ast.While) -> ast.stmt:
     return note
 
 
-def _bind(outs: Sequence[LiveOut]) -> ast.match_case:
-    """`case (i, @1): if @1 is not @unset: j = @1` ... `break`: assign the live-outs from the matched tuple."""
+def _bind(outs: Sequence[LiveOut], end: ast.stmt) -> ast.match_case:
+    """`case (i, @1): if @1 is not @unset: j = @1` ... `end`: assign the live-outs from the matched tuple."""
     patterns: list[ast.pattern] = []
     body: list[ast.stmt] = []
     for number, out in enumerate(outs):
@@ -314,7 +326,7 @@ def _bind(outs: Sequence[LiveOut]) -> ast.match_case:
         patterns.append(ast.MatchAs(None, temporary))
         body.append(ast.If(_is_not(_name(temporary), _name(UNSET)), [_store(out.name, _name(temporary))], []))
         body.append(_delete(temporary))
-    return ast.match_case(ast.MatchSequence(patterns), None, [*body, ast.Break()])
+    return ast.match_case(ast.MatchSequence(patterns), None, [*body, end])
 
 
 def _name(identifier: str) -> ast.Name:

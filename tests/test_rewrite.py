@@ -425,7 +425,7 @@ def test_rewritten_trees_hold_positions_only_of_the_original() -> None:
 
 # --- loops that stop half-way ---------------------------------------------------------------------------------------
 
-def half_way_module(text: str, done: int) -> Module:
+def half_way_module(text: str, done: int, live_outs: tuple[Any, ...] | None = None) -> Module:
     """A module whose only site runs `done` trips by itself, and then stops."""
     module = Module(text)
     (site,) = module.compiled.sites
@@ -436,7 +436,7 @@ def half_way_module(text: str, done: int) -> Module:
         array = roots[site.roots.index("a")]
         array[:done] = 100.0
         vars(module.module).pop("missing", None)
-        resume.note({(site.line, column): done})
+        resume.note({(site.line, column): done}, live_outs)
         return False
 
     vars(builtins)[module.keys[0]] = answer
@@ -482,10 +482,7 @@ def test_locals_are_clean_while_the_rest_runs() -> None:
 
 
 @pytest.mark.parametrize("scope", ["function", "module"])
-def test_a_loop_with_an_optional_name_goes_on_where_its_site_stopped(
-    scope: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("alpyna_hook.transform.blocks.restartable", lambda nest: True)  # it is not, so far
+def test_a_loop_with_an_optional_name_goes_on_where_its_site_stopped(scope: str) -> None:
     text = "import numpy as np\nn, m = 5, 2\na = np.zeros(5)\n"
     body = "for i in range(n):\n    for j in range(m):\n        pass\n    a[i] = j\n    j = i\n"
     text += body if scope == "module" else f"{function_of(body, '')}f()\n"
@@ -494,3 +491,29 @@ def test_a_loop_with_an_optional_name_goes_on_where_its_site_stopped(
     assert site.optional == {"j"}
     assert module.run()["a"].tolist() == [100, 100, 1, 1, 1]
     assert names(vars(module.module)) == set()
+
+
+SUM = "for i in range(n):\n    s = s + a[i]\n    if i == 90: t = s\n    a[i] = s\n"
+
+
+@pytest.mark.parametrize("zero", ["0.0", "zero"])  # zero: a global name, so that the guard needs a `try`
+def test_a_function_goes_on_with_the_names_as_they_were_there(zero: str) -> None:
+    text = "zero = 0.0\n" + function_of(SUM.replace("a[i]\n", f"a[i] + {zero}\n", 1), "a, n, s, t")
+    module = half_way_module(text.replace("return i", "return i, s, t, sorted(locals())"), 2, (1, 1000.0, UNSET))
+    a = np.ones(5)
+    assert module.run()["f"](a, 5, 0.0, 7.0) == (4, 1003.0, 7.0, ["a", "i", "n", "s", "t"])
+    assert a.tolist() == [100, 100, 1001, 1002, 1003]
+
+
+def test_a_name_handed_from_trip_to_trip_comes_back_though_nobody_reads_it_after_the_loop() -> None:
+    text = function_of("s = 0.0\nfor i in range(n):\n    s = s + 1.0\n    a[i] = s\n", "a, n")
+    (site,) = Module(text).compiled.sites
+    assert site.nest is not None and [out.name for out in site.nest.live_outs] == ["i", "s"]
+
+
+def test_a_module_goes_on_with_the_names_as_they_were_there() -> None:
+    text = "import numpy as np\nn = 5\na = np.ones(5)\ns = t = 0.0\n" + SUM
+    module = half_way_module(text, 2, (1, 1000.0, UNSET))
+    namespace = module.run()
+    assert (namespace["i"], namespace["s"], namespace["t"]) == (4, 1003.0, 0.0)
+    assert namespace["a"].tolist() == [100, 100, 1001, 1002, 1003] and names(namespace) == set()

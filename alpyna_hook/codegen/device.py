@@ -12,8 +12,8 @@ from alpyna_hook.codegen.driver import Driver
 from alpyna_hook.codegen.grid import NAMES_OF_A_RANGE, Unit
 from alpyna_hook.codegen.helpers import text_of
 from alpyna_hook.codegen.hostpy import WORDS
-from alpyna_hook.codegen.kernel import live_outs
 from alpyna_hook.codegen.names import c_names
+from alpyna_hook.codegen.outs import live_outs
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.nodes import Load, Store, walk_exprs, walk_stmts
 from alpyna_hook.ir.plan import DeviceProgram, KernelParam, KernelSource, Plan

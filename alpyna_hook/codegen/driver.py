@@ -22,7 +22,8 @@ from dataclasses import dataclass
 
 from alpyna_hook.codegen.grid import RANGE_PARTS, Kernel
 from alpyna_hook.codegen.hostpy import PRELUDE, condition, evaluated, limits, plain, unfit
-from alpyna_hook.codegen.kernel import NO_TRIP, NOT_REPRESENTABLE, UNDERFLOW_WATCHED, slot_field
+from alpyna_hook.codegen.kernel import NO_TRIP, NOT_REPRESENTABLE, UNDERFLOW_WATCHED
+from alpyna_hook.codegen.outs import slot_field
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.flow import assigned, surely_assigned
 from alpyna_hook.ir.nodes import Break, Const, Expr, Loop, Nest, walk

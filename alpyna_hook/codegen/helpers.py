@@ -35,9 +35,8 @@ static inline int64_t alp_index(int64_t i, int64_t n, int64_t *fault)
 }""",
     "block_rows": """\
 /* Iterations per block: what they save should stay in the caches of the threads that run them */
-static inline int64_t alp_block_rows(int64_t iterations, int64_t row_bytes, int64_t threads)
+static inline int64_t alp_block_rows(int64_t iterations, int64_t row_bytes, int64_t threads, int64_t bytes)
 {
-    const int64_t bytes = 2048 * 1024;
     int64_t rows = threads * (bytes / row_bytes > 0 ? bytes / row_bytes : 1);
     return rows < iterations ? rows : iterations > 0 ? iterations : 1;
 }""",

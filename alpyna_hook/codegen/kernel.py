@@ -10,6 +10,9 @@ FP flags that count as faults; `ufunc` the address of an `alp_ufunc`; `resume` t
 int64 number of the blocked loop that met a fault, then a trip number per loop, outermost first.
 Returns 0: done, live-outs in `out[1:]`.  1: precondition number out[0].i does not hold, nothing
 written.  2: a fault; out[0].i has bit 0 for a check that fired and the raised FP flags from bit 8 up.
+3: a fault in a blocked loop, out[0].i as before; the arrays are as they were where the resume record says and, if that
+loop carries the live-outs, they are in `out[1:]` as they were there.  A kernel with blocks that returns 2 has left all
+as it was at entry.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from alpyna_hook.codegen.dialect import FP_STATUS, UFUNC, WIDE, C, Dialect
 from alpyna_hook.codegen.expr import Scope, render
 from alpyna_hook.codegen.helpers import CTYPE, text_of
 from alpyna_hook.codegen.names import c_names
+from alpyna_hook.codegen.outs import live_outs, slot_field, write_outs
 from alpyna_hook.codegen.stmt import Body, block, own_names, resolve
 from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
@@ -32,10 +36,9 @@ from alpyna_hook.ir.nodes import Const, LiveIn, Loop, Nest, While, walk_stmts
 from alpyna_hook.ir.plan import KernelOut, KernelParam, KernelSource, Plan
 from alpyna_hook.ir.types import ArrayType, ObjectType, Rep, ScalarType, Type
 
-PRECONDITION_FAILED, FAULT = 1, 2
+PRECONDITION_FAILED, FAULT = 1, 2  # blocks.HALF_WAY = 3
 # out[0].i with return code 1, where it is no precondition's number:
 NOT_REPRESENTABLE = -1  # an int live-in does not fit the double that holds it
-NO_MEMORY = -3  # no buffer for the rows of a block
 UNDERFLOW_WATCHED = -5  # NumPy's error state asks for underflow, which a device cannot see
 NO_TRIP = -2  # the outermost loop makes no trip, so that names keep the values (and types) they had
 
@@ -55,10 +58,10 @@ def render_kernel(
     names = dict(c_names(types))
     scope = Scope(names, types, dialect)
     flags = {out.name: f"{names[out.name]}_set" for out in nest.live_outs if not out.definite}
-    body, declarations = _body(plan, scope, entry_types, lines, flags)
+    outs, n_slots = live_outs(nest, types)
+    body, declarations = _body(plan, scope, entry_types, lines, flags, outs)
     conditions = [_predicate(p, names) for p in plan.preconditions]
     params = _params(nest, scope, plan)
-    outs, out_slots = live_outs(nest, types)
     w = Writer()
     w.line(dialect.kernel_head)
     with w.block(""):
@@ -82,12 +85,13 @@ def render_kernel(
         _finish(outs, scope, flags, plan, w)
     text = _assemble(plan, scope, "alp_wide" in "".join(conditions), w.text(), dialect)
     openmp = any(p.parallel for p in plan.loops)
-    return KernelSource(text, params, outs, out_slots, scope.faults or plan.watch_fp, openmp, plan.resume)
+    return KernelSource(text, params, outs, n_slots, scope.faults or plan.watch_fp, openmp, plan.resume)
 
 
 def _body(
-    plan: Plan, scope: Scope, entry_types: Mapping[str, Type], lines: tuple[str, ...], flags: dict[str, str]
-) -> tuple[list[str], list[str]]:
+    plan: Plan, scope: Scope, entry_types: Mapping[str, Type], lines: tuple[str, ...], flags: dict[str, str],
+    outs: tuple[KernelOut, ...],
+) -> tuple[list[str], list[str]]:  # fmt: skip
     """Lines of the statements, and of the declarations of what lives as long as the kernel runs."""
     nest = plan.nest
     live = {x.name for x in nest.live_ins} & {n for n, t in scope.types.items() if isinstance(t, ScalarType)}
@@ -105,7 +109,7 @@ def _body(
     writer = Writer()
     writer.indent()
     unused = unused_assignments(nest.body, frozenset(kept)) if plan.watch_fp else frozenset()
-    block(nest.body, Body(plan, scope, writer, lines, declared=outer | live, flags=flags, unused=unused))
+    block(nest.body, Body(plan, scope, writer, lines, declared=outer | live, flags=flags, outs=outs, unused=unused))
     text = resolve(writer.take(), scope.faults)
     for point in plan.resume:  # faults are only looked at there
         if not any(f"{scope.names[point.counter]}_rows" in line for line in text):
@@ -181,10 +185,6 @@ def _read_live(live: LiveIn, kind: Type, slot: int, scope: Scope, plan: Plan, us
     return slot + width
 
 
-def slot_field(rep: Rep) -> str:
-    return {Rep.F64: "d", Rep.C128: "d", Rep.F32: "f", Rep.C64: "f", Rep.U64: "u"}.get(rep, "i")
-
-
 def _read_scalar(name: str, source: Rep, target: Rep, slot: int, w: Writer) -> None:
     text = f"in[{slot}].{slot_field(source)}"
     if source.is_complex:
@@ -217,57 +217,8 @@ def _unfit(text: str, source: Rep, target: Rep) -> str:
     return ""
 
 
-def live_outs(nest: Nest, types: Mapping[str, Type]) -> tuple[tuple[KernelOut, ...], int]:
-    """The slots in which the live-outs come back, and their number."""
-    outs, slot = [], 1
-    for out in nest.live_outs:
-        kind = types[out.name]
-        if not isinstance(kind, ScalarType):
-            raise InternalError(f"live-out {out.name} is no scalar")
-        own, slot = slot, slot + (2 if kind.rep.is_complex else 1)
-        tag_slot, slot = (slot, slot + 1) if out.tag else (-1, slot)
-        set_slot, slot = (-1, slot) if out.definite else (slot, slot + 1)
-        outs.append(KernelOut(out.name, tuple(sorted(kind.classes)), kind.rep.value, own, tag_slot, set_slot))
-    return tuple(outs), slot
-
-
-def _write_out(out: KernelOut, name: str, tag: str, w: Writer) -> None:
-    """Scalar `name` into its slot, in the form that the guard expects of the class it has (`tag`: which one)."""
-    rep = Rep(out.rep)
-    real = f"__real__ {name}" if rep.is_complex else name
-    fields = {k: out_field(cls, rep) for k, cls in enumerate(out.classes)}
-    other = [k for k, form in fields.items() if form != slot_field(rep)]
-    if rep.is_complex:
-        w.line(f"out[{out.slot + 1}].{slot_field(rep)} = __imag__ {name};")
-    if len(other) < len(fields):
-        w.line(f"out[{out.slot}].{slot_field(rep)} = {real};")
-    for k in other:
-        test = f"if ({tag} == {k}) " if len(fields) > 1 else ""
-        w.line(f"{test}out[{out.slot}].{fields[k]} = {real};")
-
-
-def out_field(cls: str, rep: Rep) -> str:
-    """The slot's member through which a value of class `cls`, held in `rep`, comes back (runtime/specials.py)."""
-    match cls:
-        case "bool":
-            return "i"
-        case "int":
-            return "i" if rep.is_int else "d"
-        case "float":
-            return "d"
-        case _:
-            return slot_field(rep)
-
-
 def _finish(outs: tuple[KernelOut, ...], scope: Scope, flags: dict[str, str], plan: Plan, w: Writer) -> None:
-    tags = {out.name: out.tag for out in plan.nest.live_outs}
-    for out in outs:
-        name = scope.names[out.name]
-        _write_out(out, name, scope.names[tags[out.name]] if out.tag_slot >= 0 else "", w)
-        if out.tag_slot >= 0:
-            w.line(f"out[{out.tag_slot}].i = {scope.names[tags[out.name]]};")
-        if out.set_slot >= 0:
-            w.line(f"out[{out.set_slot}].i = {flags[out.name]};")
+    write_outs(outs, plan.nest, scope, flags, w)
     if plan.watch_fp:
         w.line("fp |= alp_fp_raised();")
     if plan.resume:  # faults have returned already, each from its block

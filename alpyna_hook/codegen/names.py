@@ -8,13 +8,20 @@ from collections.abc import Iterable, Mapping
 _RESERVED = frozenset(
     """auto break case char const continue default do double else enum extern float for goto if inline int long
     register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
-    bool true false asm typeof main in out threads fault kernel complex I
+    bool true false asm typeof main in out threads fault fp fp_mask resume term l kernel complex I
     sqrt sin cos tan exp log pow fabs floor ceil abs div round trunc erf erfc gamma lgamma tgamma hypot fmod
     fmin fmax fma atan atan2 asin acos sinh cosh tanh asinh acosh atanh cbrt exp2 expm1 log2 log10 log1p
     copysign rint y0 y1 yn j0 j1 jn drem exp10 pow10 scalb signbit significand logb frexp ldexp modf nan
     remainder remquo isnan isinf isfinite malloc free calloc memcpy memset index rindex time clock signal
     __kernel __global __local __private __constant global local constant half event_t image2d_t size_t
     """.split()
+)
+
+
+# Generated code makes names of its own with these endings.
+_DERIVED = re.compile(
+    r"_(all|at|before|block|end|first|k|kept|lanes?|last|magnitude|n\d+|own|rows?|s\d+|saved|set|size|start|step|stop"
+    r"|strip|trips?)\Z"
 )
 
 
@@ -27,6 +34,7 @@ def c_names(names: Iterable[str], reserved: frozenset[str] = frozenset()) -> Map
         base = base.replace("u25", "t", 1) if name.startswith("%") else base
         if base in _RESERVED or base in reserved or base[:1].isdigit() or base.startswith(("alp_", "omp_", "__")):
             base = f"v_{base}"
+        base += "_" if _DERIVED.search(base) else ""
         candidate, k = base, 1
         while candidate in taken or candidate in _RESERVED or candidate in reserved:
             candidate, k = f"{base}_{k}", k + 1

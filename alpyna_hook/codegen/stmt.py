@@ -19,7 +19,7 @@ from alpyna_hook.ir.nodes import (
     Assign, Binary, Break, Call, Cast, Const, Continue, Expr, If, Load, Loop, Nest, Stmt, Store, Unary, Var, While,
     walk, walk_stmts,
 )  # fmt: skip
-from alpyna_hook.ir.plan import LoopPlan, Plan
+from alpyna_hook.ir.plan import KernelOut, LoopPlan, Plan
 from alpyna_hook.ir.types import Rep
 
 
@@ -34,6 +34,7 @@ class Body:
 
     declared  names that already have a declaration in an enclosing C block
     flags     live-outs that may stay unassigned -> C name of their "was assigned" flag
+    outs      the live-outs' slots
     at        inside a parallel loop: conditionally written scalars -> C name of "written at iteration"
     unused    `id`s of Assigns that are kept for their floating-point flags only
     key       C text that grows with the iteration of that parallel loop
@@ -49,6 +50,7 @@ class Body:
     lines: tuple[str, ...]
     declared: set[str]
     flags: dict[str, str]
+    outs: tuple[KernelOut, ...] = ()
     unused: frozenset[int] = frozenset()
     at: dict[str, str] = field(default_factory=dict)
     key: str = ""
@@ -464,7 +466,7 @@ def _allocate_copies(array: str, ctx: Body) -> None:
 
 def _merge_copies(array: str, ctx: Body) -> None:
     kind, c, w = ctx.scope.array(array), ctx.scope.names[array], ctx.writer
-    add = ctx.scope.call(f"alp_add_{kind.elem.value}", f"{c}[k]", f"{c}_own[k]", fault=True)
+    add = ctx.scope.call(f"alp_add_{kind.elem.value}", f"{c}[{c}_k]", f"{c}_own[{c}_k]", fault=True)
     w.line("#pragma omp critical")
-    with w.block(f"for (int64_t k = 0; k < {c}_size; k++)"):
-        w.line(f"{c}[k] = {add};")
+    with w.block(f"for (int64_t {c}_k = 0; {c}_k < {c}_size; {c}_k++)"):
+        w.line(f"{c}[{c}_k] = {add};")

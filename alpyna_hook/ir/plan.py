@@ -31,11 +31,13 @@ class ResumePoint:
     counter  of the blocked loop
     loops    (line, column) of the Python loops from the outermost one to the blocked one
     skipped  (line, column) of loops in these that are done already when the blocked loop is entered
+    carried  the live-outs come back with the values that they have there
     """
 
     counter: str
     loops: tuple[tuple[int, int], ...]
     skipped: tuple[tuple[int, int], ...]
+    carried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class Plan:
     faults         some check can fire in the loop: written arrays are journalled, unless
     resume         its loops run in blocks that save what they write: a point per blocked loop
     style          on a device, how work items take the iterations
+    block_bytes    that one thread saves in one block
     """
 
     variant: Variant
@@ -99,6 +102,7 @@ class Plan:
     faults: bool = False
     resume: tuple[ResumePoint, ...] = ()
     style: Style = ""
+    block_bytes: int = 0
 
     def loop(self, counter: str) -> LoopPlan:
         """The plan of the loop that counts `counter`; a sequential one if there is none."""
@@ -182,7 +186,7 @@ class DeviceProgram:
 class KernelSource:
     """Text of one kernel and how to call it (ABI: codegen/kernel.py).
 
-    faults  it can return 2; `resume` is empty: the caller must have journalled the written arrays
+    faults  it can return 2 or 3; `resume` is empty: the caller must have journalled the written arrays
     device  the program, if the text is for a device
     """
 

@@ -24,6 +24,7 @@
 #include "_guard_match.h"
 #include "_guard_entry.h"
 
+enum { HALF_WAY = 3 };       /* a kernel's return code: codegen/kernel.py */
 enum { TIMING_PERIOD = 16 }; /* calls between two timed ones; a power of two */
 
 static int64_t
@@ -171,19 +172,25 @@ call_slow(Site *site, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyObject *
-call_failed(Site *site, Entry *e, int32_t rc, int64_t detail, PyObject *const *args, Py_ssize_t nargs)
+call_failed(Site *site, Entry *e, int32_t rc, const alp_slot *out, PyObject *const *args, Py_ssize_t nargs)
 {
     if (e->failed == NULL || e->failed == Py_None) {
         Py_RETURN_NONE;
     }
+    PyObject *live_outs = rc == HALF_WAY ? build_result(e, out) : Py_NewRef(Py_None);
+    if (live_outs == NULL) {
+        return NULL; /* out of memory: half of the loop is done, which must not be run again */
+    }
     PyObject *tuple = pack_args(args, nargs);
     if (tuple == NULL) {
-        return swallow(site);
+        Py_DECREF(live_outs);
+        return rc == HALF_WAY ? NULL : swallow(site);
     }
     PyObject *failed = Py_NewRef(e->failed);
-    PyObject *result = PyObject_CallFunction(failed, "iLO", (int)rc, (long long)detail, tuple);
+    PyObject *result = PyObject_CallFunction(failed, "iLOO", (int)rc, (long long)out[0].i, tuple, live_outs);
     Py_DECREF(failed);
     Py_DECREF(tuple);
+    Py_DECREF(live_outs);
     return result != NULL ? result : swallow(site);
 }
 
@@ -341,7 +348,7 @@ run_entry(Site *site, Entry *e, Call *call, PyObject *const *args, Py_ssize_t na
     else {
         e->faults++;
     }
-    return call_failed(site, e, rc, out[0].i, args, nargs);
+    return call_failed(site, e, rc, out, args, nargs);
 }
 
 static void

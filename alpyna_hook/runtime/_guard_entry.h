@@ -26,7 +26,8 @@ static const char entry_doc[] =
     "journal   params (arrays) saved before the kernel and restored after a fault\n"
     "outs      of (kinds, slot, tag slot or -1, set slot or -1); kinds: 'int', 'float', 'bool', 'complex',\n"
     "          'int_from_double', 'np:<typenum>'\n"
-    "failed    called as failed(rc, out0, args) after rc != 0; its result is the site's\n"
+    "failed    called as failed(rc, out0, args, live_outs) after rc != 0; its result is the site's.\n"
+    "          live_outs: None, but for rc 3 (the kernel stopped half-way)\n"
     "calls_left  how many calls it serves before the slow path is asked again; -1: all\n"
     "Counters: calls, faults (rc >= 2), declines (rc == 1), total_ns (sampled unless time_always).";
 

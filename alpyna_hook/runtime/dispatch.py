@@ -337,18 +337,18 @@ class SiteState:
 
     # --- when a kernel did not finish ------------------------------------------------------------------------------
 
-    def failed(self, rc: int, detail: int, args: tuple[Any, ...], skip: dict[tuple[int, int], int] | None) -> object:
-        """A kernel declined (a precondition) or met a fault. The arrays are as they were or, with `skip`, as after
-        these trips of the Python loops; then False: the interpreter is to go on from there."""
-        if skip is not None:
-            resume.note(skip)
+    def failed(self, rc: int, detail: int, args: tuple[Any, ...], halfway: Any) -> object:
+        """A kernel declined (a precondition) or met a fault. The arrays are as they were or, with a `specials.Halfway`,
+        as after these trips of the Python loops; then False: the interpreter is to go on from there."""
+        if halfway is not None:
+            resume.note(halfway.skip, halfway.live_outs)
         try:
             result = self._failed(rc, detail, args)
         except Exception as bug:
             self.retire("an internal error")
             log.bug(f"at {self.record.id}", bug)
             result = None
-        return result if skip is None else False
+        return result if halfway is None else False
 
     def _failed(self, rc: int, detail: int, args: tuple[Any, ...]) -> object:
         from alpyna_hook.errors import Rejection

@@ -6,8 +6,9 @@ Out: None (run the original loop), or the tuple of live-outs with `UNSET` for na
 A call checks the entries in turn, the one matched last first; the first whose params, ranges, values and alias
 conditions all hold is taken.  An entry without kernel (decision "interp") counts the call and declines.  One with a
 kernel fills the input slots, saves the journaled arrays and runs it; rc 0 gives the live-outs, rc 1 (a precondition
-failed, nothing written) and rc >= 2 (a fault, arrays restored) ask `entry.failed(rc, out0, args)`.  If no entry
-matches, `slow(args)` decides.  While a tracer, profiler or sys.monitoring tool is active every call declines.
+failed, nothing written) and rc >= 2 (a fault, arrays restored) ask `entry.failed(rc, out0, args, live_outs)`, with the
+live-outs if the kernel stopped half-way (rc 3), else None.  If no entry matches, `slow(args)` decides.  While a tracer,
+profiler or sys.monitoring tool is active every call declines.
 
 A site does not raise: an Exception of `slow` or `failed` goes to the `set_on_error` callback and the call declines.
 KeyboardInterrupt, SystemExit and their like belong to the program and pass, as does MemoryError while live-outs are

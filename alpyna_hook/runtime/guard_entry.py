@@ -254,7 +254,7 @@ class Entry:
         same: Iterable[tuple[int, int]] = (),
         journal: Iterable[int] = (),
         outs: Iterable[tuple[tuple[str, ...], int, int, int]] = (),
-        failed: Callable[[int, int, tuple[Any, ...]], object] | None = None,
+        failed: Callable[[int, int, tuple[Any, ...], tuple[Any, ...] | None], object] | None = None,
         calls_left: int = -1,
         time_always: bool = False,
         release_gil: bool = False,

@@ -21,6 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 MAX_ENTRIES: Final = 32
+HALF_WAY: Final = 3  # a kernel's return code: codegen/kernel.py
 TIMING_PERIOD: Final = 16  # calls between two timed ones
 
 _on_error: Callable[[str, BaseException], object] | None = None
@@ -128,18 +129,23 @@ class Site:
             journal.restore(arrays, saved)
         del saved
         if rc == 0:
-            return tuple(spec.value(out) for spec in entry.out_specs)
+            return _live_outs(entry, out)
         if rc == 1:
             entry.declines += 1
         else:
             entry.faults += 1
         if entry.failed is None:
             return None
+        live_outs = _live_outs(entry, out) if rc == HALF_WAY else None
         try:
-            return entry.failed(rc, guard_values.INT.unpack_from(out, 0)[0], args)
+            return entry.failed(rc, guard_values.INT.unpack_from(out, 0)[0], args, live_outs)
         except Exception as error:
             _swallow(self._key, error)
             return None
+
+
+def _live_outs(entry: Entry, out: bytearray) -> tuple[object, ...]:
+    return tuple(spec.value(out) for spec in entry.out_specs)
 
 
 def _call_kernel(entry: Entry, slots: bytearray, out: bytearray) -> int:

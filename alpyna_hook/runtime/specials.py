@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from alpyna_hook import __version__, log, settings
 from alpyna_hook.cost import profiles
@@ -26,10 +26,10 @@ from alpyna_hook.runtime.diskcache import DiskCache, key_of
 from alpyna_hook.runtime.signature import Signature, reps_by_typenum
 from alpyna_hook.source import Source
 from alpyna_hook.specialisation import Specialisation
-from alpyna_hook.transform.blocks import restartable
+from alpyna_hook.transform import blocks
 
-# Gets (return code, out[0].i, args, Python loops -> trips to skip or None); its result is the site's.
-Failed = Callable[[int, int, "tuple[Any, ...]", "dict[tuple[int, int], int] | None"], object]
+# Gets (return code, out[0].i, args, where to go on or None); its result is the site's.
+Failed = Callable[[int, int, "tuple[Any, ...]", "Halfway | None"], object]
 TIMED_S = 2e-5  # calls predicted to be longer are all timed; shorter ones are sampled
 GIL_S = 5e-3  # calls predicted to be longer let other threads run meanwhile
 
@@ -80,7 +80,7 @@ def specialise(
     threads = current.threads
     key = key_of(
         "specialisation", _version(), nest.name, repr(nest), repr(signature.key), repr(sorted(map(repr, banned))),
-        current.fp, str(threads), repr(devices),
+        current.fp, str(threads), repr(devices), str(blocks.BLOCK_BYTES),
     )  # fmt: skip
     found = disk().get(key)
     if isinstance(found, (Specialisation, Rejection)):
@@ -90,7 +90,7 @@ def specialise(
     spec: Specialisation | Rejection = run_passes(
         Request(
             nest, signature.types, signature.entry, signature.same, signature.may_alias, banned,
-            current.fp, threads, tuple(source.text.splitlines()), restartable(nest),  # type: ignore[arg-type]
+            current.fp, threads, tuple(source.text.splitlines()), blocks.restartable(nest),  # type: ignore[arg-type]
             devices,
         )
     )  # fmt: skip
@@ -219,7 +219,7 @@ def make_entry(
         same=[(position[a], position[b]) for a, b in spec.same],
         journal=[position[a] for a in spec.written] if journalled else [],
         outs=[_out_spec(out) for out in source.outs],
-        failed=lambda rc, detail, args: failed(rc, detail, args, _skipped(source, record) if rc > 1 else None),
+        failed=lambda rc, detail, args, outs: failed(rc, detail, args, _halfway(source, record, outs)),
         calls_left=min(max(decision.calls_before_review, 1), 2**62),
         time_always=predicted > TIMED_S or variant != "seq",
         # The resume record is one per entry; a device program is Python code, and releases the GIL where it waits.
@@ -228,13 +228,21 @@ def make_entry(
     )
 
 
-def _skipped(source: KernelSource, record: Any) -> dict[tuple[int, int], int] | None:
-    """Trips to skip per Python loop when the interpreter goes on after a fault; None: from the start."""
-    if not source.resume:
+class Halfway(NamedTuple):
+    """Where the interpreter goes on: Python loops -> trips to skip, and the live-outs there (None: as at entry)."""
+
+    skip: dict[tuple[int, int], int]
+    live_outs: tuple[Any, ...] | None
+
+
+def _halfway(source: KernelSource, record: Any, live_outs: tuple[Any, ...] | None) -> Halfway | None:
+    """Where the kernel has stopped; None if the arrays are as they were at entry."""
+    if live_outs is None:
         return None
     point = source.resume[record[0]]
     done = dict.fromkeys(point.skipped, resume.ALL)
-    return {**done, **{place: record[1 + depth] for depth, place in enumerate(point.loops)}}
+    skip = {**done, **{place: record[1 + depth] for depth, place in enumerate(point.loops)}}
+    return Halfway(skip, live_outs if point.carried else None)
 
 
 def _params(nest: Nest, roots: tuple[str, ...], signature: Signature) -> tuple[list[Any], dict[Quantity, int], int]:

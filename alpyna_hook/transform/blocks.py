@@ -1,11 +1,22 @@
 """Block journals: how a nest that can fault is made restartable without copying its arrays first.
 
-Where a parallel loop over `i` writes nothing but rows `i + c` of its arrays, the loop is run in blocks
-of consecutive iterations.  Each iteration saves the rows that it is about to write into a buffer that stays in
-the cache; if a fault shows after a block, the rows of that block are put back, and the nest has then been done
-exactly up to the first iteration of the block: the interpreter goes on from there, and raises or warns where
-CPython would.  Loops around a blocked loop may hold nothing but such loops, so that "there" is a trip
-number per loop.
+Where a loop over `i` writes nothing but rows `i + c` of its arrays, the loop is run in blocks of consecutive
+iterations.  Each iteration saves the rows that it is about to write into a buffer that stays in the cache; if a
+fault shows after a block, the rows of that block are put back, and the nest has then been done exactly up to the
+first iteration of the block: the interpreter goes on from there, and raises or warns where CPython would.
+
+If the blocked loop is the outermost one, it may carry scalars from one iteration to the next, and its names may be
+seen after it: they are the nest's live-outs (`resumable`), their values at the block's start are kept, and
+come back with the fault as they otherwise do at the end.  In the first block nothing has been done: the interpreter
+runs the whole loop.
+
+    s = 0.0                             for block in blocks of range(n):
+    for i in range(n):                      s_block = s
+        s += a[i]                           for i in block: save b[i]; s += a[i]; b[i] = s
+        b[i] = s                            faults? restore the block, resume at it with s_block
+
+Loops around a blocked loop may hold nothing but such loops, so that "there" is a trip number per loop, and no scalars
+are handed on: those of an inner loop may not have been assigned yet, or have another class before they are.
 
     for t in range(steps):              for t in range(steps):
         for i in range(1, n):               for block in blocks of range(1, n):
@@ -18,12 +29,13 @@ In: a nest and, once they are known, what analysis found of its loops.  Out: the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from itertools import combinations
 from dataclasses import dataclass, replace
 
-from alpyna_hook.ir.flow import assigned, exposed
+from alpyna_hook.ir.flow import assigned, exposed, surely_assigned
 from alpyna_hook.ir.nodes import (
-    Assign, Binary, Const, Expr, Load, Loop, Nest, Stmt, Store, Var, walk, walk_stmts,
+    Assign, Binary, Break, Const, Expr, If, LiveOut, Load, Loop, Nest, Stmt, Store, Var, blocks_of, walk, walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.plan import LoopPlan, Plan, ResumePoint
 from alpyna_hook.ir.types import ArrayType
@@ -31,6 +43,8 @@ from alpyna_hook.ir.types import ArrayType
 # With more sweeps than this over the same arrays one copy of the arrays is cheaper than saving rows in each.
 MAX_SWEEPS = 16
 MAX_ARRAYS = 8  # that one loop may save rows of
+MAX_CARRIED = 32  # names that come back from a loop that stops half-way
+BLOCK_BYTES = 2048 * 1024  # saved by one thread in one block: what stays in its cache
 
 Saved = tuple[tuple[str, int], ...]  # (array, row offset c): iteration i writes row i + c
 Bounds = tuple[Expr, Expr, Expr]  # start, stop, step
@@ -47,19 +61,40 @@ class Blocks:
 
 
 def restartable(nest: Nest) -> bool:
-    """Whether the nest has the shape for block journals, judged before types are known (for `rewrite`)."""
-    return _choose(nest, lambda loop: True) is not None
+    """Whether the nest can be run in blocks and resumed as it is, judged before types are known."""
+    return resumable(nest) == nest
 
 
-def choose_blocks(nest: Nest, parallel: Callable[[Loop], bool]) -> Blocks | None:
+def resumable(nest: Nest) -> Nest | None:
+    """The untyped nest with all names among its live-outs that the interpreter needs to go on from a block's start:
+    those that an iteration may read before it assigns them, too. None if it cannot be run in blocks."""
+    loop = _only_loop(nest)
+    if loop is None:
+        return None
+    known = {out.name for out in nest.live_outs}
+    needed = sorted((exposed(loop.body) & assigned(loop.body)) - known) if _rows(loop) is not None else []
+    if len(known) + len(needed) > MAX_CARRIED or not all(map(str.isidentifier, needed)):
+        return None
+    sure = surely_assigned(loop.body) | {live.name for live in nest.live_ins if not live.optional}
+    carrying = replace(nest, live_outs=(*nest.live_outs, *(LiveOut(name, name in sure) for name in needed)))
+    return carrying if _choose(carrying, lambda loop: True) is not None else None
+
+
+def choose_blocks(
+    nest: Nest, parallel: Callable[[Loop], bool], may_alias: Collection[frozenset[str]] = ()
+) -> Blocks | None:
     """The loops of a typed nest to be run in blocks, outermost ones first; None if it cannot be done.
 
-    parallel  whether a loop's iterations are independent, without reductions
+    parallel   whether a loop's iterations are independent
+    may_alias  pairs of arrays whose memory may overlap: an iteration must not save what an earlier one of its
+               block has written through another name
     """
     types = dict(nest.types)
 
     def eligible(loop: Loop) -> bool:
-        return parallel(loop) and all(_rows_are_contiguous(s, types[s.array]) for s in _stores(loop))
+        pairs = combinations(sorted({s.array for s in _stores(loop)}), 2)
+        apart = parallel(loop) or not any(frozenset(pair) in may_alias for pair in pairs)
+        return apart and all(_rows_are_contiguous(s, types[s.array]) for s in _stores(loop))
 
     return _choose(nest, eligible)
 
@@ -69,8 +104,15 @@ def _rows_are_contiguous(store: Store, kind: object) -> bool:
     return contiguous and store.modes[0] == "direct"
 
 
+def _only_loop(nest: Nest) -> Loop | None:
+    """The nest's outermost loop, if nothing follows it; assignments before it belong to the representation of names."""
+    *before, last = nest.body
+    return last if isinstance(last, Loop) and all(isinstance(s, Assign) for s in before) else None
+
+
 def _choose(nest: Nest, eligible: Callable[[Loop], bool]) -> Blocks | None:
-    if len(nest.body) != 1 or not isinstance(nest.body[0], Loop):
+    outermost = _only_loop(nest)
+    if outermost is None:
         return None
     loops = [s for s in walk_stmts(nest.body) if isinstance(s, Loop)]
     if len({(s.span.line, s.span.col) for s in loops}) < len(loops):
@@ -78,10 +120,31 @@ def _choose(nest: Nest, eligible: Callable[[Loop], bool]) -> Blocks | None:
     saved: dict[str, Saved] = {}
     points: list[ResumePoint] = []
     blocked: list[_Blocked] = []
-    if not _walk(nest.body[0], (), (), eligible, saved, points, blocked):
+    if not _walk(outermost, (), (), eligible, saved, points, blocked):
         return None
+    if outermost.counter in saved:
+        return Blocks(saved, tuple(points)) if _comes_back(outermost, nest) else None
     kept = all(_same_names_return(out.name, blocked, nest) for out in nest.live_outs)
     return Blocks(saved, tuple(points)) if kept and all(_stands_alone(*b, nest) for b in blocked) else None
+
+
+def _comes_back(loop: Loop, nest: Nest) -> bool:
+    """Whether the interpreter can go on with `loop`, the outermost one, once the live-outs have the values that they
+    had there: they are all that its iterations hand on, and its `range(...)`, evaluated anew, is the same."""
+    outs = {out.name for out in nest.live_outs}
+    handed_on = exposed(loop.body) & assigned(nest.body)
+    bounds = [e for bound in _bounds(loop) for e in walk(bound)]
+    written = {s.array for s in _stores(loop)}
+    if any(isinstance(e, Load) and e.array in written for e in bounds):
+        return False
+    if any(isinstance(e, Var) and _python(e.name) in outs for e in bounds):
+        return False
+    return {_python(name) for name in handed_on} <= outs
+
+
+def _python(name: str) -> str:
+    """The variable that a typed scalar belongs to: "s" of "s", of "s.f64" in another representation, of "s.class"."""
+    return name.partition(".")[0]
 
 
 def _walk(
@@ -94,7 +157,8 @@ def _walk(
         saved[loop.counter] = rows
         blocked.append((path, loop))
         places = tuple((s.span.line, s.span.col) for s in (*path, loop))
-        points.append(ResumePoint(loop.counter, places, tuple((s.span.line, s.span.col) for s in skipped)))
+        gone = tuple((s.span.line, s.span.col) for s in skipped)
+        points.append(ResumePoint(loop.counter, places, gone, carried=not path))
         return True
     done: tuple[Loop, ...] = ()
     for stmt in loop.body:
@@ -114,7 +178,7 @@ def _is_counter(expr: Expr, loop: Loop) -> bool:
 
 def _rows(loop: Loop) -> Saved | None:
     """The rows that iteration `i` of `loop` writes: one per array; None if it writes anything else."""
-    if not isinstance(loop.step, Const) or loop.step.value != 1 or not _stores(loop):
+    if not isinstance(loop.step, Const) or loop.step.value != 1 or not _stores(loop) or _breaks(loop.body):
         return None
     offsets: dict[str, int] = {}
     for store in _stores(loop):
@@ -122,6 +186,12 @@ def _rows(loop: Loop) -> Saved | None:
         if offset is None or offsets.setdefault(store.array, offset) != offset:
             return None
     return tuple(offsets.items()) if len(offsets) <= MAX_ARRAYS else None
+
+
+def _breaks(body: tuple[Stmt, ...]) -> bool:
+    """Whether a `break` in `body` ends the loop that `body` is the inside of."""
+    inner = (block for s in body if isinstance(s, If) for block in blocks_of(s))
+    return any(isinstance(s, Break) for s in body) or any(map(_breaks, inner))
 
 
 def _stores(loop: Loop) -> list[Store]:
@@ -201,16 +271,17 @@ def sweeps(nest: Nest, blocks: Blocks, trips: Callable[[Loop], int | None]) -> i
 
 def with_blocks(plan: Plan, blocks: Blocks) -> Plan:
     """`plan` with the blocked loops marked. A collapsed loop is not: its iterations are not rows; nor is one inside
-    a loop that is shared out or stripped: "all before this trip" would be no state that the program has."""
+    a loop that is shared out or stripped: "all before this trip" would be no state that the program has. Copies of
+    an array per thread may lack memory half-way."""
     loops = {loop.counter: loop for loop in plan.loops}
-    if any(loops[c].collapse > 1 for c in blocks.saved if c in loops):
+    if any(loops[c].collapse > 1 for c in blocks.saved if c in loops) or any(p.array_reductions for p in plan.loops):
         return plan
     around = [s.counter for s in walk_stmts(plan.nest.body) if isinstance(s, Loop) and _encloses(s, blocks.saved)]
     if any(loops[c].parallel or loops[c].strip for c in around if c in loops):
         return plan
     for counter, saved in blocks.saved.items():
         loops[counter] = replace(loops.get(counter, LoopPlan(counter)), saved=saved)
-    return replace(plan, loops=tuple(loops.values()), resume=blocks.points)
+    return replace(plan, loops=tuple(loops.values()), resume=blocks.points, block_bytes=BLOCK_BYTES)
 
 
 def _encloses(loop: Loop, counters: Container[str]) -> bool:

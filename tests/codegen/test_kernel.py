@@ -54,6 +54,13 @@ NESTS = {
                     for j in range(n):
                         c[i, j] = c[i, j] + 1.0 / (float(a[i, j]) - t)
     """, {"a": "f8", "c": "f8"}),
+    "running_sum": ("""
+        for i in range(n):
+            if a[i, 0] > 0:
+                s += a[i, 0]
+            for j in range(n):
+                c[i, j] = s
+    """, {"a": "f8", "c": "f8"}),
     "last_value_by_if": ("""
         for i in range(n):
             if a[i, 0] > b[i, 1]:

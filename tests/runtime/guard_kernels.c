@@ -29,6 +29,13 @@ int32_t spoil(const alp_slot *in, alp_slot *out)
     return (int32_t)in[1].i;
 }
 
+/* in[1]: return code, in[2..5]: out[0..3] */
+int32_t stop(const alp_slot *in, alp_slot *out)
+{
+    for (int k = 0; k < 4; k++) out[k] = in[2 + k];
+    return (int32_t)in[1].i;
+}
+
 int32_t threads(const alp_slot *in, alp_slot *out)
 {
     out[1].i = in[0].i;

@@ -428,18 +428,37 @@ def test_failed_is_told_rc_detail_and_arguments_and_gives_the_result(guard: Any,
     params = [(0, (), ("int",)), (1, (), ("int",)), (2, (), CHECK)]
     entry = guard.Entry(params, kernel("spoil"), journal=[2], failed=failed)
     array = grid(2, 2, dtype=np.int64)
-    assert site_of(guard, entry)(3, -9, array) == ("retried",)
+    assert site_of(guard, entry)(2, -9, array) == ("retried",)
     assert site_of(guard, entry)(1, 4, array) == ("retried",)
-    assert [(rc, detail) for rc, detail, _ in seen] == [(3, -9), (1, 4)]
+    assert [(rc, detail, outs) for rc, detail, _, outs in seen] == [(2, -9, None), (1, 4, None)]
     assert seen[0][2][2] is array
     assert (entry.faults, entry.declines) == (1, 1)
+
+
+def test_failed_gets_the_live_outs_of_a_kernel_that_stopped_half_way(guard: Any, kernel: Any) -> None:
+    told = []
+    outs = [(("int",), 1, -1, -1), (("float", "int"), 2, 1, -1), (("int",), 1, -1, 3)]
+    params = [(k, (), ("int",)) for k in range(5)]
+    failed = lambda *args: told.append(args)  # noqa: E731
+    entry = guard.Entry(params, kernel("stop"), outs=outs, failed=failed)
+    assert site_of(guard, entry)(3, 77, 1, 5, 0) is None
+    assert site_of(guard, entry)(2, 77, 1, 5, 0) is None
+    assert told == [(3, 77, (3, 77, 1, 5, 0), (1, 5, guard.UNSET)), (2, 77, (2, 77, 1, 5, 0), None)]
+    assert entry.faults == 2
+
+
+def test_a_half_way_kernel_whose_live_outs_make_no_sense_is_not_run_again(guard: Any, kernel: Any) -> None:
+    entry = guard.Entry([(k, (), ("int",)) for k in range(5)], kernel("stop"), outs=[(("int", "float"), 2, 1, -1)],
+                        failed=lambda *_: None)  # fmt: skip
+    with pytest.raises(SystemError, match="class tag 9"):
+        site_of(guard, entry)(3, 0, 9, 5, 0)
 
 
 def test_failed_sees_the_restored_array(guard: Any, kernel: Any) -> None:
     array = grid(2, 2, dtype=np.int64)
     seen = []
     params = [(-1, (), ("const", 2)), (-1, (), ("const", 0)), (0, (), CHECK)]
-    note = lambda rc, detail, args: seen.append(args[0].sum())  # noqa: E731
+    note = lambda rc, detail, args, outs: seen.append(args[0].sum())  # noqa: E731
     entry = guard.Entry(params, kernel("spoil"), journal=[2], failed=note)
     assert site_of(guard, entry)(array) is None
     assert seen == [6]
@@ -651,7 +670,7 @@ def test_an_entry_installed_by_the_slow_path_serves_the_next_call(guard: Any, ke
 
 
 def test_callbacks_may_change_the_site_they_are_called_from(guard: Any, kernel: Any) -> None:
-    def failed(rc: int, detail: int, args: Any) -> Any:
+    def failed(rc: int, detail: int, args: Any, live_outs: Any) -> Any:
         site.clear()
         entry.failed = None
         gc.collect()

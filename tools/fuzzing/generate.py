@@ -194,7 +194,10 @@ def closure(p: Program, known: list[str]) -> None:
 
 def nests(p: Program) -> None:
     for _ in range(p.rng.randint(1, 2)):
-        nest(p)
+        if p.chance(0.2):
+            running(p)
+        else:
+            nest(p)
         p.counters.clear()
 
 
@@ -217,6 +220,62 @@ def read_after(p: Program, name: str) -> None:
         p.line(f"{p.rng.choice(flat).name}[{p.rng.choice((name, '0', '-1'))}] = {name}")
     else:
         p.line(f"{p.rng.choice(p.ints)} {p.rng.choice(('=', '+='))} {name}")
+
+
+def running(p: Program) -> None:
+    """A loop that hands scalars on and writes one row per iteration, so that it can be resumed half-way."""
+    written = [a for a in p.arrays if a.kind != "x" and a.dims[0] == "n"]
+    if not written:
+        nest(p)
+        return
+    depth, first = p.depth, p.rng.choice((0, 0, 0, 1))
+    p.loops += 1
+    p.line(f"for i in range({first}, n):" if first else p.rng.choice(("for i in range(n):", "for i in range(len(%s)):"))
+           .replace("%s", written[0].name))  # fmt: skip
+    p.depth += 1
+    p.counters.append(Counter("i", "n", first, 0))
+    for _ in range(p.rng.choice((1, 1, 2, 3))):
+        choice, within = p.rng.random(), p.depth
+        if choice < 0.3:
+            p.line(f"if {condition(p)}:")
+            p.depth += 1
+        elif choice < 0.45:
+            p.line("for j in range(m):")
+            p.depth += 1
+        update(p)
+        p.depth = within
+    for array in p.rng.sample(written, min(len(written), p.rng.choice((1, 1, 1, 2)))):
+        row(p, array, first)
+        if p.chance(0.2):
+            update(p)
+    p.depth = depth
+
+
+def update(p: Program) -> None:
+    """A scalar is moved on."""
+    kind = "f" if p.chance(0.6) else "i"
+    op = p.rng.choice(("+=", "+=", "+=", "-=", "*=", "=") if kind == "f" else ("+=", "+=", "-=", "*=", "^=", "="))
+    p.line(f"{p.rng.choice(p.floats if kind == 'f' else p.ints)} {op} {expression(p, kind, 2)}")
+
+
+def row(p: Program, array: Array, first: int) -> None:
+    """Row i (or i - 1, where there is one) of `array` is written."""
+    kind = "i" if array.kind == "i" else "f"
+    scalar = p.rng.choice(p.ints if kind == "i" else p.floats)
+    value = scalar if p.chance(0.6) else expression(p, kind, 2)
+    if array.kind == "b":
+        value = condition(p)
+    index = "i - 1" if first and p.chance(0.5) else "i"
+    depth = p.depth
+    if len(array.dims) == 2:
+        p.line("for j in range(m):")
+        p.depth += 1
+        index += ", j"
+    elif p.chance(0.15):
+        p.line(f"if {condition(p)}:")
+        p.depth += 1
+    p.line(f"{array.name}[{index}] {'=' if array.kind == 'b' else p.rng.choice(('=', '=', '+='))} {value}")
+    p.depth = depth
 
 
 def for_loop(p: Program) -> str:

@@ -28,6 +28,7 @@ import numpy as np
 __alpyna__ = False
 
 LIMIT_S = float(os.environ.get("FUZZ_LIMIT_S", "5"))
+BLOCK_BYTES = int(os.environ.get("FUZZ_BLOCK_BYTES", "8"))  # of a loop run in blocks: a row or two
 
 
 class OutOfTime(BaseException):
@@ -93,6 +94,10 @@ def main() -> None:
     folder, out, names = sys.argv[1:4]
     sys.path.insert(0, folder)
     sys.dont_write_bytecode = True
+    if "alpyna_hook" in sys.modules:
+        from alpyna_hook.transform import blocks
+
+        blocks.BLOCK_BYTES = BLOCK_BYTES
     with open(out, "a") as sink, open(names) as wanted:
         for name in wanted.read().split():
             print(json.dumps({"begin": name}), file=sink, flush=True)

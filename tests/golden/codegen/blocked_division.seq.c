@@ -2,7 +2,6 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
 {
     int64_t fp = 0;
     alp_fp_clear();
-    const int threads = (int)in[0].i;
     int64_t n = in[1].i;
     double *restrict c = in[2].p;
     const int64_t c_n0 = in[3].i;
@@ -21,11 +20,14 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     for (int64_t t = 0; t < 3; t++) {  // for t in range(3):
         {
             const int64_t i_first = 0, i_stop = n;
-            const int64_t i_rows = alp_block_rows(i_stop - i_first, (c_n1 * sizeof *c), threads);
+            const int64_t i_rows = alp_block_rows(i_stop - i_first, (c_n1 * sizeof *c), 1, 2097152);
             double *restrict c_saved = alp_scratch(0, (size_t)(i_rows * c_n1) * sizeof *c);
             if (!c_saved) {
-                out[0].i = -3;
-                return 1;
+                resume[0] = 0;
+                resume[1] = (t - (0)) / 1;
+                resume[2] = i_first - i_first;
+                out[0].i = 1;
+                return 3;
             }
             for (int64_t i_block = i_first; i_block < i_stop; i_block += i_rows) {
                 const int64_t i_end = alp_min_i64(i_block + i_rows, i_stop);
@@ -38,14 +40,14 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
                 }
                 fp |= alp_fp_raised();
                 if (fault || (fp & fp_mask)) {
-                    for (int64_t r = i_block; r < i_end; r++) {
-                        if ((uint64_t)r < (uint64_t)c_n0) memcpy(&c[r * c_n1], &c_saved[(r - i_block) * c_n1], (size_t)(c_n1) * sizeof *c);
+                    for (int64_t i_row = i_block; i_row < i_end; i_row++) {
+                        if ((uint64_t)i_row < (uint64_t)c_n0) memcpy(&c[i_row * c_n1], &c_saved[(i_row - i_block) * c_n1], (size_t)(c_n1) * sizeof *c);
                     }
+                    out[0].i = fault | fp << 8;
                     resume[0] = 0;
                     resume[1] = (t - (0)) / 1;
                     resume[2] = i_block - i_first;
-                    out[0].i = fault | fp << 8;
-                    return 2;
+                    return 3;
                 }
             }
         }

@@ -13,6 +13,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     const int64_t c_n0 = in[13].i;
     const int64_t c_n1 = in[14].i;
     const int64_t fp_mask = in[17].i;
+    int64_t *resume = in[18].p;
     if (!(n <= a_n0)) { out[0].i = 0; return 1; }
     if (!(n <= a_n1)) { out[0].i = 1; return 1; }
     if (!(n <= b_n0)) { out[0].i = 2; return 1; }
@@ -32,22 +33,70 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     int64_t s_set = 0;
     int64_t k_set = 0;
 
-    for (int64_t i_1 = 0; i_1 < n; i_1++) {  // for i in range(n):
-        i = i_1;
-        for (int64_t j_1 = 0; j_1 < n; j_1++) {  // for j in range(n):
-            j = j_1;
-            j_set = 1;
-            s_class = 0;  // s = 0.0
-            s = 0.0;
-            s_set = 1;
-            for (int64_t k_1 = 0; k_1 < n; k_1++) {  // for k in range(n):
-                k = k_1;
-                k_set = 1;
-                s_class = 1;  // s += a[i, k] * b[k, j]
-                s = s + a[i_1 * a_n1 + k_1] * b[k_1 * b_n1 + j_1];
-                s_set = 1;
+    {
+        const int64_t i_1_first = 0, i_1_stop = n;
+        const int64_t i_1_rows = alp_block_rows(i_1_stop - i_1_first, (c_n1 * sizeof *c), 1, 2097152);
+        double *restrict c_saved = alp_scratch(0, (size_t)(i_1_rows * c_n1) * sizeof *c);
+        if (!c_saved) {
+            out[0].i = 1;
+            return 2;
+        }
+        for (int64_t i_1_block = i_1_first; i_1_block < i_1_stop; i_1_block += i_1_rows) {
+            const int64_t i_1_end = alp_min_i64(i_1_block + i_1_rows, i_1_stop);
+            const int64_t i_kept = i;
+            const int64_t j_kept = j;
+            const double s_kept = s;
+            const int64_t s_class_kept = s_class;
+            const int64_t k_kept = k;
+            const int64_t j_set_kept = j_set;
+            const int64_t s_set_kept = s_set;
+            const int64_t k_set_kept = k_set;
+            for (int64_t i_1 = i_1_block; i_1 < i_1_end; i_1++) {  // for i in range(n):
+                if ((uint64_t)i_1 < (uint64_t)c_n0) memcpy(&c_saved[(i_1 - i_1_block) * c_n1], &c[i_1 * c_n1], (size_t)(c_n1) * sizeof *c);
+                i = i_1;
+                for (int64_t j_1 = 0; j_1 < n; j_1++) {  // for j in range(n):
+                    j = j_1;
+                    j_set = 1;
+                    s_class = 0;  // s = 0.0
+                    s = 0.0;
+                    s_set = 1;
+                    for (int64_t k_1 = 0; k_1 < n; k_1++) {  // for k in range(n):
+                        k = k_1;
+                        k_set = 1;
+                        s_class = 1;  // s += a[i, k] * b[k, j]
+                        s = s + a[i_1 * a_n1 + k_1] * b[k_1 * b_n1 + j_1];
+                        s_set = 1;
+                    }
+                    c[i_1 * c_n1 + j_1] = s;  // c[i, j] = s
+                }
             }
-            c[i_1 * c_n1 + j_1] = s;  // c[i, j] = s
+            fp |= alp_fp_raised();
+            if ((fp & fp_mask)) {
+                for (int64_t i_1_row = i_1_block; i_1_row < i_1_end; i_1_row++) {
+                    if ((uint64_t)i_1_row < (uint64_t)c_n0) memcpy(&c[i_1_row * c_n1], &c_saved[(i_1_row - i_1_block) * c_n1], (size_t)(c_n1) * sizeof *c);
+                }
+                out[0].i = 0 | fp << 8;
+                if (i_1_block == i_1_first) return 2;
+                i = i_kept;
+                j = j_kept;
+                s = s_kept;
+                s_class = s_class_kept;
+                k = k_kept;
+                j_set = j_set_kept;
+                s_set = s_set_kept;
+                k_set = k_set_kept;
+                out[1].i = i;
+                out[2].i = j;
+                out[3].i = j_set;
+                out[4].d = s;
+                out[5].i = s_class;
+                out[6].i = s_set;
+                out[7].i = k;
+                out[8].i = k_set;
+                resume[0] = 0;
+                resume[1] = i_1_block - i_1_first;
+                return 3;
+            }
         }
     }
 
@@ -60,6 +109,5 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     out[7].i = k;
     out[8].i = k_set;
     fp |= alp_fp_raised();
-    out[0].i = fp << 8;
-    return (fp & fp_mask) ? 2 : 0;
+    return 0;
 }
