@@ -34,7 +34,7 @@ def c_names(names: Iterable[str], reserved: frozenset[str] = frozenset()) -> Map
         base = base.replace("u25", "t", 1) if name.startswith("%") else base
         if base in _RESERVED or base in reserved or base[:1].isdigit() or base.startswith(("alp_", "omp_", "__")):
             base = f"v_{base}"
-        base += "_" if _DERIVED.search(base) else ""
+        base += "_" if name.isidentifier() and _DERIVED.search(base) else ""
         candidate, k = base, 1
         while candidate in taken or candidate in _RESERVED or candidate in reserved:
             candidate, k = f"{base}_{k}", k + 1
