@@ -10,9 +10,8 @@ it), where that is looked for: in every file outside the standard library and si
 from __future__ import annotations
 
 import os
-import sys
 
-from alpyna_hook.settings import complain
+from alpyna_hook import project
 
 _INSTALLED = frozenset(("site-packages", "dist-packages"))
 _OWN = ("alpyna", "alpyna_hook")
@@ -23,7 +22,7 @@ class Marks:
 
     def __init__(self, root: str, patterns: tuple[str, ...] = ()) -> None:
         self.root = os.path.realpath(root) if root else ""
-        self.patterns = patterns + (project_modules(self.root) if self.root else ())
+        self.patterns = patterns + (project.modules(self.root) if self.root else ())
         if self.patterns:
             import fnmatch  # noqa: F401  now, because an import inside `find_spec` asks the finder again without end
         self._stdlib = os.path.realpath(os.path.dirname(os.__file__)) + os.sep
@@ -73,56 +72,3 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     from fnmatch import fnmatchcase
 
     return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def project_modules(folder: str) -> tuple[str, ...]:
-    """`[tool.alpyna] modules` of the nearest pyproject.toml at or above `folder`; () if there is none."""
-    while True:
-        path = os.path.join(folder, "pyproject.toml")
-        try:
-            with open(path, "rb") as file:
-                data = file.read()
-            break
-        except OSError:
-            parent = os.path.dirname(folder)
-            if parent == folder:
-                return ()
-            folder = parent
-    if b"alpyna" not in data:
-        return ()
-    try:
-        modules = _tool_table(data).get("modules", [])
-        if isinstance(modules, list) and all(isinstance(pattern, str) for pattern in modules):
-            return tuple(modules)
-        complain(f"{path}: [tool.alpyna] modules is ignored: it must be a list of strings")
-    except ValueError as error:
-        complain(f"{path} is ignored: {error}")
-    return ()
-
-
-def _tool_table(data: bytes) -> dict[str, object]:
-    text = data.decode("utf-8")
-    if sys.version_info >= (3, 11):
-        import tomllib
-
-        table = tomllib.loads(text).get("tool", {}).get("alpyna", {})
-    else:
-        table = _table_by_hand(text)
-    if not isinstance(table, dict):
-        raise ValueError("[tool.alpyna] is not a table")
-    return table
-
-
-def _table_by_hand(text: str) -> dict[str, object]:
-    """`[tool.alpyna]` on Python 3.10, which has no TOML parser: strings and lists of strings are understood."""
-    import ast
-    import re
-
-    section = re.search(r"^\[tool\.alpyna\][ \t]*(?:#[^\n]*)?$(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
-    found = section and re.search(r"^modules[ \t]*=[ \t]*(\[[^\]]*\])", section[1], re.MULTILINE)
-    if not found:
-        return {}
-    try:
-        return {"modules": ast.literal_eval(found[1])}  # TOML's strings and lists are spelt as Python's, comments too
-    except SyntaxError as error:
-        raise ValueError(f"[tool.alpyna] modules cannot be read: {error.msg}") from None

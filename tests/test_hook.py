@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from alpyna_hook import marks
+from alpyna_hook import marks, project as pyproject
 from tests.conftest import Project
 
 LOOP = "def f(n):\n    s = 0\n    for i in range(n):\n        s += i\n    return s\n"
@@ -97,7 +97,7 @@ def test_a_bad_pyproject_is_one_line_and_the_program_runs(project: Project, text
     ("[tool.x]\nmodules = ['c']\n# alpyna\n", ()),
 ])  # fmt: skip
 def test_toml_by_hand_reads_what_tomllib_reads(text: str, modules: tuple[str, ...]) -> None:
-    assert tuple(marks._table_by_hand(text).get("modules", ())) == modules  # type: ignore[arg-type]
+    assert tuple(pyproject._table_by_hand(text).get("modules", ())) == modules  # type: ignore[arg-type]
 
 
 def test_alpyna_itself_is_never_marked() -> None:

@@ -4,5 +4,6 @@
     machine.py  Profile: the figures of this computer; profiles.py keeps it as JSON in the cache folder
     measure.py  micro-benchmarks that fill a Profile; noise.py and settle.py tell good figures from disturbed ones
     model.py    Counts x entry values x Profile -> predicted seconds of one variant
+    learn.py    what measured times say about predictions
     decide.py   predictions + compile cost still unpaid + what was spent so far -> Decision
 """

@@ -16,8 +16,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from alpyna_hook.cost.learn import TRY_CALLS, History as History, worth_a_try
 from alpyna_hook.cost.machine import CALIBRATE_S, Profile
-from alpyna_hook.cost.model import Bound, Env, bind
+from alpyna_hook.cost.model import Bound, Env, Parts, bind
 from alpyna_hook.cost.priced import Candidate
 from alpyna_hook.ir.affine import QDim, QParam, QStride, Quantity
 
@@ -25,27 +26,18 @@ RETIRE_CALLS = 10_000  # calls that never paid before a site whose sizes can cha
 RETIRE_SECONDS = 2e-6  # interpreter seconds per call below which compiled code gains nothing worth a guard
 TOLERANCE = 1.5  # how much worse than the best a cached choice may be predicted elsewhere in its box
 PARALLEL_MARGIN = 0.9  # threads must be predicted to save 10 %: they take a core from somebody else
-MEASURED_CALLS = 50  # after so many calls, and so many predicted seconds, a compiled variant comes up for
+# A compiled variant first comes up for review after so many predicted seconds, within these numbers of calls, so that
+# what was measured is heard; later after as many calls again as there were.
+MEASURED_S = 0.05
+FEWEST_CALLS = 2
+MEASURED_CALLS = 50
 THREADED_CALLS = 10  # the same for threads: what a busy machine makes of them cannot be predicted
 THREADS_SAVE_S = 2e-5  # seconds per call below which threads are not woken: that alone may cost more
-MEASURED_S = 0.05  # review once, so that what was measured is heard
-SLOWEST = 100.0
 NEVER = 1 << 62
 STAKE_FACTOR = 10.0  # calibrate when this many times its price is at stake: it then costs under 10 %
 MOST_DOUBLINGS = 6
 FASTEST_COMPILE_S = 0.015
 DISK_LOAD_S = 2e-3  # loading a kernel that is in the disk cache
-
-
-@dataclass
-class History:
-    """What one specialisation has cost so far, in predicted seconds. Mutable; `Oracle.spent` updates it."""
-
-    calls: int = 0
-    interp_s: float = 0.0  # spent in the interpreter
-    regret_s: float = 0.0  # of all seconds spent, those that the best variant would have saved
-    negligible: int = 0  # calls in a row that were not worth a guard
-    slower: dict[str, float] = field(default_factory=dict)  # variant -> measured over predicted seconds, at least 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +50,7 @@ class Decision:
     calls_before_review   ask again after this many calls inside `ranges` (NEVER: no need)
     retire                the site will not pay: put the original code back
     regret                seconds lost per call against the best variant while this choice stands
+    kernel_s              of `predicted` of the variant, the kernel alone, uncorrected by what was measured
     reason                a few words for the report
     """
 
@@ -68,6 +61,7 @@ class Decision:
     retire: bool = False
     regret: float = 0.0
     reason: str = ""
+    kernel_s: float = 0.0
 
 
 @dataclass
@@ -90,11 +84,11 @@ class Oracle:
         self, candidates: Mapping[str, Candidate], env: Env, history: History | None = None
     ) -> dict[str, float]:
         """Seconds of one call by variant; with a history, corrected by what was measured."""
-        seconds = {v: self._bind(c, v).seconds(env, self.threads) for v, c in candidates.items()}
-        for variant, factor in history.slower.items() if history is not None else ():
-            if variant in seconds:
-                seconds[variant] *= factor
-        return seconds
+        parts = self._parts(candidates, env)
+        return (history or History()).corrected(parts, _unknown(candidates))
+
+    def _parts(self, candidates: Mapping[str, Candidate], env: Env) -> dict[str, Parts]:
+        return {v: self._bind(c, v).parts(env, self.threads) for v, c in candidates.items()}
 
     def _bind(self, candidate: Candidate, variant: str) -> Bound:
         key = (id(candidate), variant)
@@ -110,19 +104,24 @@ class Oracle:
         env: Env,
         ready: Mapping[str, str],
         history: History,
+        pin: str = "",
     ) -> Decision:
         """The choice for a call with these entry values.
 
         candidates  one per legal variant; "interp" must be among them
         ready       variant -> "compiled" (loaded), "disk" (in the disk cache) or "no" (also if absent)
         history     of this specialisation; call `spent` with the old decision first when it comes up for review
+        pin         the variant that the project wants for this site, "": none; `forced` goes before it
         """
-        predicted = self.predict(candidates, env, history)
-        forced = _legal(self.forced, candidates)
+        parts, unknown = self._parts(candidates, env), _unknown(candidates)
+        predicted = history.corrected(parts, unknown)
+        forced = _legal(pin if pin and self.forced == "auto" else self.forced, candidates)
         if forced:
-            return Decision(forced, predicted, {}, reason=f"forced: {forced}")
+            reason = f"{'pinned' if self.forced == 'auto' else 'forced'}: {forced}"
+            return Decision(forced, predicted, {}, reason=reason, kernel_s=parts[forced][0])
         if self._calibrated(predicted):
-            predicted = self.predict(candidates, env, history)
+            parts = self._parts(candidates, env)
+            predicted = history.corrected(parts, unknown)
         leaves = _deciding_leaves(candidates)
         all_predicted, predicted = predicted, _worth_threads(predicted)
         best = _cheapest(predicted)
@@ -130,28 +129,24 @@ class Oracle:
             return self._leave_alone(candidates, predicted, leaves, env, history)
         unpaid = {v: self._price(v, ready) for v in predicted}
         chosen, reason, calls = _rent_or_buy(predicted, unpaid, history)
-        if chosen == "omp" and chosen not in history.slower:
-            calls = min(calls, THREADED_CALLS)
-        elif chosen != "interp" and chosen not in history.slower:
-            calls = min(calls, max(MEASURED_CALLS, math.ceil(MEASURED_S / predicted[chosen])))
+        tried = worth_a_try(predicted, parts, best, unpaid, history) if chosen == best != "interp" else None
+        if tried is not None:
+            chosen, reason, calls = tried, f"a try: {tried} may be faster than {best}", TRY_CALLS
+        elif chosen != "interp":
+            known = history.fresh(chosen, parts[chosen][0])
+            calls = min(calls, _until_review(chosen, predicted[chosen], known, history))
         ranges = self._box(candidates, env, leaves, best, history)
-        regret = max(predicted[chosen] - predicted[best], 0.0)
-        return Decision(chosen, all_predicted, ranges, calls, False, regret, reason)
+        regret = max(predicted[chosen] - predicted[best], 0.0) if tried is None else 0.0
+        return Decision(chosen, all_predicted, ranges, calls, False, regret, reason, parts[chosen][0])
 
     def spent(self, decision: Decision, calls: int, history: History, seconds: float = 0.0) -> None:
-        """Note that `calls` calls ran under `decision`, and took `seconds` in the kernel alone (0: not measured).
-
-        The journal and the guard are not in `seconds`, so they can only show that a prediction was too low: threads
-        that had to share their cores with others, say.
-        """
+        """Note that `calls` calls ran under `decision`, and took `seconds` in the kernel alone (0: not measured)."""
         expected = calls * decision.predicted.get(decision.variant, 0.0)
-        if seconds > 0.0 and expected > 0.0 and decision.variant != "interp":
-            before = history.slower.get(decision.variant, 1.0)
-            history.slower[decision.variant] = min(max(before * seconds / expected, 1.0), SLOWEST)
-        elif calls and decision.variant != "interp":
-            history.slower.setdefault(decision.variant, 1.0)
         history.calls += calls
+        history.spent_s += expected
         history.regret_s += calls * decision.regret
+        if decision.variant != "interp":
+            history.measured(decision.variant, decision.kernel_s, calls, seconds)
         self.stake_s += expected
         if decision.variant == "interp":
             history.interp_s += expected
@@ -250,6 +245,19 @@ class Oracle:
             return True
         slack = self.profile.call_s
         return predicted[chosen] <= TOLERANCE * min(predicted.values()) + slack
+
+
+def _until_review(variant: str, seconds: float, known: bool, history: History) -> int:
+    """Calls after which a compiled variant comes up for review."""
+    if known:
+        return max(MEASURED_CALLS, history.calls)
+    most = MEASURED_CALLS if variant == "seq" else THREADED_CALLS
+    return min(max(math.ceil(MEASURED_S / seconds), FEWEST_CALLS), most)
+
+
+def _unknown(candidates: Mapping[str, Candidate]) -> bool:
+    """Whether trip counts depend on data."""
+    return bool(candidates["interp"].counts.unknown)
 
 
 def _legal(forced: str, candidates: Mapping[str, Candidate]) -> str:

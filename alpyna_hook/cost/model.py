@@ -20,22 +20,24 @@ Sources, by term:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from alpyna_hook.cost.counts import Counts
 from alpyna_hook.cost.machine import Profile
 from alpyna_hook.cost.priced import Candidate, Eval, PricedLoop, Pricer, candidate_of, counters_of, slots_of
-from alpyna_hook.cost.symbolic import compiled, compiled_all
+from alpyna_hook.cost.symbolic import ZERO, compiled, compiled_all
 from alpyna_hook.cost.traffic import traffic
 from alpyna_hook.cost.unroll import unrolled
-from alpyna_hook.ir.affine import QParam, Quantity
+from alpyna_hook.ir.affine import QConst, QParam, Quantity, simplify
 
 __all__ = ["Bound", "Candidate", "Env", "bind", "candidate_of", "predict"]
 
 INNER_TRIPS = 32.0  # `while` inside a loop, until something better is known
 OUTER_TRIPS = 1000.0  # `while` as the outermost loop
 VECTOR_REMAINDER = 1.5  # trips that vector code of four lanes leaves to its scalar remainder, in the mean
+
+Parts = tuple[float, float]  # seconds of the kernel, and of what is around it: guard, journal
 
 Env = Mapping[Quantity, int]  # leaves -> value at entry; "@while<k>" leaves may be given too
 
@@ -69,9 +71,15 @@ class Bound:
     geometry: Callable[[Sequence[float]], tuple[float, ...]]
     sizes: dict[str, Eval]
     journal: tuple[str, ...]
+    rows: dict[str, Eval]  # counter of a loop in blocks -> bytes that one iteration saves
 
     def seconds(self, env: Env, threads: int = 1) -> float:
         """Predicted seconds of one call with these entry values."""
+        kernel, overhead = self.parts(env, threads)
+        return kernel + overhead
+
+    def parts(self, env: Env, threads: int = 1) -> Parts:
+        """Predicted seconds of the kernel (the loop in the interpreter), and of what is around it."""
         values = list(self.defaults)
         for leaf, slot in self.known:
             values[slot] = float(env[leaf])
@@ -82,16 +90,22 @@ class Bound:
             _reset(loop)
         _trips(self.top, values, 1.0)
         if self.variant == "interp":
-            return self.root_s + self.profile.decline_s + sum(map(_total, self.top))
+            return self.root_s + sum(map(_total, self.top)), self.profile.decline_s
         return self._compiled(values, threads)
 
-    def _compiled(self, values: list[float], threads: int) -> float:
+    def _compiled(self, values: list[float], threads: int) -> Parts:
         profile = self.profile
         serial, shared, forks, speedup = 0.0, 0.0, 0.0, 1.0
         for loop in self.top:
             a, b, f, s = _split(loop, values, threads if self.variant == "omp" else 1)
             serial, shared, forks = serial + a, shared + b, forks + f
             speedup = max(speedup, s)
+        speedup = min(speedup, _cores(profile, threads))
+        saving = self._saving(values)
+        if saving and self.variant == "omp" and forks > 0.0:
+            shared += saving
+        else:
+            serial += saving
         compute = serial + shared
         sizes = {name: size(values) for name, size in self.sizes.items()}
         for slot in self.counters:
@@ -102,8 +116,20 @@ class Bound:
             part = shared / compute
             memory = part * max(moved.seconds(threads), memory / speedup) + (1.0 - part) * memory
             compute = serial + shared / speedup
-        seconds = self.root_s + max(compute, memory) + forks * profile.fork_hot_s + profile.call_s
-        return seconds + _journal_seconds(sum(sizes[name] for name in self.journal), profile)
+        kernel = self.root_s + max(compute, memory) + forks * profile.fork_hot_s
+        return kernel, profile.call_s + _journal_seconds(sum(sizes[name] for name in self.journal), profile)
+
+    def _saving(self, values: list[float]) -> float:
+        """Seconds of saving rows by blocks: each is read and written once more, in the cache that holds the block
+        (codegen/blocks.py keeps it within L2)."""
+        if not self.rows:
+            return 0.0
+        bandwidth = self.profile.levels[min(1, len(self.profile.levels) - 1)].bandwidth
+        return sum(
+            2.0 * self.rows[loop.counter](values) * loop.total / bandwidth
+            for loop in _all(self.top)
+            if loop.counter in self.rows
+        )
 
 
 def bind(candidate: Candidate, profile: Profile, variant: str) -> Bound:
@@ -135,7 +161,36 @@ def bind(candidate: Candidate, profile: Profile, variant: str) -> Bound:
         geometry=compiled_all(tuple(price.terms), slots),
         sizes={a.name: compiled(a.size, slots) for a in counts.arrays} if variant != "interp" else {},
         journal=tuple(a.name for a in counts.arrays if a.written) if journal and variant != "interp" else (),
+        rows={c: compiled(_row_bytes(counts, arrays), slots) for c, arrays in candidate.saved}
+        if variant != "interp"
+        else {},
     )
+
+
+def _row_bytes(counts: Counts, arrays: tuple[str, ...]) -> Quantity:
+    """Bytes of one row, along the first dimension, of all `arrays` together."""
+    total: Quantity = ZERO
+    for array in counts.arrays:
+        if array.name in arrays:
+            row: Quantity = QConst(array.itemsize)
+            for dim in array.dims[1:]:
+                row = simplify("*", row, dim)
+            total = simplify("+", total, row)
+    return total
+
+
+def _all(loops: Sequence[PricedLoop]) -> Iterator[PricedLoop]:
+    for loop in loops:
+        yield loop
+        yield from _all(loop.inner)
+
+
+def _cores(profile: Profile, threads: int) -> float:
+    """Work per second of `threads` threads over that of one: fewer than threads where two of them share a core."""
+    if profile.threads <= 1 or threads <= 1:
+        return float(threads)
+    each = (profile.compute_t - 1.0) / (profile.threads - 1.0)
+    return 1.0 + each * (threads - 1.0)
 
 
 def _journal_seconds(size: float, profile: Profile) -> float:
@@ -197,7 +252,7 @@ def _total(loop: PricedLoop) -> float:
 
 def _split(loop: PricedLoop, v: list[float], threads: int) -> tuple[float, float, float, float]:
     """(serial seconds, seconds to be shared by threads, parallel regions entered, effective threads)."""
-    if loop.parallel and threads > 1:
+    if loop.parallel and threads > 1 and loop.trips > loop.threshold:
         entering = loop.entries * loop.entry
         return entering, _total(loop) - entering, loop.entries, _effective(loop, v, threads)
     own = _total(loop) - sum(map(_total, loop.inner))

@@ -28,6 +28,8 @@ class Candidate:
     vectorised  counters of loops that run as vector code; None: judge by structure
     strips      (counter, width) of parallel loops whose neighbouring iterations run side by side in vector lanes
     journal     None: journal if the counts say that the nest can fault
+    saved       (counter, arrays) of loops in blocks: each iteration saves a row of each of these arrays
+    min_work    (counter, threshold, work) of parallel loops that threads share only where trip count * work exceeds it
     """
 
     counts: Counts
@@ -37,6 +39,8 @@ class Candidate:
     vectorised: frozenset[str] | None = None
     strips: tuple[tuple[str, int], ...] = ()
     journal: bool | None = None
+    saved: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    min_work: tuple[tuple[str, int, int], ...] = ()
 
 
 def candidate_of(plan: Plan, counts: Counts) -> Candidate:
@@ -48,7 +52,9 @@ def candidate_of(plan: Plan, counts: Counts) -> Candidate:
             collapsed.update(_inside(counts.root, p.counter, p.collapse - 1))
     balanced = frozenset(p.counter for p in plan.loops if p.parallel and p.schedule != "static")
     strips = tuple((p.counter, p.strip) for p in plan.loops if p.strip)
-    return Candidate(counts, parallel, frozenset(collapsed), balanced, None, strips, plan.faults)
+    saved = tuple((p.counter, tuple(array for array, _ in p.saved)) for p in plan.loops if p.saved)
+    min_work = tuple((p.counter, p.min_work, p.work) for p in plan.loops if p.min_work)
+    return Candidate(counts, parallel, frozenset(collapsed), balanced, None, strips, plan.faults, saved, min_work)
 
 
 def _inside(block: Block, counter: str, depth: int) -> list[str]:
@@ -86,6 +92,7 @@ class PricedLoop:
     vector: bool
     scalar_body: float
     groups: list[Group]
+    threshold: float = 0.0  # trips per entry up to which one thread does it all
     inner: list[PricedLoop] = field(default_factory=list)
     entries: float = 0.0
     total: float = 0.0
@@ -204,8 +211,15 @@ class Pricer:
             vector=vector and width == 1,
             scalar_body=self.block(loop.body, loop.counter, False) + (profile.scalar_of("trip") if native else 0.0),
             groups=self._groups(loop.body.accesses) if native else [],
+            threshold=self._threshold(loop.counter),
             inner=[self.loop(inner, width) for inner in loop.body.loops],
         )
+
+    def _threshold(self, counter: str) -> float:
+        for name, least, work in self.candidate.min_work:
+            if name == counter:
+                return least / max(work, 1)
+        return 0.0
 
     def _groups(self, accesses: tuple[Access, ...]) -> list[Group]:
         merged: dict[object, list[Access]] = {}

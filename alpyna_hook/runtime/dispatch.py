@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from alpyna_hook import log, settings
+from alpyna_hook import log, project, settings
 from alpyna_hook.runtime import glance, guard, records, resume
 from alpyna_hook.runtime.heads import Head
 from alpyna_hook.source import Source, site_key
@@ -136,6 +136,7 @@ class SiteState:
         self._enough = 0  # glances after which a site of tiny calls is retired; 0: not looked yet
         self._seen: dict[tuple[object, ...], float | None] = {}  # at most MAX_GLANCES entries
         self._busy = False
+        self._pin: str | None = None  # not asked for yet
         self.guard = guard.Site(key, self.slow)
 
     @property
@@ -167,7 +168,7 @@ class SiteState:
 
     def _too_small_yet(self, args: tuple[Any, ...]) -> bool:
         """True while all the work seen here would not pay for a closer look."""
-        if self._glances >= MAX_GLANCES or settings.current().variant != "auto":
+        if self._glances >= MAX_GLANCES or settings.current().variant != "auto" or self._pinned():
             return False
         seconds = self._glance(args)
         if seconds is None:
@@ -186,6 +187,12 @@ class SiteState:
         self.record.glances += 1
         self.record.glanced_s = self._glanced_s
         return True
+
+    def _pinned(self) -> str:
+        """The variant that the user's project wants here, "" for none."""
+        if self._pin is None:
+            self._pin = project.pin_of(self.record.id, self.source.filename)
+        return self._pin
 
     def _glance(self, args: tuple[Any, ...]) -> float | None:
         """As glance.interpreter_seconds, which takes 40 us: remembered by sizes, because hot little functions are
@@ -245,7 +252,8 @@ class SiteState:
         record.code = {v: s.text for v, s in spec.sources.items()}
         self.record.note = "; ".join(f"not for {variant}: {why}" for variant, why in spec.without.items())
         self.record.loops = [records.LoopRecord(v.line, v.var, v.parallel, v.why, v.depth) for v in spec.loops]
-        special = _Special(spec, {str(v): c for v, c in spec.candidates.items()}, record, specials.new_history())
+        history = specials.history_of(self.nest, signature, banned)
+        special = _Special(spec, {str(v): c for v, c in spec.candidates.items()}, record, history)
         self._specials[key, banned] = special
         return special
 
@@ -259,7 +267,7 @@ class SiteState:
         while True:
             ready = specials.Readiness(special.spec, special.kernels)
             candidates = {"interp": special.candidates["interp"]} if interpret else special.candidates
-            decision = oracle.decide(candidates, signature.entry, ready, special.history)
+            decision = oracle.decide(candidates, signature.entry, ready, special.history, self._pinned())
             variant = decision.variant
             if variant == "interp" or variant in special.kernels:
                 break

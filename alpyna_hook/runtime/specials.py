@@ -21,7 +21,7 @@ from alpyna_hook.ir.affine import Predicate, QDim, QParam, QStride, Quantity
 from alpyna_hook.ir.nodes import Nest
 from alpyna_hook.ir.plan import RESUME_SLOTS, KernelOut, KernelSource, Variant
 from alpyna_hook.ir.types import REP_OF_CLASS, ArrayType, ObjectType, Rep, Type
-from alpyna_hook.runtime import diskcache, errstate, guard, offload, resume, stamps, ufuncs
+from alpyna_hook.runtime import diskcache, errstate, guard, learned, offload, resume, stamps, ufuncs
 from alpyna_hook.runtime.diskcache import DiskCache, key_of
 from alpyna_hook.runtime.signature import Signature, reps_by_typenum
 from alpyna_hook.source import Source
@@ -64,10 +64,6 @@ def device() -> host.HostDevice:
     return host.HostDevice(disk(), settings.current().cc)
 
 
-def new_history() -> History:
-    return History()
-
-
 def specialise(
     nest: Nest, signature: Signature, banned: frozenset[Predicate], source: Source, devices: tuple[str, ...] = ()
 ) -> Specialisation | Rejection:
@@ -78,10 +74,7 @@ def specialise(
     """
     current = settings.current()
     threads = current.threads
-    key = key_of(
-        "specialisation", _version(), nest.name, repr(nest), repr(signature.key), repr(sorted(map(repr, banned))),
-        current.fp, str(threads), repr(devices), str(blocks.BLOCK_BYTES),
-    )  # fmt: skip
+    key = key_of_specialisation(nest, signature, banned, devices)
     found = disk().get(key)
     if isinstance(found, (Specialisation, Rejection)):
         return found
@@ -101,6 +94,22 @@ def specialise(
         )  # fmt: skip
     disk().put(key, spec)
     return spec
+
+
+def key_of_specialisation(
+    nest: Nest, signature: Signature, banned: frozenset[Predicate], devices: tuple[str, ...] = ()
+) -> str:
+    """Changes with all that a specialisation depends on."""
+    current = settings.current()
+    return key_of(
+        "specialisation", _version(), nest.name, repr(nest), repr(signature.key), repr(sorted(map(repr, banned))),
+        current.fp, str(current.threads), repr(devices), str(blocks.BLOCK_BYTES),
+    )  # fmt: skip
+
+
+def history_of(nest: Nest, signature: Signature, banned: frozenset[Predicate]) -> History:
+    """What earlier processes learned of a specialisation; empty if there was none."""
+    return learned.recall(key_of_specialisation(nest, signature, banned), disk())
 
 
 def _fits(spec: Specialisation, signature: Signature) -> bool:

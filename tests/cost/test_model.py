@@ -224,3 +224,31 @@ def test_main_memory_is_shared_and_caches_are_not():
         one, eight = (predict(counts, env, default_profile(8), "omp", t, frozenset("i")) for t in (1, 8))
         gain.append(one / eight)
     assert gain[0] > 2 * gain[1]
+
+
+def test_a_parallel_loop_below_its_threshold_is_run_by_one_thread():
+    counts, env = count(saxpy()), env_of(1000, x=1, y=1)
+    alone = bind(Candidate(counts), PROFILE, "seq").seconds(env)
+    for least, shared in ((2_000, False), (500, True)):
+        offer = Candidate(counts, frozenset("i"), min_work=(("i", 2 * least, 2),))
+        forks = bind(offer, PROFILE, "omp").seconds(env, 2) > PROFILE.fork_hot_s
+        assert forks == shared and alone < PROFILE.fork_hot_s
+
+
+def test_saving_rows_block_by_block_costs_less_than_copying_arrays_larger_than_the_caches():
+    counts, env = count(saxpy()), env_of(50_000_000, x=1, y=1)
+    plain, blocks, copied = (
+        bind(Candidate(counts, journal=journal, saved=saved), PROFILE, "seq").seconds(env)
+        for journal, saved in ((False, ()), (False, (("i", ("y",)),)), (True, ()))
+    )
+    assert plain <= blocks < copied
+
+
+def test_threads_that_share_a_core_gain_what_was_measured():
+    counts, env = count(matmul()), env_of(300, a=2, b=2, c=2)
+    offer = Candidate(counts, frozenset("i"))
+    gain = []
+    for cores in (2.0, 1.2):
+        profile = replace(default_profile(2), compute_t=cores)
+        gain.append(bind(offer, profile, "seq").seconds(env) / bind(offer, profile, "omp").seconds(env, 2))
+    assert gain[0] == pytest.approx(2.0, rel=0.05) and gain[1] == pytest.approx(1.2, rel=0.05)

@@ -1,0 +1,126 @@
+"""What measured times say about the model, kept per specialisation.
+
+In: batches of calls that ran one variant: their number, their measured seconds, what was predicted.  Out: predictions
+corrected by that, and what is worth a try.
+
+The model's error is taken to be a factor that changes slowly with the size of the call: one ratio, measured over
+predicted seconds of the kernel alone, per variant and decade of seconds. A ratio is the median of its last batches, in
+logarithms: one batch that the machine disturbed moves nothing once there are three.
+
+What one variant shows is used for others as far as they share it: trip counts that depend on data are the same for
+all of them; sequential and threaded code share their operation counts. That threads were slow says nothing about one.
+
+Trying is paid from an allowance, a fixed share of the seconds spent so far (a budgeted "epsilon-first" policy:
+Tran-Thanh et al., AAAI 2010); a variant predicted TRY_WITHIN times as slow as the best is never tried.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from alpyna_hook.cost.model import Parts
+
+KEPT = 7  # batches that a ratio remembers
+MOST = math.log(100.0)
+SHARED = 0.7  # of the logarithm of sequential code's ratio that is believed of threads, too
+DISTANCE = 0.5  # share of a ratio's logarithm that is believed a decade away
+TRY_WITHIN = 3.0  # never try what is predicted to be this many times as slow as the best
+TRY_SHARE = 0.05  # of the seconds spent so far that trying may have cost
+TRY_CALLS = 4
+STALE = 8  # a ratio is old when the specialisation has had this many times the calls that it had then
+
+
+@dataclass
+class Ratio:
+    """Measured over predicted seconds, of one variant in one decade. `at`: calls of the specialisation when last
+    measured; `logs`: of the last batches."""
+
+    logs: list[float] = field(default_factory=list)
+    at: int = 0
+
+    @property
+    def log(self) -> float:
+        """The median; of two, the lower one: what disturbs a measurement makes it longer."""
+        return sorted(self.logs)[(len(self.logs) - 1) // 2]
+
+    def believed(self, calls: int) -> float:
+        """The logarithm as far as it is still believed after so many calls of the specialisation: half of it for each
+        factor of STALE beyond the first. What made it may be over; then the variant gets another chance."""
+        age = calls / max(self.at, TRY_CALLS)
+        return self.log * DISTANCE ** math.floor(math.log(age, STALE)) if age > STALE else self.log
+
+
+@dataclass
+class History:
+    """What one specialisation has cost so far and what was learned. Mutable; `Oracle.spent` updates it."""
+
+    calls: int = 0
+    interp_s: float = 0.0  # spent in the interpreter, predicted
+    spent_s: float = 0.0  # in all, predicted
+    regret_s: float = 0.0  # of all seconds spent, those that the best variant would have saved
+    tried_s: float = 0.0  # what trying was expected to cost
+    negligible: int = 0  # calls in a row that were not worth a guard
+    ratios: dict[tuple[str, int], Ratio] = field(default_factory=dict)  # by variant and decade of predicted seconds
+
+    def measured(self, variant: str, kernel_s: float, calls: int, seconds: float) -> None:
+        """`calls` calls of a kernel took `seconds`; `kernel_s` was predicted for one of them, uncorrected."""
+        if calls > 0 and seconds > 0.0 and kernel_s > 0.0:
+            ratio = self.ratios.setdefault((variant, decade(kernel_s)), Ratio())
+            ratio.logs.append(min(max(math.log(seconds / calls / kernel_s), -MOST), MOST))
+            del ratio.logs[:-KEPT]
+            ratio.at = self.calls
+
+    def corrected(self, parts: Mapping[str, Parts], unknown: bool) -> dict[str, float]:
+        """Seconds by variant. unknown: trip counts depend on data."""
+        if not self.ratios:
+            return {v: kernel + overhead for v, (kernel, overhead) in parts.items()}
+        return {v: kernel * math.exp(self._log(v, parts, unknown)) + over for v, (kernel, over) in parts.items()}
+
+    def fresh(self, variant: str, kernel_s: float) -> bool:
+        """Whether this variant was measured at about this size, not too long ago."""
+        ratio = self.ratios.get((variant, decade(kernel_s)))
+        return ratio is not None and self.calls <= STALE * max(ratio.at, TRY_CALLS)
+
+    def _log(self, variant: str, parts: Mapping[str, Parts], unknown: bool) -> float:
+        own = self._nearest(variant, parts[variant][0])
+        if own is not None:
+            return own
+        if unknown:
+            others = (self._nearest(v, parts[v][0]) for v in parts if v != variant)
+            return min((log for log in others if log is not None), default=0.0, key=abs)
+        if variant == "omp" and "seq" in parts:
+            return SHARED * (self._nearest("seq", parts["seq"][0]) or 0.0)
+        return 0.0
+
+    def _nearest(self, variant: str, kernel_s: float) -> float | None:
+        """The variant's ratio of the nearest decade, the weaker the further away; None if it was never measured."""
+        if kernel_s <= 0.0:
+            return None
+        here = decade(kernel_s)
+        found = [(abs(d - here), r.believed(self.calls)) for (v, d), r in self.ratios.items() if v == variant]
+        if not found:
+            return None
+        away, log = min(found)
+        return log * DISTANCE**away
+
+
+def decade(seconds: float) -> int:
+    """The power of ten nearest to `seconds`."""
+    return round(math.log10(seconds))
+
+
+def worth_a_try(
+    predicted: Mapping[str, float], parts: Mapping[str, Parts], best: str, unpaid: Mapping[str, float], history: History
+) -> str | None:
+    """The variant that is to be tried for TRY_CALLS calls instead of `best`, if its price is allowed for; noted."""
+    for variant in sorted(predicted, key=lambda v: predicted[v]):
+        within = predicted[variant] <= TRY_WITHIN * predicted[best]
+        if variant in (best, "interp") or not within or history.fresh(variant, parts[variant][0]):
+            continue
+        price = TRY_CALLS * (predicted[variant] - predicted[best]) + unpaid[variant]
+        if history.tried_s + price <= TRY_SHARE * history.spent_s:
+            history.tried_s += price
+            return variant
+    return None

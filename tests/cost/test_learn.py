@@ -1,0 +1,119 @@
+"""What measured times teach: factors in both directions, robust, shared where sound; tries within an allowance."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from build import matmul, saxpy
+from test_decide import COMPILED, PROFILE, candidates, env_of
+
+from alpyna_hook.cost.decide import Oracle
+from alpyna_hook.cost.learn import TRY_SHARE, TRY_WITHIN, History, worth_a_try
+
+PARTS = {"interp": (1.0, 0.0), "seq": (1e-2, 1e-6), "omp": (6e-3, 1e-6)}
+
+
+def corrected(history: History, unknown: bool = False) -> dict[str, float]:
+    return history.corrected(PARTS, unknown)
+
+
+@pytest.mark.parametrize("factor", [0.25, 4.0])
+def test_a_prediction_moves_in_both_directions(factor: float):
+    history = History()
+    history.measured("seq", 1e-2, 10, 10 * factor * 1e-2)
+    assert corrected(history)["seq"] == pytest.approx(factor * 1e-2, rel=1e-3)
+
+
+def test_one_disturbed_batch_among_three_moves_nothing():
+    history = History()
+    for seconds in (0.1, 9.0, 0.1):
+        history.measured("seq", 1e-2, 10, seconds)
+    assert corrected(history)["seq"] == pytest.approx(1e-2, rel=1e-3)
+
+
+def test_noise_that_is_no_trend_keeps_the_prediction():
+    history, rng = History(), random.Random(3)
+    for _ in range(50):
+        history.measured("seq", 1e-2, 10, 0.1 * math.exp(rng.gauss(0.0, 0.2)))
+    assert corrected(history)["seq"] == pytest.approx(1e-2, rel=0.25)
+
+
+def test_slow_threads_say_nothing_of_one_thread_but_slow_code_does_of_threads():
+    busy, heavy = History(), History()
+    busy.measured("omp", 6e-3, 10, 10 * 6e-2)
+    heavy.measured("seq", 1e-2, 10, 10 * 4e-2)
+    assert corrected(busy)["seq"] == pytest.approx(1e-2, rel=1e-3)
+    assert 2 * 6e-3 < corrected(heavy)["omp"] <= 4 * 6e-3
+
+
+def test_a_data_dependent_trip_count_is_learned_for_all_variants():
+    history = History()
+    history.measured("seq", 1e-2, 10, 10 * 2e-1)
+    assert corrected(history, unknown=True)["interp"] == pytest.approx(20.0, rel=1e-3)
+    assert corrected(history)["interp"] == 1.0
+
+
+def test_what_was_learned_of_large_calls_is_believed_less_of_small_ones():
+    history = History()
+    history.measured("seq", 1.0, 10, 40.0)
+    far = history.corrected({"interp": (1.0, 0.0), "seq": (1e-4, 0.0)}, False)["seq"]
+    assert 1e-4 < far < 1.2e-4
+
+
+def test_tries_stay_within_their_allowance_and_never_go_to_what_is_three_times_slower():
+    history, tried = History(), 0.0
+    unpaid = {"seq": 0.0, "omp": 0.0, "opencl": 0.2}
+    predicted = {"seq": 1e-3, "omp": 1.5e-3, "opencl": TRY_WITHIN * 1.01e-3}
+    parts = {v: (s, 0.0) for v, s in predicted.items()}
+    for _ in range(1000):
+        history.spent_s += 1e-3
+        history.calls += 1
+        variant = worth_a_try(predicted, parts, "seq", unpaid, history)
+        if variant is not None:
+            assert variant == "omp"
+            tried += 4 * 0.5e-3
+            history.measured("omp", 1.5e-3, 4, 4 * 2e-3)
+    assert 0.0 < tried <= TRY_SHARE * history.spent_s
+
+
+def simulate(truth: dict[str, float], calls: int, n: int = 200) -> tuple[float, str]:
+    """Seconds over those of the best variant, and what runs at the end, where calls really take `truth` times what is
+    predicted for them."""
+    oracle, history, offer = Oracle(PROFILE, 2), History(), candidates(matmul())
+    env = env_of(n, a=2, b=2, c=2)
+    each = {v: truth.get(v, 1.0) * s for v, s in oracle.predict(offer, env).items()}
+    done, total, variant = 0, 0.0, ""
+    while done < calls:
+        decision = oracle.decide(offer, env, COMPILED, history)
+        here, variant = min(decision.calls_before_review, calls - done), decision.variant
+        total += here * each[variant]
+        oracle.spent(decision, here, history, seconds=here * decision.kernel_s * truth.get(variant, 1.0))
+        done += here
+    return total / (calls * min(each.values())), variant
+
+
+@pytest.mark.parametrize("truth", [{}, {"omp": 5.0}, {"seq": 0.4}, {"seq": 0.5, "omp": 3.0}, {"seq": 3.0, "omp": 2.5}])
+def test_the_settled_choice_is_the_best_however_wrong_the_model_was(truth: dict[str, float]):
+    slowdown, last = simulate(truth, 20_000)
+    wrong = {"seq": truth.get("seq", 1.0) * 2.0, "omp": truth.get("omp", 1.0)}  # threads gain about 2 x
+    assert last == min(wrong, key=lambda v: wrong[v]) or abs(wrong["seq"] / wrong["omp"] - 1.0) < 0.2
+    assert slowdown < 1.1
+
+
+def test_threads_that_were_slow_for_a_while_get_another_chance():
+    oracle, history, offer = Oracle(PROFILE, 2), History(), candidates(matmul())
+    env, ran = env_of(200, a=2, b=2, c=2), []
+    for _ in range(60):
+        decision = oracle.decide(offer, env, COMPILED, history)
+        busy = 10.0 if decision.variant == "omp" and history.calls < 100 else 1.0
+        calls = decision.calls_before_review
+        oracle.spent(decision, calls, history, seconds=busy * calls * decision.kernel_s)
+        ran.append(decision.variant)
+    assert "seq" in ran and ran[-1] == "omp"
+
+
+def test_a_decision_changes_nothing_for_a_site_that_never_pays():
+    slowest = Oracle(PROFILE, 2).decide(candidates(saxpy()), env_of(3, x=1, y=1), COMPILED, History())
+    assert slowest.variant == "interp"

@@ -1,0 +1,69 @@
+"""What one process measured, the next one begins with; pins in pyproject.toml decide."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from alpyna_hook.cost.learn import Ratio
+from alpyna_hook.runtime import learned
+from alpyna_hook.runtime.diskcache import DiskCache
+from tests.conftest import Project
+
+
+@pytest.fixture
+def disk(tmp_path, monkeypatch) -> DiskCache:
+    monkeypatch.setattr(learned, "_histories", {})
+    return DiskCache(str(tmp_path / "cache"))
+
+
+def test_half_of_what_was_learned_is_believed_by_the_next_process(disk):
+    history = learned.recall("key", disk)
+    history.calls = 40
+    history.measured("omp", 1e-3, 10, 40e-3)
+    learned.keep(disk, __import__("os").getpid())
+    again = learned.recall("key", disk)
+    (((variant, _), ratio),) = again.ratios.items()
+    assert variant == "omp" and ratio.log == pytest.approx(history.ratios["omp", -3].log / 2)
+    assert not learned.recall("another", disk).ratios
+
+
+def test_what_was_only_recalled_is_not_stored_again(disk):
+    learned.recall("key", disk).ratios["omp", -3] = Ratio([2.0])
+    learned.keep(disk, __import__("os").getpid())
+    assert not learned.recall("key", disk).ratios
+
+
+def test_a_forked_child_stores_nothing(disk):
+    history = learned.recall("key", disk)
+    history.calls = 40
+    history.measured("omp", 1e-3, 10, 40e-3)
+    learned.keep(disk, -1)
+    assert not learned.recall("key", disk).ratios
+
+
+LOOP = """\
+import numpy as np
+def fill(a):
+    for i in range(len(a)):
+        a[i] = a[i] * 2.0 + 1.0
+fill(np.ones(400000))
+"""
+
+
+@pytest.mark.parametrize("form", ['pin = {"__main__:3" = "%s"}', '[tool.alpyna.pin]\n"__main__:3" = "%s"'])
+@pytest.mark.parametrize("variant", ["interp", "seq"])
+def test_a_site_is_pinned_to_a_variant(project: Project, form: str, variant: str):
+    project.write({"pyproject.toml": "[tool.alpyna]\n" + form % variant, "script.py": LOOP})
+    done = project.runner("--report", "out.json", "script.py")
+    assert done.status == 0, done.stderr
+    (site,) = json.loads((project.folder / "out.json").read_text())["sites"]
+    ((decision,),) = [s["decisions"] for s in site["specialisations"]]
+    assert decision["variant"] == variant and decision["calls"] == 1
+
+
+def test_a_pin_that_is_no_variant_is_one_line(project: Project):
+    project.write({"pyproject.toml": '[tool.alpyna]\npin = {"__main__:3" = "warp"}\n', "script.py": LOOP})
+    done = project.runner("script.py")
+    assert done.status == 0 and done.stderr.count("\n") == 1 and "__main__:3" in done.stderr
