@@ -159,22 +159,3 @@ def lookup(path: str) -> Intrinsic | None:
     if row is None or row.kind == "method" or ("." not in name and not path.startswith("builtins.")):
         return None
     return row
-
-
-def resolve(name: str) -> object:
-    """The object that intrinsic `name` stands for, to be compared by identity.
-
-    AttributeError if this Python or NumPy has none (`math.cbrt` before 3.11); the site then never matches.
-    """
-    head, dot, rest = name.partition(".")
-    if not dot:
-        import builtins
-
-        return getattr(builtins, name)
-    if head == "np":
-        import numpy
-
-        return getattr(numpy, rest)
-    import math
-
-    return getattr(math, rest)

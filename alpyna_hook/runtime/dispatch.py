@@ -209,7 +209,7 @@ class SiteState:
         from alpyna_hook.errors import Rejection
         from alpyna_hook.runtime import signature as signatures
 
-        signature = signatures.read(self.nest, self.roots, args)
+        signature = signatures.read(self.head, args)
         if isinstance(signature, Rejection):
             return self._decline(signature)
         special = self._special(signature)
@@ -364,7 +364,7 @@ class SiteState:
         from alpyna_hook.runtime import errstate
         from alpyna_hook.runtime import signature as signatures
 
-        signature = signatures.read(self.nest, self.roots, args)
+        signature = signatures.read(self.head, args)
         if isinstance(signature, Rejection):
             return None
         banned = self._banned.get(signature.key, frozenset())

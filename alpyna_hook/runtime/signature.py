@@ -1,25 +1,24 @@
 """Live-in values of one call -> signature: types, entry quantities, aliasing.
 
-In: a nest, the roots of its site and the values that the site was called with.  Out: a `Signature`, or the
+In: the head of a site and the values that the site was called with.  Out: a `Signature`, or the
 `Rejection` that says which value cannot be handed to compiled code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from alpyna_hook.errors import Rejection
-from alpyna_hook.frontend.intrinsics import resolve
 from alpyna_hook.ir.affine import QDim, QParam, QStride, Quantity
-from alpyna_hook.ir.nodes import LiveIn, Nest, Store, walk_stmts
+from alpyna_hook.ir.nodes import LiveIn, Nest
 from alpyna_hook.ir.types import NP_CLASS_OF_REP, UNBOUND, ArrayType, ObjectType, Rep, Type, scalar
-from alpyna_hook.runtime import guard
+from alpyna_hook.runtime import guard, reading
 
-Check: TypeAlias = tuple[Any, ...]  # what guard.describe gives and guard.Entry takes
+if TYPE_CHECKING:
+    from alpyna_hook.runtime.heads import Head
+    from alpyna_hook.runtime.reading import Check, Fact, Reading
 
 
 @dataclass(frozen=True)
@@ -55,45 +54,33 @@ def reps_by_typenum() -> dict[int, Rep]:
     return {np.dtype(name).num: rep for rep, name in NP_CLASS_OF_REP.items()}
 
 
-def read(nest: Nest, roots: Sequence[str], args: tuple[Any, ...]) -> Signature | Rejection:
-    """The signature of a call; `args` are the values of `roots`."""
-    stored = {s.array for s in walk_stmts(nest.body) if isinstance(s, Store)}
-    positions = {root: k for k, root in enumerate(roots)}
-    found = Signature((), {}, {}, {}, {}, frozenset())
-    checks: list[Check] = []
-    arrays: dict[str, Any] = {}
-    for live in nest.live_ins:
-        value = guard.follow(args[positions[live.root]], live.path)
-        if value is guard.UNSET and live.optional:
-            checks.append(("is", value))
-            found.types[live.name] = UNBOUND
-            continue
-        if value is guard.UNSET:
+def read(head: Head, args: tuple[Any, ...]) -> Signature | Rejection:
+    """The signature of a call; `args` are the values of the site's roots."""
+    return of(head, reading.read(head, args))
+
+
+def of(head: Head, found: Reading) -> Signature | Rejection:
+    """What a reading means to the compiler."""
+    nest = head.nest
+    assert nest is not None, "rejected loops are never called"
+    made = Signature(tuple(found.checks), {}, {}, {}, found.same, found.may_alias)
+    for number, (live, check, fact) in enumerate(zip(nest.live_ins, found.checks, found.facts)):
+        obstacle = found.obstacles.get(number, "")
+        if obstacle == reading.MISSING:
             return _refuse(nest, live, "its attribute is missing or computed (a property, `__getattr__`)")
-        check = _object_check(live, value) if live.role == "function" else guard.describe(value)
-        if isinstance(check, Rejection):
-            return check
+        if check[-1] is guard.UNSET:
+            made.types[live.name] = UNBOUND
+            continue
         kind = _type_of(live, check)
         if kind is None:
             return _refuse(nest, live, f"it is {_in_words(check)}")
-        if isinstance(kind, ArrayType):
-            if live.name in stored and not kind.writeable:
-                return _refuse(nest, live, "it is read-only, and the loop stores into it")
-            if live.name in stored and not guard.distinct(value):
-                return _refuse(nest, live, "several subscripts mean one element of it, and the loop stores there")
-            check = (*check[:4], live.name in stored)
-            kind = ArrayType(kind.elem, kind.ndim, kind.layout, live.name in stored)
-            arrays[live.name] = value
-        checks.append(check)
-        found.types[live.name] = kind
-        _note_values(live.name, kind, value, found)
-    aliases = _aliases(arrays, stored, found.same)
-    return Signature(tuple(checks), found.types, found.entry, found.shapes, found.same, aliases)
-
-
-def _object_check(live: LiveIn, value: object) -> Check:
-    """`value` must be the very function that the front end took it for."""
-    return ("is", value) if value is resolve(live.intrinsic) else ("other", f"not {live.intrinsic}")
+        if obstacle == reading.READ_ONLY:
+            return _refuse(nest, live, "it is read-only, and the loop stores into it")
+        if obstacle == reading.FOLDED:
+            return _refuse(nest, live, "several subscripts mean one element of it, and the loop stores there")
+        made.types[live.name] = kind
+        _note_values(live.name, kind, fact, made)
+    return made
 
 
 def _type_of(live: LiveIn, check: Check) -> Type | None:
@@ -122,34 +109,16 @@ def _in_words(check: Check) -> str:
     return f"of type {check[0]}"
 
 
-def _note_values(name: str, kind: Type, value: Any, found: Signature) -> None:
-    if isinstance(kind, ArrayType):
-        found.shapes[name] = tuple(value.shape)
-        for axis in range(kind.ndim):
-            found.entry[QDim(name, axis)] = value.shape[axis]
-            found.entry[QStride(name, axis)] = value.strides[axis] // value.itemsize
-    elif not isinstance(kind, ObjectType) and not kind.rep.is_complex:
-        number = float(value) if kind.rep.is_float else int(value)
-        found.entry[QParam(name)] = number
+def _note_values(name: str, kind: Type, fact: Fact, made: Signature) -> None:
+    if isinstance(fact, tuple):
+        shape, strides = fact
+        made.shapes[name] = shape
+        made.entry.update({QDim(name, axis): dim for axis, dim in enumerate(shape)})
+        made.entry.update({QStride(name, axis): stride for axis, stride in enumerate(strides)})
+    elif fact is not None and not isinstance(kind, (ArrayType, ObjectType)):
+        made.entry[QParam(name)] = fact
         if kind.rep.is_int:
-            found.shapes[name] = number
-
-
-def _aliases(arrays: dict[str, Any], stored: set[str], same: dict[str, str]) -> frozenset[frozenset[str]]:
-    """Fills `same` and gives the pairs that may overlap, among arrays of which one is written.
-
-    Where one of several that are the same is written it stands for the others: they may be read-only views of it.
-    """
-    overlapping = set()
-    for a, b in combinations(sorted(arrays, key=lambda name: name not in stored), 2):
-        if a in same or b in same or not {a, b} & stored:
-            continue
-        relation = guard.overlap(arrays[a], arrays[b])
-        if relation == "same" and arrays[a].dtype == arrays[b].dtype:
-            same[b] = a
-        elif relation != "disjoint":
-            overlapping.add(frozenset((a, b)))
-    return frozenset(overlapping)
+            made.shapes[name] = fact
 
 
 def _refuse(nest: Nest, live: LiveIn, why: str) -> Rejection:

@@ -11,13 +11,13 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from alpyna_hook.frontend.intrinsics import resolve
 from alpyna_hook.frontend.sites import Site, find_sites
 from alpyna_hook.ir.affine import PCompare, Predicate, QDim, QParam, Quantity, evaluate, leaves
 from alpyna_hook.ir.nodes import (
     Assign, Binary, Break, Call, Compare, Const, Continue, Dim, Expr, If, Load, Logical, Loop, Nest, Select, Stmt,
     Store, Unary, Var, While,
 )  # fmt: skip
+from alpyna_hook.runtime.reading import resolve
 from alpyna_hook.source import Source
 
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {

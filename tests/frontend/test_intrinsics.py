@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from alpyna_hook.frontend import intrinsics
-from alpyna_hook.frontend.intrinsics import CONSTANTS, INTRINSICS, canonical_name, lookup, resolve
+from alpyna_hook.frontend.intrinsics import CONSTANTS, INTRINSICS, canonical_name, lookup
+from alpyna_hook.runtime.reading import resolve
 
 NEWER = {"math.exp2", "math.cbrt"} if not hasattr(math, "cbrt") else set()
 VARIADIC = {"math.hypot", "math.gcd", "math.lcm"}  # of which we take two

@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import as_strided
 from alpyna_hook.errors import Rejection
 from alpyna_hook.frontend.sites import find_sites
 from alpyna_hook.runtime import signature
+from alpyna_hook.runtime.outline import head_of
 from alpyna_hook.source import Source
 
 COPY = """\
@@ -24,9 +25,10 @@ def read(text: str, **values: Any) -> signature.Signature | Rejection:
     """The signature of the only loop in `text`, called with these values of its names."""
     import ast
 
-    (site,) = find_sites(ast.parse(text), Source("f.py", "f", text))
+    source = Source("f.py", "f", text)
+    (site,) = find_sites(ast.parse(text), source)
     assert site.nest is not None
-    return signature.read(site.nest, site.roots, tuple(values.get(root, range) for root in site.roots))
+    return signature.read(head_of(site, source), tuple(values.get(root, range) for root in site.roots))
 
 
 REFUSED = {

@@ -1,0 +1,130 @@
+"""Live-in values of one call, as they are: what the guard will check, sizes and numbers, aliasing.
+
+In: the head of a site and the values that it was called with.  Out: a `Reading`; what the values mean to the compiler
+is for runtime/signature.py to say. Nothing of the IR is imported.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from alpyna_hook.runtime import guard
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    from alpyna_hook.runtime.heads import Head
+
+    Check: TypeAlias = tuple[Any, ...]  # what guard.describe gives and guard.Entry takes
+    # An array's shape and its strides in elements; a real number; None for anything else.
+    Fact: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]] | int | float | None
+
+MISSING, READ_ONLY, FOLDED = "missing", "read-only", "folded"  # obstacles
+
+
+class Reading:
+    """One call's live-ins.
+
+    checks     guard check per live-in, in order
+    facts      per live-in: its sizes or its value; no array is kept alive
+    obstacles  live-in's number -> why its value cannot be handed over whatever its type: it has none (MISSING), the
+               loop stores into an array that is READ_ONLY, or in which several subscripts mean one element (FOLDED)
+    same       array -> the array that it is identical with
+    may_alias  pairs that overlap in some other way
+    """
+
+    __slots__ = ("checks", "facts", "may_alias", "obstacles", "same")
+
+    def __init__(self) -> None:
+        self.checks: list[Check] = []
+        self.facts: list[Fact] = []
+        self.obstacles: dict[int, str] = {}
+        self.same: dict[str, str] = {}
+        self.may_alias: frozenset[frozenset[str]] = frozenset()
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Plain data, equal for calls that can share an entry of the guard but for its ranges."""
+        checks = tuple(check[:1] if check[0] == "is" else check for check in self.checks)
+        return checks, tuple(self.same.items()), tuple(sorted(tuple(sorted(pair)) for pair in self.may_alias))
+
+
+def read(head: Head, args: tuple[Any, ...]) -> Reading:
+    """What the values of the roots are in this call."""
+    found = Reading()
+    arrays: dict[str, Any] = {}
+    for name, root, path, role, intrinsic, optional in head.live_ins:
+        value = guard.follow(args[root], path)
+        if value is guard.UNSET:
+            if not optional:
+                found.obstacles[len(found.checks)] = MISSING
+            check: Check = ("is", value) if optional else ("other", "")
+        elif role == "function":
+            check = ("is", value) if value is resolve(intrinsic) else ("other", f"not {intrinsic}")
+        else:
+            check = guard.describe(value)
+        if check[0] == "array":
+            stored = name in head.stored
+            if stored and not check[4]:
+                found.obstacles[len(found.checks)] = READ_ONLY
+            elif stored and not guard.distinct(value):
+                found.obstacles[len(found.checks)] = FOLDED
+            check = (*check[:4], stored)
+            arrays[name] = value
+        found.checks.append(check)
+        found.facts.append(_fact(check, value))
+    if not found.obstacles:
+        found.may_alias = _aliases(arrays, head.stored, found.same)
+    return found
+
+
+def resolve(name: str) -> object:
+    """The object that intrinsic `name` stands for, to be compared by identity.
+
+    AttributeError if this Python or NumPy has none (`math.cbrt` before 3.11); the site then never matches.
+    """
+    head, dot, rest = name.partition(".")
+    if not dot:
+        import builtins
+
+        return getattr(builtins, name)
+    if head == "np":
+        import numpy
+
+        return getattr(numpy, rest)
+    import math
+
+    return getattr(math, rest)
+
+
+def _fact(check: Check, value: Any) -> Fact:
+    match check[0]:
+        case "array":
+            return tuple(value.shape), tuple(stride // value.itemsize for stride in value.strides)
+        case "int" | "bool":
+            return int(value)
+        case "float":
+            return float(value)
+        case "np" if value.dtype.kind in "bui":
+            return int(value)
+        case "np" if value.dtype.kind == "f":
+            return float(value)
+    return None
+
+
+def _aliases(arrays: dict[str, Any], stored: tuple[str, ...], same: dict[str, str]) -> frozenset[frozenset[str]]:
+    """Fills `same` and gives the pairs that may overlap, among arrays of which one is written.
+
+    Where one of several that are the same is written it stands for the others: they may be read-only views of it.
+    """
+    overlapping = set()
+    for a, b in combinations(sorted(arrays, key=lambda name: name not in stored), 2):
+        if a in same or b in same or not (a in stored or b in stored):
+            continue
+        relation = guard.overlap(arrays[a], arrays[b])
+        if relation == "same" and arrays[a].dtype == arrays[b].dtype:
+            same[b] = a
+        elif relation != "disjoint":
+            overlapping.add(frozenset((a, b)))
+    return frozenset(overlapping)
