@@ -201,7 +201,7 @@ def run(rt, a, x, x_n0, x_s0, y, y_n0, y_s0, z, z_n0, z_s0):
 
 def _values(buffer: Any, n: int, stride: int) -> Any:
     """The array in a buffer whose first element is at its start."""
-    return buffer.view(np.float64)[: (n - 1) * stride + 1 : stride]
+    return buffer[: buffer.size // 8 * 8].view(np.float64)[: (n - 1) * stride + 1 : stride]
 
 
 def _saxpy(n: int, a: float, x: Any, sx: int, y: Any, sy: int) -> None:
@@ -215,8 +215,9 @@ def _positive(n: int, x: Any, sx: int, z: Any, sz: int, fault: Any) -> None:
 
 
 def _sum(n: int, x: Any, sx: int, partial: Any) -> None:
-    partial.view(np.float64)[:] = 0
-    partial.view(np.float64)[0] = _values(x, n, sx).sum()
+    sums = partial[: partial.size // 8 * 8].view(np.float64)
+    sums[:] = 0
+    sums[0] = _values(x, n, sx).sum()
 
 
 def _last(n: int, x: Any, sx: int, out: Any) -> None:

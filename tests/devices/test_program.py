@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pretend
 import pytest
+from fake_pycuda import FakeCuda
 from pretend import DISJOINT, DRIVER, FUNCTIONS, SIMPLE_DRIVER, TYPES, FailingDevice, PretendDevice, call
 
 from alpyna_hook import settings
-from alpyna_hook.devices import opened, program
+from alpyna_hook.devices import cuda, cudacc, opened, program
 from alpyna_hook.devices.base import CompileFailure, Kernel, NoCache
 from alpyna_hook.devices.memory import Pool
 from alpyna_hook.devices.run import ResultsLost
@@ -45,7 +46,7 @@ def _opencl() -> Any:
     return pytest.skip(device) if isinstance(device, str) else device
 
 
-_KINDS = ("copies", "in place", "opencl", "opencl copies")
+_KINDS = ("copies", "in place", "opencl", "opencl copies", "cuda")
 _made: dict[str, Any] = {}
 
 
@@ -53,6 +54,10 @@ def device_of(kind: str) -> Any:
     """A new pretended device, or the real one."""
     if kind in ("copies", "in place"):
         return PretendDevice(FUNCTIONS, shares_memory=kind == "in place")
+    if kind == "cuda":
+        fake = FakeCuda(FUNCTIONS)
+        fake.init()
+        return cuda.CudaDevice(fake, 0, MemoryCache())
     if kind not in _made:
         _made[kind] = _opencl()
         _made[kind].shares_memory = kind == "opencl"
@@ -66,7 +71,8 @@ def device(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
+def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(cudacc, "compile_text", lambda text, capability: b"machine code")
     before = settings.current()
     settings.use(before.replace(log="off"))
     yield
@@ -256,7 +262,7 @@ def test_an_interrupt_of_the_program_is_kept_for_it(operation: str, kind: str) -
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
-@pytest.mark.parametrize("kind", ["copies", "opencl"])
+@pytest.mark.parametrize("kind", ["copies", "opencl", "cuda"])
 def test_a_forked_child_leaves_the_device_alone(kind: str) -> None:
     device = device_of(kind)
     opened._watch()

@@ -1,0 +1,311 @@
+"""The CUDA device, on a pretended driver; its compilers, pretended and, where there is one, real."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pretend
+import pytest
+from fake_pycuda import FakeCuda, LaunchError
+from pretend import DISJOINT, FUNCTIONS, SIMPLE_DRIVER, TYPES, call
+from test_program import MemoryCache, arrays
+
+from alpyna_hook import settings
+from alpyna_hook.devices import cuda, cudacc, program
+from alpyna_hook.devices.base import DeviceError, Kernel, NoCache
+from alpyna_hook.devices.memory import Pool
+from alpyna_hook.ir.plan import DEVICE_FAILED, DeviceKernel
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    before = settings.current()
+    settings.use(before.replace(log="off"))
+    monkeypatch.delenv(cuda.CHOICE, raising=False)
+    yield
+    settings.use(before)
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Texts that were compiled."""
+    texts: list[str] = []
+
+    def compile_text(text: str, capability: str) -> bytes:
+        texts.append(text)
+        return b"machine code"
+
+    monkeypatch.setattr(cudacc, "compile_text", compile_text)
+    return texts
+
+
+def opened(fake: FakeCuda, cache: Any = None) -> cuda.CudaDevice:
+    fake.init()
+    return cuda.CudaDevice(fake, 0, cache or NoCache())
+
+
+def load(device: Any, **options: Any) -> Kernel:
+    pool = Pool(device.allocate, device.release)
+    kernel = program.load("m:1", pretend.source(**options), TYPES, DISJOINT, device, pool)
+    assert isinstance(kernel, Kernel), kernel
+    return kernel
+
+
+# ---- opening ----
+
+
+def as_driver(monkeypatch: pytest.MonkeyPatch, driver: Any) -> None:
+    package = types.ModuleType("pycuda")
+    package.driver = driver  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pycuda", package)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
+
+
+def test_without_pycuda_there_is_a_reason_and_no_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pycuda", None)
+    found = cuda.open_device(NoCache())
+    assert isinstance(found, str) and "PyCUDA cannot be imported" in found
+
+
+@pytest.mark.parametrize("number, reason", [("", ""), ("1", ""), ("2", "CUDA_DEVICE='2'"), ("x", "CUDA_DEVICE='x'")])
+def test_the_environment_names_the_device(monkeypatch: pytest.MonkeyPatch, number: str, reason: str) -> None:
+    as_driver(monkeypatch, FakeCuda(FUNCTIONS, count=2))
+    monkeypatch.setenv(cuda.CHOICE, number)
+    found = cuda.open_device(NoCache())
+    if reason:
+        assert isinstance(found, str) and reason in found
+    else:
+        assert not isinstance(found, str) and found.name == f"cuda:{number or 0} Pretended GPU"
+
+
+def test_a_driver_without_device_and_one_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_driver(monkeypatch, FakeCuda(FUNCTIONS, count=0))
+    assert cuda.open_device(NoCache()) == "there is no CUDA device"
+
+    def fails() -> None:
+        raise LaunchError("cuInit failed: forked")
+
+    as_driver(monkeypatch, SimpleNamespace(init=fails))
+    assert cuda.open_device(NoCache()) == "CUDA cannot be used: cuInit failed: forked"
+
+
+# ---- running ----
+
+
+def test_the_context_of_others_stays_current_and_nothing_is_left_behind(compiled: list[str]) -> None:
+    fake = FakeCuda(FUNCTIONS)
+    device = opened(fake)
+    assert fake.stack() == []
+    other = object()
+    fake.stack().append(other)
+    kernel = load(device)
+    x, y, z = arrays()
+    assert call(kernel, 2.0, x, y, z)[0] == 0
+    assert call(kernel, 2.0, -x, y, z)[0] == 2
+    assert fake.stack() == [other] and fake.allocations
+    with device.current():
+        kernel.keep._pool.drain()
+    device.close()
+    device.close()
+    assert (fake.retained, fake.allocations) == (0, {}) and fake.stack() == [other]
+
+
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 64 * 3, 64 * 3 + 8, 1000, 4096])
+def test_large_copies_go_in_pieces(size: int, compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "STAGED", 100)
+    monkeypatch.setattr(cuda, "PIECE", 64)
+    device = opened(FakeCuda(FUNCTIONS))
+    data = np.random.default_rng(0).integers(0, 255, size).astype(np.uint8)
+    with device.current():
+        buffers = [device.allocate(size) for _ in range(2)]
+        given = data.copy()
+        device.upload(buffers[0], given)
+        given[:] = 0  # the caller may
+        device.upload(buffers[1], data[::-1].copy())
+        found = [np.zeros(size, np.uint8) for _ in range(2)]
+        for array, buffer in zip(found, buffers):
+            device.download(array, buffer)
+    assert np.array_equal(found[0], data) and np.array_equal(found[1], data[::-1])
+
+
+def test_a_device_that_is_full_declines_and_works_again(compiled: list[str]) -> None:
+    fake = FakeCuda(FUNCTIONS, room=40_000)
+    kernel = load(opened(fake), driver=SIMPLE_DRIVER)
+    x, y, z = arrays(100_000)
+    before = y.copy()
+    rc, out = call(kernel, 1.0, x, y, z)
+    assert (rc, struct.unpack_from("=q", out)[0]) == (1, DEVICE_FAILED) and np.array_equal(y, before)
+    assert kernel.keep.failure == "it has not enough memory" and not kernel.keep._device.failure
+    x, y, z = arrays(1000)
+    assert call(kernel, 1.0, x, y, z)[0] == 0
+
+
+def test_a_kernel_that_dies_takes_the_device_with_it(compiled: list[str]) -> None:
+    def dies(*args: Any) -> None:
+        raise LaunchError("cuStreamSynchronize failed: an illegal memory access was encountered")
+
+    fake = FakeCuda({**FUNCTIONS, "saxpy": dies})
+    kernel = load(opened(fake), driver=SIMPLE_DRIVER)
+    x, y, z = arrays()
+    before = y.copy()
+    assert call(kernel, 1.0, x, y, z)[0] == 1 and np.array_equal(y, before)
+    assert "illegal memory access" in kernel.keep._device.failure
+    launches = len(fake.log)
+    assert call(kernel, 1.0, x, y, z)[0] == 1 and len(fake.log) == launches
+    assert fake.stack() == []
+
+
+def test_sizes_beyond_32_bits_make_a_grid_that_the_device_allows(compiled: list[str]) -> None:
+    fake = FakeCuda({"big": lambda n: None})
+    device = opened(fake)
+    with device.current():
+        (function,), _ = device.build("", (DeviceKernel("big", ("i64",), 1),))
+        run = program.Run(device, Pool(device.allocate, device.release), (DeviceKernel("big", ("i64",), 2),),
+                          (function,), 1, False)  # fmt: skip
+        run.launch(0, (5, 2**40), (2**40,))
+    (_, grid, block), *_ = fake.log
+    assert grid[1] <= 65535 and grid[2] == block[2] == 1 and block[0] * block[1] <= 256
+
+
+# ---- compiling ----
+
+
+def test_machine_code_is_kept_and_bad_code_is_replaced(compiled: list[str]) -> None:
+    cache = MemoryCache()
+    assert [load(opened(FakeCuda(FUNCTIONS), cache)).cache for _ in range(2)] == ["miss", "hit"]
+    assert len(compiled) == 1
+    cache.records = dict.fromkeys(cache.records, b"of another driver")
+    assert load(opened(FakeCuda(FUNCTIONS), cache)).cache == "miss" and len(compiled) == 2
+    assert load(opened(FakeCuda(FUNCTIONS), cache)).cache == "hit"
+
+
+def test_what_cannot_be_passed_by_value_is_refused(compiled: list[str]) -> None:
+    device = opened(FakeCuda(FUNCTIONS))
+    with device.current(), pytest.raises(DeviceError, match="c128"):
+        device.build("", (DeviceKernel("saxpy", ("c128",), 1),))
+
+
+class FakeNvrtc:
+    """`cuda.bindings.nvrtc`, for a compiler that knows these architectures."""
+
+    def __init__(self, archs: list[int], status: int = 0) -> None:
+        self.archs, self.status, self.options = archs, status, []
+        self.options: list[bytes]
+        self.destroyed = 0
+
+    def nvrtcGetSupportedArchs(self) -> tuple[int, list[int]]:  # noqa: N802
+        return 0, self.archs
+
+    def nvrtcCreateProgram(self, *args: Any) -> tuple[int, str]:  # noqa: N802
+        return 0, "program"
+
+    def nvrtcCompileProgram(self, program: str, count: int, options: list[bytes]) -> tuple[int]:  # noqa: N802
+        assert count == len(options)
+        self.options = options
+        return (self.status,)
+
+    def nvrtcDestroyProgram(self, program: str) -> None:  # noqa: N802
+        self.destroyed += 1
+
+    def __getattr__(self, name: str) -> Any:
+        text = {"CUBIN": b"machine code", "PTX": b"portable code", "ProgramLog": b"error: no"}
+        content = text[name.removeprefix("nvrtcGet").removesuffix("Size")]
+        if name.endswith("Size"):
+            return lambda program: (0, len(content))
+
+        def fill(program: str, buffer: bytes) -> tuple[int]:
+            import ctypes
+
+            ctypes.memmove(buffer, content, len(content))  # as the bindings do
+            return (0,)
+
+        return fill
+
+
+@pytest.mark.parametrize(
+    "archs, made, arch", [([80, 90], b"machine code", "sm_90"), ([80, 89], b"portable code", "compute_89")]
+)
+def test_nvrtc_makes_code_for_the_device_or_for_an_older_one(
+    archs: list[int], made: bytes, arch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nvrtc = FakeNvrtc(archs)
+    monkeypatch.setattr(cudacc, "_nvrtc", lambda: nvrtc)
+    assert cudacc.compile_text("text", "90") == made
+    assert f"--gpu-architecture={arch}".encode() in nvrtc.options and b"--fmad=false" in nvrtc.options
+    assert nvrtc.destroyed == 1
+
+
+def test_nvrtcs_refusal_has_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cudacc, "_nvrtc", lambda: FakeNvrtc([90], status=6))
+    with pytest.raises(DeviceError) as caught:
+        cudacc.compile_text("text", "90")
+    assert caught.value.log == "error: no"
+    monkeypatch.setattr(cudacc, "_nvrtc", lambda: FakeNvrtc([100]))
+    with pytest.raises(DeviceError, match="does not know compute capability 9.0"):
+        cudacc.compile_text("text", "90")
+
+
+def script(folder: Path, text: str) -> str:
+    path = folder / "nvcc"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def without_nvrtc(monkeypatch: pytest.MonkeyPatch, nvcc: str) -> None:
+    monkeypatch.setattr(cudacc, "_nvrtc", lambda: None)
+    monkeypatch.setattr(cudacc, "nvcc", lambda: nvcc)
+
+
+def test_no_compiler_is_a_device_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_nvrtc(monkeypatch, "")
+    with pytest.raises(DeviceError, match="no compiler for CUDA"):
+        cudacc.compile_text("text", "90")
+
+
+def test_nvcc_is_found_through_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    path = script(tmp_path / "bin", "exit 0")
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path))
+    assert cudacc.nvcc() == path
+
+
+@pytest.mark.parametrize("text", ["echo nonsense; exit 1", "exit 0", "sleep 60"])
+def test_an_nvcc_that_fails_lies_or_hangs_is_a_device_error(
+    text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    without_nvrtc(monkeypatch, script(tmp_path, text))
+    with pytest.raises(DeviceError, match="refused") as caught:
+        cudacc.compile_text("text", "90", timeout=1.0)
+    assert caught.value.log
+
+
+def test_an_nvcc_older_than_the_device_makes_portable_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = """case "$*" in
+--list-gpu-arch) echo compute_70; echo compute_86;;
+*-cubin*) echo "nvcc fatal : Unsupported gpu architecture 'sm_90'"; exit 1;;
+*-arch=compute_86*) while [ "$1" != -o ]; do shift; done; printf ptx > "$2";;
+*) exit 1;;
+esac"""
+    without_nvrtc(monkeypatch, script(tmp_path, text))
+    assert cudacc.compile_text("text", "90") == b"ptx"
+
+
+@pytest.mark.skipif(not shutil.which("nvcc") or not os.path.exists("/usr/bin/cc"), reason="no nvcc")
+def test_nvcc_makes_machine_code_without_fused_operations(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_nvrtc(monkeypatch, shutil.which("nvcc") or "")
+    text = 'extern "C" __global__ void f(double *x, double a) { x[0] = a * x[1] + x[2]; }\n'
+    assert cudacc.compile_text(text, "90")[:4] == b"\x7fELF"
+    with pytest.raises(DeviceError) as caught:
+        cudacc.compile_text("nonsense", "90")
+    assert "error" in caught.value.log
