@@ -22,7 +22,8 @@ def main(arguments: list[str]) -> int:
     print(f"python    {platform.python_version()} ({platform.python_implementation()}), {sys.executable}")
     healthy = True
     for title, describe in (
-        ("numpy", _numpy), ("guard", _guard), ("compiler", _compiler), ("threads", _threads), ("cache", _cache_folder),
+        ("numpy", _numpy), ("guard", _guard), ("compiler", _compiler), ("threads", _threads), ("opencl", _opencl),
+        ("cuda", _cuda), ("cache", _cache_folder),
         ("start-up", _startup), ("profile", _profile),
     ):  # fmt: skip
         try:
@@ -69,6 +70,24 @@ def _compiler() -> Iterator[str]:
 
 def _threads() -> Iterator[str]:
     yield str(settings_module.current().threads)
+
+
+def _opencl() -> Iterator[str]:
+    yield from _accelerator("opencl")
+
+
+def _cuda() -> Iterator[str]:
+    yield from _accelerator("cuda")
+    from alpyna_hook.devices import cudacc
+
+    yield f"compiler: {cudacc.describe() or 'none'}"
+
+
+def _accelerator(variant: str) -> Iterator[str]:
+    from alpyna_hook.runtime import offload, specials
+
+    found = offload.device(variant, specials.disk())
+    yield found if isinstance(found, str) else found.device.name.removeprefix("opencl: ")
 
 
 def _cache_folder() -> Iterator[str]:

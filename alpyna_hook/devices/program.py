@@ -86,11 +86,11 @@ class Program:
         device = self._device
         known = bool(device.failure)
         failure = error if isinstance(error, DeviceError) else device.explain(error)
-        self.failure = device.failure or str(failure)
+        self.failure = f"{device.name}: {device.failure or failure}"
         if failure.lost and not known:
             device.failure = str(failure)
         if not known:
-            log.warning(f"{self.name}: {device.name}: {failure}; the loop runs without it")
+            log.warning(f"{self.name}: {self.failure}; the loop runs without it")
         log.debug(failure.log)
 
     def _serve(self, inputs: int, outputs: int) -> int:

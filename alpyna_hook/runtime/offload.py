@@ -31,7 +31,7 @@ def targets(known: Collection[str], cache: Cache) -> tuple[str, ...]:
     wanted = [forced] if forced in VARIANTS else [v for v in VARIANTS if v in known] if forced == "auto" else []
     found = []
     for variant in wanted:
-        opened = _open(variant, cache)
+        opened = device(variant, cache)
         if isinstance(opened, str):
             _missing(variant, opened, forced == variant)
         else:
@@ -39,7 +39,8 @@ def targets(known: Collection[str], cache: Cache) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _open(variant: str, cache: Cache) -> Opened | str:
+def device(variant: str, cache: Cache) -> Opened | str:
+    """The device that runs `variant`, opened at the first call; or why there is none."""
     from alpyna_hook.devices import opened
 
     return opened.get(variant, cache)
@@ -60,7 +61,7 @@ def compile_variant(
     types  of the live-ins as the guard hands them over
     name   of the site, for messages
     """
-    found = _open(variant, cache)
+    found = device(variant, cache)
     if isinstance(found, str):
         return found
     from alpyna_hook.devices import opened, program
@@ -69,6 +70,7 @@ def compile_variant(
     assert source.device is not None
     unmet = opened.unmet(found, source.device.needs)
     if unmet:
+        _missing(variant, f"{found.device.name}: {unmet}", settings.current().variant == variant)
         return f"{found.device.name}: {unmet}"
     result = program.load(name, source, types, spec.disjoint, found.device, found.pool)
     if isinstance(result, CompileFailure):
@@ -80,7 +82,7 @@ def compile_variant(
 
 def cached(spec: Specialisation, variant: str, cache: Cache) -> bool:
     """Whether the disk cache has the program of this variant."""
-    found = _open(variant, cache)
+    found = device(variant, cache)
     return not isinstance(found, str) and bool(found.device.cached(spec.sources[variant].text))  # type: ignore[index]
 
 

@@ -144,7 +144,7 @@ def test_a_device_that_is_full_declines_and_works_again(compiled: list[str]) -> 
     before = y.copy()
     rc, out = call(kernel, 1.0, x, y, z)
     assert (rc, struct.unpack_from("=q", out)[0]) == (1, DEVICE_FAILED) and np.array_equal(y, before)
-    assert kernel.keep.failure == "it has not enough memory" and not kernel.keep._device.failure
+    assert kernel.keep.failure == "cuda:0 Pretended GPU: it has not enough memory" and not kernel.keep._device.failure
     x, y, z = arrays(1000)
     assert call(kernel, 1.0, x, y, z)[0] == 0
 

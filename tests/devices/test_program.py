@@ -223,7 +223,7 @@ def test_a_lost_device_is_not_asked_again() -> None:
     kernel.keep._device = FailingDevice(device, "launch", error=ConnectionError("device lost"))
     x, y, z = arrays()
     assert call(kernel, 1.0, x, y, z)[0] == 1 and "lost" in device.failure
-    assert call(other, 1.0, x, y, z)[0] == 1 and other.keep.failure == device.failure
+    assert call(other, 1.0, x, y, z)[0] == 1 and device.failure in other.keep.failure
     assert not device.launches
 
 

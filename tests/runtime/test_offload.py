@@ -1,0 +1,166 @@
+"""Whole programs under `--variant opencl`: as plain Python whatever the device does, and one line that says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pyopencl")
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+PROGRAM = """
+import numpy as np
+
+
+def step(a, b, n):
+    for i in range(n):
+        b[i] = a[i] * 0.5 + b[i]
+    return b
+
+
+def count(a, n):
+    total = 0
+    for i in range(n):
+        if a[i] > 2.5:
+            total += 1
+    return total
+
+
+a, b = np.arange(3000.0) % 7, np.zeros(3000)
+for k in range(4):
+    step(a, b, 2000 + k)
+print(b.sum(), b[1999:2005], count(a, 3000), count(a[::-2], 1500))
+"""
+
+FAULTY = """
+import numpy as np
+
+
+def divide(a, b):
+    for i in range(len(a)):
+        a[i] = 10 // int(b[i])
+
+
+a, b = np.zeros(1000), np.ones(1000, np.int64)
+b[700] = 0
+try:
+    divide(a, b)
+except ZeroDivisionError as error:
+    print(error, error.__traceback__.tb_next.tb_lineno)
+print(a.sum())
+"""
+
+FORKING = """
+import os
+import numpy as np
+
+
+def work(k):
+    a = np.zeros((100, 100))
+    for i in range(100):
+        for j in range(100):
+            a[i, j] = (i * j + k) % 7
+    return float(a.sum())
+
+
+print(work(0), flush=True)
+child = os.fork()
+if not child:
+    print(work(1), flush=True)
+    raise SystemExit
+os.waitpid(child, 0)
+print(work(2))
+"""
+
+
+def run(*command: str, cache: Path) -> subprocess.CompletedProcess[str]:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("ALPYNA")}
+    environ |= {"PYTHONPATH": str(ROOT), "ALPYNA_CACHE_DIR": str(cache)}
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120, env=environ)
+
+
+def broken(operation: str, nth: int, error: str, script: Path, report: Path, cache: Path) -> tuple[Any, Any]:
+    """The process, and the report's sites."""
+    options = ["--variant", "opencl", "--report", str(report), str(script)]
+    done = run(str(HERE / "broken_device.py"), operation, str(nth), error, *options, cache=cache)
+    return done, json.loads(report.read_text()) if report.exists() else None
+
+
+def variants(document: Any) -> set[str]:
+    return {d["variant"] for site in document["sites"] for p in site["specialisations"] for d in p["decisions"]}
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    return path
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.mark.parametrize("program", [PROGRAM, FAULTY])
+def test_a_device_that_works_is_used_without_a_word(program: str, script: Path, tmp_path: Path, cache: Path) -> None:
+    script.write_text(program)
+    plain = run(str(script), cache=cache)
+    done, document = broken("none", 0, "", script, tmp_path / "r.json", cache)
+    assert (done.stdout, done.stderr, done.returncode) == (plain.stdout, "", 0)
+    assert "opencl" in variants(document)
+    assert any(device["name"].startswith("opencl: ") for device in document["devices"])
+
+
+@pytest.mark.parametrize(
+    "operation, nth, error",
+    [
+        ("absent", 0, ""), ("single", 0, ""), ("build", 1, "vendor"), ("build", 2, "memory"), ("allocate", 1, "memory"),
+        ("wrap", 1, "vendor"), ("wrap", 5, "memory"), ("launch", 1, "vendor"), ("launch", 3, "vendor"),
+        ("download", 1, "vendor"), ("finish", 100, "vendor"),
+    ],
+)  # fmt: skip
+def test_a_device_that_fails_leaves_the_results_right(
+    operation: str, nth: int, error: str, script: Path, tmp_path: Path, cache: Path
+) -> None:
+    plain = run(str(script), cache=cache)
+    done, document = broken(operation, nth, error, script, tmp_path / "r.json", cache)
+    assert (done.stdout, done.returncode) == (plain.stdout, 0)
+    lines = done.stderr.splitlines()
+    sites = [site for site in document["sites"] if site["status"] != "not_reached"]
+    assert all(site["status"] == "accelerated" for site in sites if site["function"] != "<module>")
+    if operation == "finish":
+        return
+    assert all(line.startswith("alpyna: ") for line in lines) and 1 <= len(lines) <= len(sites)
+    if operation != "absent":
+        assert any("opencl: " in site["reason"] for site in sites)
+    assert variants(document) & {"seq", "omp"}
+
+
+def test_an_interrupt_while_the_device_works_ends_the_program(script: Path, tmp_path: Path, cache: Path) -> None:
+    done, _ = broken("launch", 2, "interrupt", script, tmp_path / "r.json", cache)
+    assert done.returncode != 0 and done.stdout == ""
+    assert done.stderr.rstrip().endswith("KeyboardInterrupt") and "step(a, b, 2000 + k)" in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_forked_child_runs_on_the_host(script: Path, tmp_path: Path, cache: Path) -> None:
+    script.write_text(FORKING)
+    plain = run(str(script), cache=cache)
+    done, _ = broken("none", 0, "", script, tmp_path / "r.json", cache)
+    assert (done.stdout, done.returncode) == (plain.stdout, 0)
+    assert len(done.stderr.splitlines()) <= 1
+
+
+def test_no_vendors_package_is_imported_unless_asked_for(script: Path, cache: Path) -> None:
+    script.write_text(PROGRAM + "import sys\nprint([m for m in sys.modules if m in ('pyopencl', 'pycuda')])\n")
+    done = run("-m", "alpyna", str(script), cache=cache)
+    assert done.stdout.splitlines()[-1] == "[]"
