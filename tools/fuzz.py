@@ -2,6 +2,8 @@
 
     python tools/fuzz.py [--seed S] [--count N] [--batch B] [--variants seq,omp] [--shrink] [--show SEED]
 
+Variants: seq, omp, opencl, cuda; opencl.grid uses an OpenCL device that is a CPU like one that is none.
+
 Prints each program that differs, made small with --shrink, and a summary of how many sites were accelerated and
 why others were not.  Exit status 1 if anything differs.
 """

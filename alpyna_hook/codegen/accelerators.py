@@ -99,6 +99,15 @@ static inline {T} alp_npmax_{N}({T} a, {T} b, int64_t *fault)
     *fault |= !(a < b || b < a) && !(a == b && (a != 0 || 1 / a == 1 / b));
     return a < b ? b : a;
 }}""",
+    "atomic_wrap": """\
+static inline void alp_atomic_wrap_{N}(alp_global {T} *p, {T} x) {{ alp_atomic{BITS}(p, x); }}""",
+    "atomic_add": """\
+/* x is positive: the sum grows, and the addition that leaves the type sees it */
+static inline void alp_atomic_add_{N}(alp_global {T} *p, {T} x, int64_t *fault)
+{{
+    const {T} old = ({T})alp_atomic{BITS}(p, x);
+    *fault |= old > {MAX} - x;
+}}""",
     "square": "static inline {T} alp_square_{N}({T} x) {{ return x * x; }}",
     "reciprocal": "static inline {T} alp_reciprocal_{N}({T} x) {{ return 1 / x; }}",
 }
@@ -132,6 +141,12 @@ typedef ulong uint64_t;
 #define INT64_C(x) x##L
 #define UINT64_C(x) x##UL
 {_LIMITS}
+#ifdef cl_khr_int64_base_atomics
+#pragma OPENCL EXTENSION cl_khr_int64_base_atomics : enable
+#endif
+#define alp_global __global
+#define alp_atomic32(p, x) atomic_add((volatile __global uint *)(p), (uint)(x))
+#define alp_atomic64(p, x) atom_add((volatile __global ulong *)(p), (ulong)(x))
 #define alp_mul_high(a, b) mul_hi((int64_t)(a), (int64_t)(b))
 #define alp_mul_high_u(a, b) mul_hi((uint64_t)(a), (uint64_t)(b))
 
@@ -178,6 +193,9 @@ typedef unsigned long long uint64_t;
 #define INFINITY __int_as_float(0x7f800000)
 #define NAN __int_as_float(0x7fffffff)
 #endif
+#define alp_global
+#define alp_atomic32(p, x) atomicAdd((unsigned int *)(p), (unsigned int)(x))
+#define alp_atomic64(p, x) atomicAdd((unsigned long long *)(p), (unsigned long long)(x))
 #define alp_mul_high(a, b) __mul64hi(a, b)
 #define alp_mul_high_u(a, b) __umul64hi(a, b)
 

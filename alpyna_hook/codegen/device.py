@@ -37,7 +37,7 @@ def render_device(
     types = {n: replace(t, layout="S") if isinstance(t, ArrayType) and t.layout == "F" else t
              for n, t in types_of(nest).items()}  # on the device it may lie in another order
     types |= {f"{c}@{part}": INT for c in _counters(plan) for part in NAMES_OF_A_RANGE}
-    types |= {f"{n}{ENTRY}": types[n] for n in steps.resident if n in {x.name for x in nest.live_ins}}
+    types |= {f"{n}{ENTRY}": types[n] for n in steps.resident}
     types |= {f"{n}@passed": INT for n, t in tuple(types.items()) if isinstance(t, ScalarType) and t.rep is Rep.BOOL}
     names = dict(c_names(types, dialect.reserved | WORDS))
     unit = Unit(plan, steps, dialect, types, names, lines)
@@ -59,7 +59,7 @@ def render_device(
         reads=tuple(a for a in arrays if a in loaded),
         writes=tuple(a for a in arrays if a in stored),
         resident=len(steps.resident),
-        needs=needs(nest),
+        needs=tuple(sorted((*needs(nest), *_atomics(plan, types)))),
     )
     faults = driver.faults or any(k.faults for k in kernels)
     text = _assemble(plan, unit.helpers, [k.text for k in kernels], dialect)
@@ -68,6 +68,11 @@ def render_device(
 
 def _counters(plan: Plan) -> list[str]:
     return [p.counter for p in plan.loops if p.grid]
+
+
+def _atomics(plan: Plan, types: Mapping[str, Type]) -> set[str]:
+    kinds = [types[array] for p in plan.loops if p.grid for array, _ in p.array_reductions]
+    return {"atomics64" for kind in kinds if isinstance(kind, ArrayType) and kind.elem.bits == 64}
 
 
 def _inputs(plan: Plan, entry_types: Mapping[str, Type], names: Mapping[str, str]) -> tuple[str, ...]:

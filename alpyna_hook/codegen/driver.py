@@ -196,6 +196,9 @@ class Driver:
         order = sorted(step.loops, key=lambda loop: self.plan.loop(loop.counter).grid)
         call = self._call(step, [extents[loop.counter] for loop in order])
         if first.reductions:
+            for name in (n for n, _ in first.reductions if n in self.plan_steps.resident):
+                self.line("alp_slots = rt.outs()")
+                self.line(f"{self.names[name]} = {self._value(name)}")
             with self.block(f"if {' and '.join(f'{e} > 0' for e in extents.values())}:"):
                 self.line(f"alp_parts = [part.tolist() for part in rt.reduce{call}]")
                 if self.may_fault:

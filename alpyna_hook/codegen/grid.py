@@ -109,7 +109,7 @@ class _Draft:
         if self.plan is None:
             mentioned = mentions(self.body)
             return tuple(n for n in resident if mentioned[n]), tuple(n for n in resident if n in changed)
-        needed = exposed(self.body)
+        needed = exposed(self.body) - set(self.reductions)
         last = {*self.plan.last, *self.plan.conditional}
         return tuple(n for n in resident if n in needed), tuple(n for n in resident if n in last & changed)
 
@@ -128,7 +128,7 @@ class _Draft:
         own = {*self.read, *self.written, *self.reductions, *self.reused}
         ctx = Body(
             unit.plan, self.scope, writer, unit.lines, declared=set(own), flags={}, bounded=self.bounded,
-            commented=unit.commented,
+            commented=unit.commented, atomic=self._atomic(),
         )  # fmt: skip
         if unit.plan.style == "grid" and self.plan is not None:
             self._pass_ranges()
@@ -136,6 +136,10 @@ class _Draft:
         block(body, ctx)
         self.inside = resolve(writer.take(), self.scope.faults)
         self._around()
+
+    def _atomic(self) -> frozenset[str]:
+        plans = [self.unit.plan.loop(loop.counter) for loop in self.loops]
+        return frozenset(array for plan in plans for array, _ in plan.array_reductions)
 
     def _share(self, loop: Stmt) -> Loop:
         """`loop` over this work item's run of iterations."""

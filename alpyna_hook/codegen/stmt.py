@@ -38,6 +38,7 @@ class Body:
     at        inside a parallel loop: conditionally written scalars -> C name of "written at iteration"
     unused    `id`s of Assigns that are kept for their floating-point flags only
     key       C text that grows with the iteration of that parallel loop
+    atomic    arrays that work items update one element of at a time, in any order
     around    the loops that enclose the statement, outermost first
     bounded   integer sums whose magnitude is kept as well -> C name of the magnitude
     whole     of a loop run in blocks: its iterations in all the blocks, as C text
@@ -55,6 +56,7 @@ class Body:
     at: dict[str, str] = field(default_factory=dict)
     key: str = ""
     parallel: bool = False
+    atomic: frozenset[str] = frozenset()
     around: tuple[Loop, ...] = ()
     bounded: dict[str, str] = field(default_factory=dict)
     whole: dict[str, str] = field(default_factory=dict)
@@ -193,6 +195,9 @@ def _bounded_sum(name: str, value: Binary, ctx: Body, comment: str) -> None:
 
 def _store(stmt: Store, target: str, value: Expr, ctx: Body) -> None:
     """`a[i] += e` is printed as such where C means the same."""
+    if stmt.array in ctx.atomic and isinstance(value, Binary):
+        _atomic_update(stmt, target, value, ctx)
+        return
     if isinstance(value, Binary) and stmt.array in ctx.scope.copies and _only_counted(stmt.array, ctx.plan.nest):
         value = replace(value, checks=frozenset())
     line = f"{target} = {render(value, ctx.scope)};"
@@ -202,6 +207,20 @@ def _store(stmt: Store, target: str, value: Expr, ctx: Body) -> None:
         if same and rep_of(value) in (Rep.F32, Rep.F64, Rep.I64, Rep.U64) and "checked" not in stmt.modes:
             line = f"{target} {value.op}= {render(value.right, ctx.scope)};"
     ctx.writer.line(line + ctx.comment(stmt))
+
+
+def _atomic_update(stmt: Store, target: str, value: Binary, ctx: Body) -> None:
+    """`a[i] = a[i] + e` where other work items may do the same; checked ones add positive constants only, so that one
+    of them sees the value that leaves the type."""
+    kept = isinstance(value.left, Load) and value.left.array == stmt.array
+    term = render(value.right if kept else value.left, ctx.scope)
+    rep = rep_of(value)
+    if "overflow" in value.checks:
+        call = ctx.scope.call(f"alp_atomic_add_{rep.value}", f"&{target}", term, fault=True)
+    else:
+        sign = "-" if value.op == "-" else ""
+        call = ctx.scope.call(f"alp_atomic_wrap_{rep.value}", f"&{target}", f"{sign}({term})")
+    ctx.writer.line(f"{call};{ctx.comment(stmt)}")
 
 
 def _only_counted(array: str, nest: Nest) -> bool:

@@ -74,7 +74,7 @@ class CudaDevice:
     variant = "cuda"
     style: Literal["grid"] = "grid"
     shares_memory = False
-    abilities = frozenset(("fp64", "denorm32", "div32"))
+    abilities = frozenset(("fp64", "denorm32", "div32", "atomics64"))
 
     def __init__(self, cuda: Any, number: int, cache: Cache) -> None:
         self._cuda, self._cache = cuda, cache

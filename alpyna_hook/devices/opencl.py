@@ -246,6 +246,8 @@ def _abilities(cl: Any, device: Any) -> frozenset[str]:
         found.append("denorm32")
     if single & cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT:
         found.append("div32")
+    if "cl_khr_int64_base_atomics" in device.extensions.split():
+        found.append("atomics64")
     return frozenset(found)
 
 

@@ -22,6 +22,7 @@ _IN_CHILD: Final = "this is a forked process, and the device belongs to its pare
 _NEEDS: Final = {
     "fp64": "it has no double precision",
     "denorm32": "its single precision has no denormal numbers",
+    "atomics64": "it has no atomic addition of 64-bit integers",
     "div32": "it does not round single-precision division correctly",
 }
 

@@ -167,7 +167,8 @@ class DeviceProgram:
     writes   arrays that they write to
     overwritten  those of the written whose every element is written whatever it held before: need no upload
     needs    what the device must be able to do, else it does not run this: "fp64", "denorm32" (single precision with
-             denormal numbers), "div32" (correctly rounded single-precision division and square root)
+             denormal numbers), "div32" (correctly rounded single-precision division and square root), "atomics64"
+             (atomic addition of 64-bit integers)
     resident  slots of `rt.out` that the kernels use, for scalars that stay on the device
     """
 

@@ -22,7 +22,7 @@ from alpyna_hook.ir.plan import LoopPlan
 from alpyna_hook.ir.types import Rep, ScalarType, Type
 
 MAX_RESIDENT = 32  # slots of the buffer of scalars
-ENTRY = "@entry"  # NAME@entry is what the resident scalar NAME is when the nest is entered
+ENTRY = "@entry"  # NAME@entry is the value that the host has of the resident scalar NAME
 
 _DRIVER_REPS = (Rep.I64, Rep.F64, Rep.BOOL)
 _DRIVER_BINARY = {Rep.I64: frozenset(("+", "-", "*", "//", "%")), Rep.F64: frozenset(("+", "-", "*", "/"))}
@@ -152,12 +152,17 @@ def steps_of(nest: Nest, plans: Mapping[str, LoopPlan]) -> Steps | str:
         return str(why)
     kept = tuple(sorted(resident))
     live = {x.name for x in nest.live_ins}
-    begin = tuple(Assign(n, Var(n + ENTRY, type=kind_of(nest, n))) for n in kept if n in live)
+    begin = tuple(_from_host(nest, n) for n in kept if n in live)
     if begin:
         steps = (Serial(begin), *steps)
     if len(kept) > MAX_RESIDENT:
         return "too many scalars are computed on the device"
     return Steps(steps, kept)
+
+
+def _from_host(nest: Nest, name: str) -> Assign:
+    """A resident scalar gets the value that the host has."""
+    return Assign(name, Var(name + ENTRY, type=kind_of(nest, name)))
 
 
 def kind_of(nest: Nest, name: str) -> ScalarType:
@@ -221,9 +226,6 @@ def _resident(nest: Nest, plans: Mapping[str, LoopPlan]) -> frozenset[str]:
 
 def _check_grids(grids: list[tuple[LoopPlan, dict[str, str]]], resident: set[str]) -> None:
     for plan, copies in grids:
-        reduced = resident & {name for name, _ in plan.reductions}
-        if reduced:
-            raise _Obstacle(f"{min(reduced)} is reduced on the device and computed with there as well")
         lost = [name for name in plan.conditional if name not in copies or name in resident]
         if lost:
             raise _Obstacle(f"the value that {min(lost)} has after the loop is known to one work item only")
@@ -271,7 +273,14 @@ class _Maker:
                     found.append(Serial((stmt,)))
             else:
                 found.append(self.around(stmt))
+                if isinstance(stmt, Loop) and on_grid(stmt, self.plans):
+                    found += self.handed_back(self.plans[stmt.counter])
         return tuple(found)
+
+    def handed_back(self, plan: LoopPlan) -> list[Step]:
+        """The host combines reductions: those of resident scalars go back to the device."""
+        names = [name for name, _ in plan.reductions if name in self.resident]
+        return [Serial(tuple(_from_host(self.nest, name) for name in names))] if names else []
 
     def around(self, stmt: Stmt) -> Step:
         """The step of a statement in which a grid is launched."""

@@ -19,12 +19,12 @@ from alpyna_hook.analysis.reproducible import obstacle
 from alpyna_hook.ir.affine import Predicate
 from alpyna_hook.ir.flow import assigned, reads_of
 from alpyna_hook.ir.nodes import (
-    Assign, Break, Continue, Expr, If, Load, Loop, Nest, Stmt, Store, While, blocks_of, exprs_of, walk_exprs,
+    Assign, Binary, Break, Continue, Expr, If, Load, Loop, Nest, Stmt, Store, While, blocks_of, exprs_of, walk_exprs,
     walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.plan import LoopPlan, Plan, Style, Variant
 from alpyna_hook.ir.steps import counter_copies, range_follows, reads_counter, steps_of
-from alpyna_hook.ir.types import INT, ScalarType, Type
+from alpyna_hook.ir.types import INT, ArrayType, ScalarType, Type
 from alpyna_hook.transform.schedule import LoopFacts, watches_fp
 from alpyna_hook.transform.strips import stride, with_strips
 
@@ -61,7 +61,7 @@ def device_plan(
     types = types_of(nest)
     loops = _grids(nest.body, facts, types, target.style)
     if not loops:
-        return _no_grid(nest, facts, types)
+        return _no_grid(nest, facts, types, target.style)
     steps = steps_of(nest, loops)
     if isinstance(steps, str):
         return steps
@@ -101,7 +101,7 @@ def _grids(
     """Plans of the loops that form grids: the outermost parallel ones, and below them what `_chain` finds."""
     found: dict[str, LoopPlan] = {}
     for stmt in body:
-        if isinstance(stmt, Loop) and not _unfit(stmt, facts[stmt.counter], types):
+        if isinstance(stmt, Loop) and not _unfit(stmt, facts[stmt.counter], types, style):
             loops = [stmt] if style == "rows" else _chain(stmt, facts, types)
             axes = _axes(loops, types)
             for loop in loops:
@@ -119,18 +119,22 @@ def _plan(loop: Loop, fact: LoopFacts, axis: int) -> LoopPlan:
         private=tuple(sorted(fact.private - fact.last - fact.conditional)),
         reductions=fact.reductions,
         bounded=fact.bounded,
+        array_reductions=fact.array_reductions,
         last=tuple(sorted(fact.last)),
         conditional=tuple(sorted(fact.conditional)),
         independent=fact.independent,
     )
 
 
-def _unfit(loop: Loop, fact: LoopFacts, types: Mapping[str, Type]) -> str:
+def _unfit(loop: Loop, fact: LoopFacts, types: Mapping[str, Type], style: Style = "grid") -> str:
     """Why the iterations of `loop` do not become work items; empty if they may."""
     if not fact.parallel:
         return "it is not parallel"
-    if fact.array_reductions:
-        return f"updates of {fact.array_reductions[0][0]} would have to be atomic"
+    for array, op in fact.array_reductions:
+        if style == "rows":
+            return f"updates of {array} would have to be atomic, which does not pay on a CPU"
+        if not _atomic(loop, array, op, types[array]):
+            return f"updates of {array} have no atomic form"
     lost = fact.conditional - counter_copies((loop,)).keys()
     if lost:
         return f"the value that {min(lost)} has after the loop is known to one work item only"
@@ -141,11 +145,18 @@ def _unfit(loop: Loop, fact: LoopFacts, types: Mapping[str, Type]) -> str:
     return ""
 
 
-def _no_grid(nest: Nest, facts: Mapping[str, LoopFacts], types: Mapping[str, Type]) -> str:
+def _atomic(loop: Loop, array: str, op: str, kind: Type) -> bool:
+    """All updates of `array` are plain additions of 32 or 64 bits."""
+    stores = [s for s in walk_stmts((loop,)) if isinstance(s, Store) and s.array == array]
+    wide = isinstance(kind, ArrayType) and kind.elem.is_int and kind.elem.bits >= 32
+    return op == "+" and wide and all(isinstance(s.value, Binary) for s in stores)
+
+
+def _no_grid(nest: Nest, facts: Mapping[str, LoopFacts], types: Mapping[str, Type], style: Style) -> str:
     parallel = [s for s in walk_stmts(nest.body) if isinstance(s, Loop) and facts[s.counter].parallel]
     if not parallel:
         return "no loop is parallel"
-    return _unfit(parallel[0], facts[parallel[0].counter], types)
+    return _unfit(parallel[0], facts[parallel[0].counter], types, style)
 
 
 def _chain(outer: Loop, facts: Mapping[str, LoopFacts], types: Mapping[str, Type]) -> list[Loop]:

@@ -213,6 +213,13 @@ CASES: dict[str, Case] = {
             for i in range(n):
                 g[i, t] = s
     """, h=INTS, g=np.zeros((N, N), np.int64)),
+    "a sum of values of a narrow type": case("""
+        for t in range(3):
+            s = h[t, 0]
+            for i in range(n):
+                s = s + h[i, t]
+            k[t] = s
+    """, h=(INTS % 100).astype(np.int32), k=np.zeros(3, np.int64)),
     "last values": case("""
         for i in range(n):
             x = b[i] * 3.0
@@ -248,6 +255,41 @@ CASES: dict[str, Case] = {
 def test_results_are_those_of_cpython(name: str, style: str) -> None:
     text, given = CASES[name]
     check(text, style, given)
+
+
+UPDATES: dict[str, Case] = {
+    "int64": case("""
+        for i in range(n):
+            h[p[i]] += 1
+    """, h=np.zeros(5, np.int64), p=np.arange(N) % 5),
+    "int32": case("""
+        for i in range(n):
+            for j in range(n):
+                h[p[j]] += 3
+    """, h=np.zeros(5, np.uint32), p=np.arange(N) % 5),
+    "per row": case("""
+        for i in range(n):
+            for j in range(n):
+                h[i, p[j]] += 2
+    """, h=np.zeros((N, 5), np.int64), p=np.arange(N) % 5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(UPDATES))
+def test_work_items_may_update_the_same_element(name: str, style: str) -> None:
+    text, given = UPDATES[name]
+    if style == "opencl:grid":
+        check(text, style, given)
+        assert "alp_atomic" in specialised(text, style, given).sources["opencl"].text
+    else:
+        assert "atomic" in specialised(text, style, given).without.get("opencl", "atomic")
+
+
+def test_an_atomic_addition_that_overflows_is_a_fault(style: str) -> None:
+    text, given = UPDATES["int64"]
+    given = {**given, "h": np.array([0, 0, 2**63 - 3, 0, 0])}
+    if style == "opencl:grid":
+        assert run(specialised(text, style, given), given) == (2, 1)
 
 
 OFFSET = np.arange(N) - 1

@@ -25,7 +25,7 @@ KERNELS = sorted(p.stem for p in FOLDER.glob("*.py"))
 REASONS = {
     "arc_distance": "a floating-point power is not bit-reproducible on a device: --fp relaxed allows it",
     "black_scholes": "math.log is not bit-reproducible on a device: --fp relaxed allows it",
-    "histogram": "updates of counts would have to be atomic",
+    "histogram": "updates of counts would have to be atomic, which does not pay on a CPU",
     "prefix_sum": "no loop is parallel",
 }
 
@@ -79,7 +79,8 @@ def test_a_device_gives_the_bits_of_cpython(kernel: str, style: str) -> None:
         assert code == 0, outs
         for name, value in {**given, **outs}.items():
             assert np.array(value).tobytes() == np.array(plain[name]).tobytes(), name
-    assert reasons == ([REASONS[kernel]] if kernel in REASONS else [])
+    eligible = kernel not in REASONS or (kernel == "histogram" and style == "opencl:grid")
+    assert reasons == ([] if eligible else [REASONS[kernel]])
 
 
 @pytest.mark.parametrize("style", ["opencl:grid", "opencl:rows"])

@@ -29,7 +29,8 @@ class Difference:
 
 
 def observe(programs: Mapping[str, str], variant: str, report: Path | None = None) -> dict[str, Seen]:
-    """What each program (module name -> text) did under `variant` ("cpython" or a variant of Alpyna's).
+    """What each program (module name -> text) did under `variant`: "cpython", a variant of Alpyna's, or "opencl.grid",
+    which has an OpenCL device that is a CPU used like one that is none.
 
     A program that kills its process is {"crash": text}; one that hangs it is {"timeout": True}.
     """
@@ -57,12 +58,15 @@ def _run(
     wanted.write_text("\n".join(names))
     out.write_text("")
     command = [sys.executable]
+    name, _, style = variant.partition(".")
     if variant != "cpython":
-        command += ["-m", "alpyna", "--variant", variant, "--modules", "fz_*"]
+        command += ["-m", "alpyna", "--variant", name, "--modules", "fz_*"]
         command += ["--report", str(report)] if report else []
     env = {**os.environ, "FUZZ_LIMIT_S": "2" if variant == "cpython" else "30", "PYTHONHASHSEED": "0"}
     env["ALPYNA_LOG"] = "debug"  # internal errors are raised, not swallowed
     env.setdefault("OMP_NUM_THREADS", "2")
+    if style:
+        env["FUZZ_STYLE"] = style
     command += [str(WORKER), str(folder), str(out), str(wanted)]
     fate: Seen | None = None
     try:

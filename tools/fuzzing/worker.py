@@ -90,8 +90,25 @@ def observe(name: str, path: str) -> dict[str, Any]:
     return {"name": name, "error": error, "warnings": noted, "stdout": out.getvalue(), "names": visible(vars(module))}
 
 
+def like_an_accelerator(style: str) -> None:
+    """Makes the OpenCL device, if it is a CPU, take programs of this style, and copies in place of shared memory."""
+    from alpyna_hook.devices import opencl
+
+    open_it = opencl.open_device
+
+    def open_device(cache: Any) -> Any:
+        device: Any = open_it(cache)
+        if not isinstance(device, str):
+            device.style, device.shares_memory = style, False
+        return device
+
+    opencl.open_device = open_device
+
+
 def main() -> None:
     folder, out, names = sys.argv[1:4]
+    if "FUZZ_STYLE" in os.environ:
+        like_an_accelerator(os.environ["FUZZ_STYLE"])
     sys.path.insert(0, folder)
     sys.dont_write_bytecode = True
     if "alpyna_hook" in sys.modules:
