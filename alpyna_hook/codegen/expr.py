@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from alpyna_hook.codegen import powers
 from alpyna_hook.codegen.dialect import Dialect
 from alpyna_hook.codegen.helpers import CTYPE
+from alpyna_hook.codegen.linear import linear_of, power_of_two
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.nodes import (
     Binary, Call, Cast, Compare, Const, Dim, Expr, Load, Logical, Mode, Select, Unary, Var,
@@ -264,6 +265,12 @@ def _int_binary(expr: Binary, rep: Rep, scope: Scope) -> tuple[str, int]:
         return _infix(op, left, right, scope)
     if op in _INT_HELPER and "overflow" not in checks:
         return _infix(op, left, right, scope)
+    if (linear := linear_of(expr)) is not None:
+        constants = (_const(c, rep)[0] for c in (linear.factor, linear.term, *linear.range))
+        return scope.call(f"alp_linear_{n}", render(linear.operand, scope), *constants, fault=True), _ATOM
+    if op in ("//", "%") and (shift := power_of_two(right)) is not None:  # both floor
+        a = _at(left, scope, _UNARY)
+        return (f"{a} >> {shift}", _SHIFT) if op == "//" else (f"{a} & {_const(2**shift - 1, rep)[0]}", _BIT)
     a, b = render(left, scope), render(right, scope)
     if op in _INT_HELPER:
         return scope.call(f"alp_{_INT_HELPER[op]}_{n}", a, b, fault=True), _ATOM

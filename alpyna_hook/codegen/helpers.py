@@ -124,6 +124,20 @@ static inline {T} alp_mul_{N}({T} a, {T} b, int64_t *fault)
     *fault |= __builtin_mul_overflow(a, b, &r);
     return r;
 }}""",
+    "linear": """\
+/* factor * x + term, which fits if low <= x <= high */
+static inline {T} alp_linear_{N}({T} x, {T} factor, {T} term, {T} low, {T} high, int64_t *fault)
+{{
+    *fault |= x < low || x > high;
+    return ({T})(({U})factor * ({U})x + ({U})term);
+}}""",
+    "chunk": """\
+/* Iterations that a thread takes at a time: few enough to even out their work, enough to pay for the taking */
+static inline int64_t alp_chunk(int64_t trips, int64_t threads)
+{
+    const int64_t share = trips / (64 * threads);
+    return share < 1 ? 1 : share > 1024 ? 1024 : share;
+}""",
     "neg": """\
 static inline {T} alp_neg_{N}({T} a, int64_t *fault)
 {{

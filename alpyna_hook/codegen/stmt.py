@@ -369,7 +369,7 @@ def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
             inner.writer.dedent("")
     faulty, ctx.scope.faults = ctx.scope.faults, ctx.scope.faults or outer_faults
     ctx.scope.names, ctx.scope.copies = names, {}
-    clauses = _clauses(loop_plan, faulty, ctx)
+    clauses = _clauses(loop_plan, faulty, head, ctx)
     trips = ctx.whole.get(stmt.counter, head.trips)
     enough = f" if({trips} > {loop_plan.min_work // loop_plan.work})" if loop_plan.min_work else ""
     for name, magnitude in inner.bounded.items():
@@ -406,11 +406,12 @@ def _check_shared(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
         raise InternalError(f"parallel loop over {stmt.counter} shares {', '.join(sorted(shared))}")
 
 
-def _clauses(loop_plan: LoopPlan, faulty: bool, ctx: Body) -> str:
+def _clauses(loop_plan: LoopPlan, faulty: bool, head: Header, ctx: Body) -> str:
     names, parts = ctx.scope.names, []
     if loop_plan.collapse > 1:
         parts.append(f"collapse({loop_plan.collapse})")
-    parts.append(f"schedule({loop_plan.schedule})")
+    chunk = f", {ctx.scope.call('alp_chunk', head.trips, 'threads')}" if loop_plan.schedule == "dynamic" else ""
+    parts.append(f"schedule({loop_plan.schedule}{chunk})")
     private = [n for n in loop_plan.private if n in ctx.declared]
     if private:
         parts.append(f"private({', '.join(names[n] for n in private)})")

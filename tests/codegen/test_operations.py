@@ -38,6 +38,8 @@ UNARY = ("-x", "~x", "not x", "abs(x)", "round(x)", "int(x)", "float(x)", "bool(
          "np.int8(x)", "np.uint64(x)", "x.real", "x.conjugate()",
          # -0.5 becomes the int 0, which has no sign
          "1.0 * int(x)", "1.0 * round(x)", "1.0 * math.ceil(x)",
+         # range tests of the operand, shifts and masks
+         "3 * x + 1", "7 - x", "x + 1", "-3 * (x - 1)", "2 * (5 - 3 * x) - 1", "x // 8", "x % 16", "x // 1", "x % 1",
          # powers that may do without libm
          "x ** 2", "x ** 3.0", "x ** 4", "x ** 0.5", "x ** -1", "math.pow(x, 2)", "math.pow(x, -1.0)")  # fmt: skip
 

@@ -49,7 +49,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
             #pragma omp parallel num_threads(threads) reduction(|:fault, fp)
             {
                 alp_fp_clear();
-                #pragma omp for schedule(dynamic) lastprivate(d, i, x, x_class)
+                #pragma omp for schedule(dynamic, alp_chunk(i_1_end - i_1_block, threads)) lastprivate(d, i, x, x_class)
                 for (int64_t i_1 = i_1_block; i_1 < i_1_end; i_1++) {  // for i in range(n):
                     memcpy(&c_saved[(i_1 - i_1_block) * c_n1], &c[i_1 * c_n1], (size_t)(c_n1) * sizeof *c);
                     i = i_1;
