@@ -23,7 +23,8 @@ from alpyna_hook.codegen.helpers import CTYPE
 from alpyna_hook.codegen.outs import write_outs
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.nodes import Const, Loop, Store, Var
-from alpyna_hook.ir.plan import RESUME_SLOTS, LoopPlan, ResumePoint
+from alpyna_hook.ir.abi import RESUME_SLOTS
+from alpyna_hook.ir.plan import LoopPlan, ResumePoint
 from alpyna_hook.ir.types import INT, ArrayType
 
 if TYPE_CHECKING:

@@ -27,7 +27,8 @@ from alpyna_hook.codegen.outs import slot_field
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.flow import assigned, surely_assigned
 from alpyna_hook.ir.nodes import Break, Const, Expr, Loop, Nest, walk
-from alpyna_hook.ir.plan import FP_UNDERFLOW, KernelOut, Plan
+from alpyna_hook.ir.abi import FP_UNDERFLOW
+from alpyna_hook.ir.plan import KernelOut, Plan
 from alpyna_hook.ir.steps import (
     Choose, Compute, Jump, Launch, Repeat, Serial, Step, Steps, counter_copies, reads_counter,
 )  # fmt: skip

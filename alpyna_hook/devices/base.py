@@ -16,7 +16,6 @@ from alpyna_hook.ir.plan import DeviceKernel
 
 # Version of the kernel ABI (slots, return codes): part of every cache key of compiled kernels.
 ABI_VERSION = 1
-SYMBOL = "kernel"  # the function that every kernel source defines
 
 
 @dataclass(frozen=True, slots=True)

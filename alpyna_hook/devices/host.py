@@ -12,48 +12,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
-from alpyna_hook.devices import toolchain
-from alpyna_hook.devices.base import ABI_VERSION, SYMBOL, Cache, CompileFailure, Kernel, NoCache
+from alpyna_hook.devices import finding, forks, library, toolchain
+from alpyna_hook.devices.base import ABI_VERSION, Cache, CompileFailure, Kernel, NoCache
+from alpyna_hook.devices.forks import omp_unsafe
 from alpyna_hook.devices.toolchain import LINK_LIBM, OPENMP_FLAG, Toolchain
 from alpyna_hook.digest import sha256
 
 TIMEOUT: Final = 60.0  # seconds for one run of the compiler
 _LOG_LINES: Final = 20  # of what a failing compiler said
-
-
-@dataclass
-class _OpenMP:
-    """What this process must know about OpenMP runtimes. `forked`: this is a forked child."""
-
-    forked: bool = False
-    registered: bool = False
-
-
-_state = _OpenMP()
-
-
-def _after_fork() -> None:
-    _state.forked = True
-    _omp_inherited.cache_clear()
-
-
-def omp_unsafe() -> bool:
-    """True in a forked child whose parent had libgomp loaded: a parallel region would hang there, because the
-    runtime's worker threads exist only in the parent. Run sequential kernels instead."""
-    return _state.forked and _omp_inherited()
-
-
-@lru_cache(maxsize=1)
-def _omp_inherited() -> bool:
-    try:
-        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
-            return any("libgomp" in line for line in maps)
-    except OSError:
-        return True  # cannot tell: assume the worst
 
 
 class HostDevice:
@@ -71,9 +39,7 @@ class HostDevice:
         self._cc = cc
         self._timeout = timeout
         self._tool: Toolchain | str | None = None
-        if not _state.registered and hasattr(os, "register_at_fork"):
-            _state.registered = True
-            os.register_at_fork(after_in_child=_after_fork)
+        forks.watch()
 
     @property
     def tool(self) -> Toolchain | str:
@@ -156,26 +122,20 @@ def kernel_flags(tool: Toolchain, openmp: bool, precise_fp: bool) -> tuple[str, 
     """The compiler's flags. Without precise_fp it may assume that nobody looks at floating-point exception flags,
     which is what lets it vectorise conditional code."""
     trapping = "-ftrapping-math" if precise_fp else "-fno-trapping-math"
-    return (*tool.flags, *toolchain.libm_flags(), trapping, *((OPENMP_FLAG,) if openmp else ()))
+    return (*tool.flags, *finding.libm_flags(), trapping, *((OPENMP_FLAG,) if openmp else ()))
 
 
 def _key(source: str, flags: Sequence[str], tool: Toolchain) -> str:
-    parts = (source, tuple(flags), tool.command, tool.identity, tool.link, toolchain.cpu_features(), ABI_VERSION)
+    parts = (source, tuple(flags), tool.command, tool.identity, tool.link, finding.cpu_features(), ABI_VERSION)
     return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _load(path: str, preload: str) -> tuple[int, object] | CompileFailure:
     """Address of the kernel in the library at `path`, and the library."""
-    import ctypes
-
     try:
-        if preload:
-            ctypes.CDLL(preload, mode=ctypes.RTLD_GLOBAL)
-        library = ctypes.CDLL(path, mode=os.RTLD_LOCAL | os.RTLD_NOW)
-        address = ctypes.cast(library[SYMBOL], ctypes.c_void_p).value
+        return library.load(path, preload)
     except (OSError, AttributeError) as error:
         return CompileFailure(f"the compiled library could not be loaded: {error}")
-    return (address, library) if address else CompileFailure("the compiled library has no kernel")
 
 
 def _failure(tool: Toolchain, result: toolchain.RunResult) -> CompileFailure:

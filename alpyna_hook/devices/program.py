@@ -23,7 +23,8 @@ from alpyna_hook import log
 from alpyna_hook.devices import memory
 from alpyna_hook.devices.base import Accelerator, CompileFailure, DeviceError, Kernel
 from alpyna_hook.devices.run import Operand, Run
-from alpyna_hook.ir.plan import DEVICE_FAILED, DeviceProgram, KernelOut, KernelSource
+from alpyna_hook.ir.abi import DEVICE_FAILED
+from alpyna_hook.ir.plan import DeviceProgram, KernelOut, KernelSource
 from alpyna_hook.ir.types import ArrayType, ObjectType, Rep, ScalarType, Type
 
 _ADDRESS: Final = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)

@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from alpyna_hook.devices.base import ABI_VERSION, Cache
+from alpyna_hook.devices.finding import COMPILERS, cpu_features
+from alpyna_hook.devices.finding import command_of as _command_of
+from alpyna_hook.devices.finding import zig as _zig
 from alpyna_hook.digest import sha256
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ OUTPUT_FLAGS = ("-shared", "-fPIC", "-x", "c")
 OPENMP_FLAG = "-fopenmp"
 
 LINK_LIBM = ("-lm",)
-GLIBC_POW = (2, 28)  # the first glibc with the `pow` that codegen/powers.py knows
 
 VERSION_S = 10.0  # seconds to wait for `--version`: what hangs there hangs in the middle of somebody's program
 PROBE_S = 20.0  # seconds for a test program (zig takes 10 when it is new)
@@ -93,7 +94,7 @@ def find(named: str | None, cache: Cache, timeout: float) -> Toolchain | str:
             return f"the C compiler {named!r} was not found"
         tool = _examine(command, cache, timeout)
         return tool if isinstance(tool, Toolchain) else f"the C compiler {named!r} does not work: {tool}"
-    for name in ("gcc", "clang", "cc"):
+    for name in COMPILERS:
         command = _command_of(name)
         if command is not None and isinstance(tool := _examine(command, cache, timeout), Toolchain):
             return tool
@@ -103,37 +104,6 @@ def find(named: str | None, cache: Cache, timeout: float) -> Toolchain | str:
         if isinstance(tool, Toolchain):
             return tool if tool.preload else tool._replace(openmp=False)
     return "no C compiler was found (gcc, clang, cc, or the package ziglang)"
-
-
-def which(name: str) -> str | None:
-    """Path of an executable on PATH (shutil.which without its imports)."""
-    if os.path.dirname(name):
-        return name if os.access(name, os.X_OK) and os.path.isfile(name) else None
-    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
-        path = os.path.join(folder or ".", name)
-        if os.path.isfile(path) and os.access(path, os.X_OK):
-            return os.path.abspath(path)
-    return None
-
-
-def _command_of(text: str) -> tuple[str, ...] | None:
-    """`text` may hold arguments ("ccache gcc") unless it is a path with blanks in it."""
-    words = [text]
-    if which(text) is None and " " in text:
-        import shlex
-
-        try:
-            words = shlex.split(text)
-        except ValueError:
-            return None
-    path = which(words[0]) if words else None
-    return None if path is None else (path, *words[1:])
-
-
-def _zig() -> str | None:
-    """Path of the compiler inside the `ziglang` package."""
-    folder = _package_folder("ziglang")
-    return which(os.path.join(folder, "zig")) if folder else None
 
 
 def _intel_openmp() -> str:
@@ -168,42 +138,6 @@ def _mapped_library(name: str) -> str | None:
     except OSError:
         pass
     return None
-
-
-@lru_cache(maxsize=1)
-def cpu_features() -> str:
-    """What `-march=native` depends on: model and feature flags of the first CPU."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            wanted = []
-            for line in file:
-                if not line.strip():
-                    break
-                if line.startswith(("model name", "flags", "Features", "CPU implementer", "CPU part")):
-                    wanted.append(line.strip())
-            return "\n".join(wanted)
-    except OSError:
-        import platform
-
-        return f"{platform.machine()} {platform.processor()}"
-
-
-@lru_cache(maxsize=1)
-def libm_flags() -> tuple[str, ...]:
-    """Tells kernels if the C library that this process runs on is none whose `pow` is known (codegen/powers.py)."""
-    try:
-        name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
-        known = name == "glibc" and tuple(map(int, version.split(".")[:2])) >= GLIBC_POW
-    except (AttributeError, OSError, ValueError):
-        known = False
-    return () if known and not os.environ.get("LD_PRELOAD") else ("-DALP_FOREIGN_LIBM",)
-
-
-def _package_folder(name: str) -> str:
-    from importlib.machinery import PathFinder
-
-    spec = PathFinder.find_spec(name)
-    return spec.submodule_search_locations[0] if spec and spec.submodule_search_locations else ""
 
 
 def _digest(*parts: object) -> str:

@@ -18,11 +18,6 @@ Variant: TypeAlias = Literal["interp", "seq", "omp", "cuda", "opencl"]
 Style: TypeAlias = Literal["", "grid", "rows"]
 HOST_VARIANTS: tuple[Variant, ...] = ("seq", "omp")
 
-# Shared by generated code and the runtime:
-FP_INVALID, FP_DIVIDE, FP_OVERFLOW, FP_UNDERFLOW = 1, 4, 8, 16  # bits of a fault's FP flags
-DEVICE_FAILED = -4  # out[0].i with return code 1: nothing is written, and the device is not to be asked again
-RESUME_SLOTS = 16  # of the resume record: blocked loop number, then a trip number per loop, outermost first
-
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:

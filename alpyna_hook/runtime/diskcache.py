@@ -144,6 +144,17 @@ class DiskCache:
         self._write(f"{key}.ref", _MAGIC + sha256(data).digest() + data)
         return os.path.join(self.folder, _FORMAT, name)
 
+    def name_of(self, path: str) -> str | None:
+        """The name under which `file` finds a stored file again; None if `path` is none of them."""
+        folder, name = os.path.split(path)
+        return name if self.folder and folder == os.path.join(self.folder, _FORMAT) else None
+
+    def file(self, name: str) -> str | None:
+        """Path of the stored file of that name, its content verified, or None."""
+        found = bool(self.folder) and self._intact(name)
+        self._count(found)
+        return os.path.join(self.folder, _FORMAT, name) if found else None
+
     def clear(self) -> int:
         """Removes every entry; how many."""
         removed = 0

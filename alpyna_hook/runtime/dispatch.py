@@ -10,14 +10,16 @@ guard, which from then on serves calls of that signature and shape bucket withou
 from __future__ import annotations
 
 import builtins
+import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from alpyna_hook import log, project, settings
+from alpyna_hook.errors import InternalError
 from alpyna_hook.runtime import glance, guard, records, resume
+from alpyna_hook.runtime.choices import Choice, Special
 from alpyna_hook.runtime.heads import Head
 from alpyna_hook.source import Source, site_key
 
@@ -36,6 +38,7 @@ FIRST_LOOK_S = 0.1  # the same, and the imports it needs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from alpyna_hook.ir.nodes import Nest
+    from alpyna_hook.runtime.warm import Start
 
 _states: dict[str, SiteState] = {}
 
@@ -75,7 +78,7 @@ def unbound(key: str, name: str | None) -> None:
 
 @cache
 def _watch_forks() -> None:
-    """Called once there is an OpenMP kernel: a forked child must not run it (see devices.host.omp_unsafe)."""
+    """Called once there is an OpenMP kernel: a forked child must not run it (devices/forks.py)."""
     import os
 
     if hasattr(os, "register_at_fork"):
@@ -83,9 +86,9 @@ def _watch_forks() -> None:
 
 
 def _after_fork() -> None:
-    from alpyna_hook.devices import host
+    from alpyna_hook.devices import forks
 
-    if host.omp_unsafe():
+    if forks.omp_unsafe():
         for state in _states.values():
             state.drop("omp")
 
@@ -93,31 +96,6 @@ def _after_fork() -> None:
 def _on_error(*details: Any) -> None:
     exception = next((d for d in details if isinstance(d, BaseException)), RuntimeError(str(details)))
     log.bug("at a loop", exception)
-
-
-@dataclass
-class _Choice:
-    """A decision, the entry that carries it out, and its line in the report."""
-
-    entry: Any
-    decision: Any
-    record: records.DecisionRecord
-    variant: str
-    before: tuple[int, int, int, int] = (0, 0, 0, 0)  # calls, nanoseconds, faults, declines of earlier entries
-
-
-@dataclass
-class _Special:
-    """One specialisation with what has been learned of it."""
-
-    spec: Any  # specialisation.Specialisation
-    candidates: dict[str, Any]
-    record: records.SpecialisationRecord
-    history: Any
-    kernels: dict[str, Any] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
-    choices: list[_Choice] = field(default_factory=list)
-    flags: int = 0  # FP flags that kept being faults: where NumPy's error state does not ignore them, interpret
 
 
 class SiteState:
@@ -129,7 +107,7 @@ class SiteState:
     ) -> None:
         self.key, self.source, self.head, self.roots, self.record = key, source, head, head.roots, record
         self._retire = retire
-        self._specials: dict[object, _Special] = {}
+        self._specials: dict[object, Special] = {}
         self._banned: dict[object, frozenset[Any]] = {}
         self._declines = 0
         self._glances, self._glanced_s = 0, 0.0
@@ -137,6 +115,7 @@ class SiteState:
         self._seen: dict[tuple[object, ...], float | None] = {}  # at most MAX_GLANCES entries
         self._busy = False
         self._pin: str | None = None  # not asked for yet
+        self._starts: list[Start] = []  # of warm.py, not adopted yet
         self.guard = guard.Site(key, self.slow)
 
     @property
@@ -155,7 +134,12 @@ class SiteState:
             return None
         self._busy = True
         try:
-            if self._too_small_yet(args):
+            loaded = "alpyna_hook.runtime.specials" in sys.modules
+            glanced = self._glanced(args)
+            if not loaded and glanced >= LOOK_S and self._start(args):
+                return self.guard(*args)
+            if glanced < (LOOK_S if loaded else FIRST_LOOK_S):
+                self._leave_it()
                 return None
             served = self._prepare(args)
             return self.guard(*args) if served else None
@@ -166,18 +150,19 @@ class SiteState:
         finally:
             self._busy = False
 
-    def _too_small_yet(self, args: tuple[Any, ...]) -> bool:
-        """True while all the work seen here would not pay for a closer look."""
+    def _glanced(self, args: tuple[Any, ...]) -> float:
+        """Seconds of all the work seen here; infinite if a glance cannot tell, or is not wanted."""
         if self._glances >= MAX_GLANCES or settings.current().variant != "auto" or self._pinned():
-            return False
+            return math.inf
         seconds = self._glance(args)
         if seconds is None:
-            return False
+            return math.inf
         self._glances += 1
         self._glanced_s += seconds
-        price = LOOK_S if "alpyna_hook.runtime.specials" in sys.modules else FIRST_LOOK_S
-        if self._glanced_s >= price:
-            return False
+        return self._glanced_s
+
+    def _leave_it(self) -> None:
+        """All the work seen here would not pay for a closer look: the interpreter runs this call."""
         if self._enough == 0:
             fixed = glance.interpreter_seconds(self.head, ()) is not None
             self._enough = FIXED_GLANCES if fixed else MAX_GLANCES
@@ -186,7 +171,6 @@ class SiteState:
         self.record.choice = "too little work so far to be worth a closer look"
         self.record.glances += 1
         self.record.glanced_s = self._glanced_s
-        return True
 
     def _pinned(self) -> str:
         """The variant that the user's project wants here, "" for none."""
@@ -204,11 +188,57 @@ class SiteState:
             self._seen[sizes] = glance.interpreter_seconds(self.head, args)
         return self._seen[sizes]
 
+    def _start(self, args: tuple[Any, ...]) -> bool:
+        """Installs an entry that an earlier process decided on; False if this process has to see for itself."""
+        from alpyna_hook.runtime import warm
+
+        for known in self._starts:
+            if known.used_up():
+                return known.renew()
+        start = warm.find(self.head, args, self.failed, self._pinned())
+        if start is None or any(start.decision == other.decision for other in self._starts):
+            return False
+        self._starts.append(start)
+        self.record.choice = start.reason
+        if start.entry is None:
+            self.retire("")
+            return True
+        if start.variant == "omp":
+            _watch_forks()
+        self.guard.install(start.entry)
+        return True
+
+    def _adopt(self) -> None:
+        """What `_start` installed becomes like what this process has decided itself: something is to be done with it
+        that takes more than its record."""
+        if not self._starts:
+            return
+        from alpyna_hook.errors import Rejection
+        from alpyna_hook.runtime import entries, specials
+        from alpyna_hook.runtime import signature as signatures
+
+        while self._starts:
+            start = self._starts.pop(0)
+            signature = signatures.of(self.head, start.reading)
+            special = signature if isinstance(signature, Rejection) else self._special(signature)
+            if isinstance(special, Rejection):
+                raise InternalError(f"a record of {self.record.id} has an entry for what is rejected")
+            if start.kernel is not None:
+                special.kernels[start.variant] = kernel = specials.loaded(start.kernel)
+                special.record.compile_s[start.variant] = kernel.compile_s
+                special.record.cache[start.variant] = kernel.cache
+            decision = specials.unpacked(start.decision)
+            self._note(special, signature, decision, start.entry)
+            if start.checked:
+                calls, seconds = start.entry.calls, entries.measured_ns(start.entry) / 1e9
+                specials.oracle().spent(decision, calls, special.history, seconds)
+
     def _prepare(self, args: tuple[Any, ...]) -> bool:
         """Installs an entry for this call; False if the call is to be declined without one."""
         from alpyna_hook.errors import Rejection
         from alpyna_hook.runtime import signature as signatures
 
+        self._adopt()
         signature = signatures.read(self.head, args)
         if isinstance(signature, Rejection):
             return self._decline(signature)
@@ -253,12 +283,12 @@ class SiteState:
         self.record.note = "; ".join(f"not for {variant}: {why}" for variant, why in spec.without.items())
         self.record.loops = [records.LoopRecord(v.line, v.var, v.parallel, v.why, v.depth) for v in spec.loops]
         history = specials.history_of(self.nest, signature, banned)
-        special = _Special(spec, {str(v): c for v, c in spec.candidates.items()}, record, history)
+        special = Special(spec, {str(v): c for v, c in spec.candidates.items()}, record, history)
         self._specials[key, banned] = special
         return special
 
-    def _decide(self, special: _Special, signature: Any) -> bool:
-        from alpyna_hook.runtime import errstate, specials
+    def _decide(self, special: Special, signature: Any) -> bool:
+        from alpyna_hook.runtime import entries, errstate, specials
 
         self._review(special)
         oracle = specials.oracle()
@@ -267,6 +297,7 @@ class SiteState:
         while True:
             ready = specials.Readiness(special.spec, special.kernels)
             candidates = {"interp": special.candidates["interp"]} if interpret else special.candidates
+            tried_s = special.history.tried_s
             decision = oracle.decide(candidates, signature.entry, ready, special.history, self._pinned())
             variant = decision.variant
             if variant == "interp" or variant in special.kernels:
@@ -283,18 +314,30 @@ class SiteState:
             special.record.compile_s[variant] = kernel.compile_s
             special.record.cache[variant] = kernel.cache
             oracle.note_compile(variant, kernel.compile_s)
+        recipe = specials.recipe(self.nest, special.spec, signature, decision, mask)
+        if self._for_later(special, signature, decision) and special.history.tried_s == tried_s:
+            specials.keep(self.head, special.kernels, signature, decision, recipe, self._pinned())
         if decision.retire and not interpret:
             self._note(special, signature, decision, None)
             self.retire("")
             return False
-        entry = specials.make_entry(
-            self.nest, self.roots, special.spec, special.kernels, signature, decision, self.failed, mask
-        )
+        running = special.kernels.get(decision.variant)
+        address = running.address if running is not None else 0
+        entry = entries.build(self.head, signature.checks, recipe, address, running, self.failed)
         self._note(special, signature, decision, entry)
         self.guard.install(entry)
         return True
 
-    def _note(self, special: _Special, signature: Any, decision: Any, entry: Any) -> None:
+    def _for_later(self, special: Special, signature: Any, decision: Any) -> bool:
+        """Whether a later process had best begin with this decision: it does not rest on what went wrong in this one,
+        or on a compiler that has not been paid yet."""
+        if signature.key in self._banned or special.flags or special.failures:
+            return False
+        if settings.current().variant in ("cuda", "opencl"):  # forced, and perhaps only missing today
+            return False
+        return decision.variant in ("seq", "omp") or (decision.variant == "interp" and not decision.regret)
+
+    def _note(self, special: Special, signature: Any, decision: Any, entry: Any) -> None:
         """A line of the report for this decision (the one there is, if it only came up for review)."""
         for choice in special.choices:
             same = choice.variant == decision.variant and choice.decision.ranges == decision.ranges
@@ -304,7 +347,7 @@ class SiteState:
         else:
             record = records.DecisionRecord(dict(signature.shapes), decision.variant, dict(decision.predicted))
             special.record.decisions.append(record)
-            choice = _Choice(entry, decision, record, decision.variant)
+            choice = Choice(entry, decision, record, decision.variant)
             special.choices.append(choice)
         if entry is not None:
             entry.data = (special, choice, entry.data)
@@ -312,7 +355,7 @@ class SiteState:
             choice.record.calls += 1
         self.record.choice = decision.reason
 
-    def _review(self, special: _Special) -> None:
+    def _review(self, special: Special) -> None:
         """Decisions whose calls are used up leave the guard; the oracle hears what ran under them."""
         from alpyna_hook.runtime import specials
 
@@ -323,7 +366,7 @@ class SiteState:
                 ran, took = choice.record.calls - calls, choice.record.total_s - nanoseconds / 1e9
                 specials.oracle().spent(choice.decision, ran, special.history, took)
 
-    def _remove(self, choice: _Choice) -> None:
+    def _remove(self, choice: Choice) -> None:
         """Takes the choice's entry out of the guard, keeping its counters."""
         kept = [e for e in self.guard.entries() if e is not choice.entry]
         self._pull(choice)
@@ -336,6 +379,7 @@ class SiteState:
 
     def drop(self, variant: str) -> None:
         """Never run `variant` again in this process."""
+        self._adopt()
         for special in self._specials.values():
             special.kernels.pop(variant, None)
             special.candidates.pop(variant, None)
@@ -346,7 +390,7 @@ class SiteState:
     # --- when a kernel did not finish ------------------------------------------------------------------------------
 
     def failed(self, rc: int, detail: int, args: tuple[Any, ...], halfway: Any) -> object:
-        """A kernel declined (a precondition) or met a fault. The arrays are as they were or, with a `specials.Halfway`,
+        """A kernel declined (a precondition) or met a fault. The arrays are as they were or, with a `entries.Halfway`,
         as after these trips of the Python loops; then False: the interpreter is to go on from there."""
         if halfway is not None:
             resume.note(halfway.skip, halfway.live_outs)
@@ -360,10 +404,11 @@ class SiteState:
 
     def _failed(self, rc: int, detail: int, args: tuple[Any, ...]) -> object:
         from alpyna_hook.errors import Rejection
-        from alpyna_hook.ir.plan import DEVICE_FAILED
+        from alpyna_hook.ir.abi import DEVICE_FAILED
         from alpyna_hook.runtime import errstate
         from alpyna_hook.runtime import signature as signatures
 
+        self._adopt()
         signature = signatures.read(self.head, args)
         if isinstance(signature, Rejection):
             return None
@@ -387,7 +432,7 @@ class SiteState:
                     self._tell_states_apart(special, detail >> 8 & errstate.mask())
         return None
 
-    def _tell_states_apart(self, special: _Special, flags: int) -> None:
+    def _tell_states_apart(self, special: Special, flags: int) -> None:
         """These FP flags were the only faults: another error state of NumPy may ignore them. From now on each state has
         entries of its own."""
         special.flags |= flags
@@ -395,13 +440,13 @@ class SiteState:
             if choice.entry is not None:
                 self._remove(choice)
 
-    def _running(self, special: _Special) -> str:
+    def _running(self, special: Special) -> str:
         """The compiled variant that was chosen last."""
         chosen = [c.variant for c in special.choices if c.entry is not None and c.variant != "interp"]
         return chosen[-1] if chosen else "seq"
 
     def _precondition_failed(
-        self, special: _Special, signature: Any, banned: frozenset[Any], detail: int, args: tuple[Any, ...]
+        self, special: Special, signature: Any, banned: frozenset[Any], detail: int, args: tuple[Any, ...]
     ) -> object:
         if detail < 0:  # an outermost loop without a trip, or an int that its double cannot hold
             return None
@@ -416,7 +461,7 @@ class SiteState:
                 self._remove(choice)
         return self.slow(args)
 
-    def _device_failed(self, special: _Special, args: tuple[Any, ...]) -> object:
+    def _device_failed(self, special: Special, args: tuple[Any, ...]) -> object:
         """A device could not do it, and nothing is written. The site never asks it again; another variant runs the
         call. Raises what the program's own signal handlers raised meanwhile."""
         from alpyna_hook.runtime import offload
@@ -438,30 +483,28 @@ class SiteState:
         """The interpreter has the loop back for good."""
         if why:
             self.record.note = why
-        self.refresh()
+        self._pull_all()
         self._retire(self.key)
 
     def refresh(self) -> None:
+        """Brings the report's records up to date."""
+        self._adopt()
+        self._pull_all()
+
+    def _pull_all(self) -> None:
         """Pulls the guard's counters into the report's records."""
         for special in self._specials.values():
             for choice in special.choices:
                 self._pull(choice)
 
-    def _pull(self, choice: _Choice) -> None:
+    def _pull(self, choice: Choice) -> None:
         entry = choice.entry
         if entry is None:
             return
+        from alpyna_hook.runtime import entries
+
         calls, ns, faults, declines = choice.before
         choice.record.calls = calls + entry.calls - entry.declines
-        choice.record.total_s = (ns + _measured_ns(entry)) / 1e9
+        choice.record.total_s = (ns + entries.measured_ns(entry)) / 1e9
         choice.record.faults = faults + entry.faults
         choice.record.declines = declines + entry.declines
-
-
-def _measured_ns(entry: Any) -> float:
-    """Nanoseconds of all calls. Of short ones the guard times every TIMING_PERIOD-th, for itself and those before
-    it; the calls after the last timed one are taken to be like the others."""
-    if entry.time_always or not entry.calls:
-        return float(entry.total_ns)
-    accounted = (entry.calls - 1) // guard.TIMING_PERIOD * guard.TIMING_PERIOD + 1
-    return float(entry.total_ns * entry.calls / accounted)

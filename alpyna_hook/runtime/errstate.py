@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
-from alpyna_hook.ir.plan import FP_DIVIDE, FP_INVALID, FP_OVERFLOW, FP_UNDERFLOW
+from alpyna_hook.ir.abi import FP_DIVIDE, FP_INVALID, FP_OVERFLOW, FP_UNDERFLOW
 from alpyna_hook.runtime import guard
 
 FLAGS = {"invalid": FP_INVALID, "divide": FP_DIVIDE, "over": FP_OVERFLOW, "under": FP_UNDERFLOW}

@@ -12,6 +12,7 @@ from alpyna_hook.runtime import guard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from typing import Any, TypeAlias
 
     from alpyna_hook.runtime.heads import Head
@@ -46,8 +47,15 @@ class Reading:
     @property
     def key(self) -> tuple[object, ...]:
         """Plain data, equal for calls that can share an entry of the guard but for its ranges."""
-        checks = tuple(check[:1] if check[0] == "is" else check for check in self.checks)
-        return checks, tuple(self.same.items()), tuple(sorted(tuple(sorted(pair)) for pair in self.may_alias))
+        return plain_key(self.checks, self.same, self.may_alias)
+
+
+def plain_key(
+    checks: Iterable[Check], same: Mapping[str, str], may_alias: Iterable[frozenset[str]]
+) -> tuple[object, ...]:
+    """As `Reading.key`, of its parts. An object is told from "no value" only: its live-in says which it must be."""
+    plain = tuple(("is", check[1] is guard.UNSET) if check[0] == "is" else check for check in checks)
+    return plain, tuple(same.items()), tuple(sorted(tuple(sorted(pair)) for pair in may_alias))
 
 
 def read(head: Head, args: tuple[Any, ...]) -> Reading:

@@ -5,31 +5,32 @@ The process has one oracle, one host device and one disk cache; they are made at
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from alpyna_hook import __version__, log, settings
 from alpyna_hook.cost import profiles
-from alpyna_hook.cost.decide import Decision, History, Oracle
+from alpyna_hook.cost.decide import MEASURED_CALLS, Decision, History, Oracle
 from alpyna_hook.cost.machine import Profile
-from alpyna_hook.devices import host
+from alpyna_hook.devices import forks, host
 from alpyna_hook.devices.base import CompileFailure, Kernel
-from alpyna_hook.errors import Rejection
+from alpyna_hook.devices.toolchain import Toolchain
+from alpyna_hook.errors import InternalError, Rejection
 from alpyna_hook.ir.affine import Predicate, QDim, QParam, QStride, Quantity
 from alpyna_hook.ir.nodes import Nest
-from alpyna_hook.ir.plan import RESUME_SLOTS, KernelOut, KernelSource, Variant
+from alpyna_hook.ir.plan import KernelOut, Variant
 from alpyna_hook.ir.types import REP_OF_CLASS, ArrayType, ObjectType, Rep, Type
-from alpyna_hook.runtime import diskcache, errstate, guard, learned, offload, resume, stamps, ufuncs
+from alpyna_hook.runtime import diskcache, guard, learned, offload, stamps, warm
 from alpyna_hook.runtime.diskcache import DiskCache, key_of
+from alpyna_hook.runtime.entries import Recipe
+from alpyna_hook.runtime.heads import Head
+from alpyna_hook.runtime.reading import plain_key
 from alpyna_hook.runtime.signature import Signature, reps_by_typenum
 from alpyna_hook.source import Source
 from alpyna_hook.specialisation import Specialisation
 from alpyna_hook.transform import blocks
 
-# Gets (return code, out[0].i, args, where to go on or None); its result is the site's.
-Failed = Callable[[int, int, "tuple[Any, ...]", "Halfway | None"], object]
 TIMED_S = 2e-5  # calls predicted to be longer are all timed; shorter ones are sampled
 GIL_S = 5e-3  # calls predicted to be longer let other threads run meanwhile
 
@@ -174,7 +175,7 @@ def compile_variant(spec: Specialisation, variant: str, signature: Signature, na
     """The loaded kernel, or why there is none. `name`: of the site, for messages."""
     if variant in offload.VARIANTS:
         return offload.compile_variant(spec, variant, signature.types, name, disk())
-    if variant == "omp" and host.omp_unsafe():
+    if variant == "omp" and forks.omp_unsafe():
         return "OpenMP cannot be used in a forked child process"
     obstacle = device().obstacle(variant)
     if obstacle:
@@ -190,78 +191,95 @@ def compile_variant(spec: Specialisation, variant: str, signature: Signature, na
     return result
 
 
-def make_entry(
-    nest: Nest, roots: tuple[str, ...], spec: Specialisation, kernels: Mapping[str, Kernel], signature: Signature,
-    decision: Decision, failed: Failed, error_mask: int | None = None,
-) -> Any:  # fmt: skip
-    """A guard entry that carries `decision` out. `failed` gets what `guard.Entry` says, and the loops to resume.
+def recipe(
+    nest: Nest, spec: Specialisation, signature: Signature, decision: Decision, error_mask: int | None = None
+) -> Recipe:
+    """Of a guard entry that carries `decision` out.
 
     error_mask  the FP flags that NumPy's error state must watch for the entry to match; None: any will do
     """
-    compiled = decision.variant != "interp"
-    variant: Variant = decision.variant if compiled else "seq"  # type: ignore[assignment]
+    variant: Variant = decision.variant if decision.variant != "interp" else "seq"  # type: ignore[assignment]
     source = spec.sources[variant]
-    params, slots, slot = _params(nest, roots, signature)
-    record = (ctypes.c_int64 * RESUME_SLOTS)()
-    values = []
-    for param in source.params:
-        if param.kind == "fp_mask":
-            errstate.watch()
-            params.append((-1, (), ("fp_mask",)))
-            values = [(slot, error_mask)] if error_mask is not None else []
-        elif param.kind == "ufunc":
-            params.append((-1, (), ("const", ufuncs.address(param.name, Rep(param.rep)))))
-        elif param.kind == "resume":
-            params.append((-1, (), ("const", ctypes.addressof(record))))
-        slot += param.kind != "live"
+    slots, slot = _slots(nest, signature)
+    extra = tuple((param.kind, param.name, param.rep) for param in source.params if param.kind != "live")
+    masks = [slot + number for number, (kind, _, _) in enumerate(extra) if kind == "fp_mask"]
     position = {live.name: k for k, live in enumerate(nest.live_ins)}
     predicted = decision.predicted.get(decision.variant) or 0.0
     journalled = source.faults and not source.resume and source.device is None  # a device program saves by itself
     ranges = [(slots[leaf], low, high) for leaf, (low, high) in decision.ranges.items() if leaf in slots]
-    return guard.Entry(
-        params,
-        kernels[variant].address if compiled else 0,
-        threads=settings.current().threads,
-        ranges=[(slot, max(low, -(2**63)), min(high, 2**63 - 1)) for slot, low, high in ranges],
-        values=values,
-        disjoint=[(position[a], position[b]) for a, b in spec.disjoint],
-        same=[(position[a], position[b]) for a, b in spec.same],
-        journal=[position[a] for a in spec.written] if journalled else [],
-        outs=[_out_spec(out) for out in source.outs],
-        failed=lambda rc, detail, args, outs: failed(rc, detail, args, _halfway(source, record, outs)),
+    return Recipe(
+        extra=extra,
+        ranges=tuple((slot, max(low, -(2**63)), min(high, 2**63 - 1)) for slot, low, high in ranges),
+        values=tuple((slot, error_mask) for slot in masks if error_mask is not None),
+        disjoint=tuple((position[a], position[b]) for a, b in spec.disjoint),
+        same=tuple((position[a], position[b]) for a, b in spec.same),
+        journal=tuple(position[a] for a in spec.written) if journalled else (),
+        outs=tuple(map(_out_spec, source.outs)),
+        resume=tuple((point.loops, point.skipped, point.carried) for point in source.resume),
         calls_left=min(max(decision.calls_before_review, 1), 2**62),
         time_always=predicted > TIMED_S or variant != "seq",
         # The resume record is one per entry; a device program is Python code, and releases the GIL where it waits.
         release_gil=predicted > GIL_S and not source.resume and source.device is None,
-        data=(kernels.get(variant), record),
     )
 
 
-class Halfway(NamedTuple):
-    """Where the interpreter goes on: Python loops -> trips to skip, and the live-outs there (None: as at entry)."""
-
-    skip: dict[tuple[int, int], int]
-    live_outs: tuple[Any, ...] | None
-
-
-def _halfway(source: KernelSource, record: Any, live_outs: tuple[Any, ...] | None) -> Halfway | None:
-    """Where the kernel has stopped; None if the arrays are as they were at entry."""
-    if live_outs is None:
-        return None
-    point = source.resume[record[0]]
-    done = dict.fromkeys(point.skipped, resume.ALL)
-    skip = {**done, **{place: record[1 + depth] for depth, place in enumerate(point.loops)}}
-    return Halfway(skip, live_outs if point.carried else None)
+def packed(decision: Decision) -> tuple[object, ...]:
+    """As plain data, for the records of warm.py."""
+    ranges = tuple((_plain(leaf), low, high) for leaf, (low, high) in decision.ranges.items())
+    return (
+        decision.variant, tuple(decision.predicted.items()), ranges, decision.calls_before_review, decision.retire,
+        decision.regret, decision.reason, decision.kernel_s,
+    )  # fmt: skip
 
 
-def _params(nest: Nest, roots: tuple[str, ...], signature: Signature) -> tuple[list[Any], dict[Quantity, int], int]:
-    """Guard params of the live-ins, the slot of each entry quantity, and the next slot."""
-    params: list[Any] = []
+def unpacked(data: tuple[Any, ...]) -> Decision:
+    """The inverse of `packed`."""
+    variant, predicted, ranges, *rest = data
+    return Decision(variant, dict(predicted), {_leaf(*leaf): (low, high) for leaf, low, high in ranges}, *rest)
+
+
+def _plain(leaf: Quantity) -> tuple[object, ...]:
+    match leaf:
+        case QParam(name=name):
+            return "param", name
+        case QDim(array=array, axis=axis):
+            return "dim", array, axis
+        case QStride(array=array, axis=axis):
+            return "stride", array, axis
+        case _:
+            raise InternalError(f"a decision rests on {leaf}")
+
+
+def _leaf(kind: str, name: str, axis: int = 0) -> Quantity:
+    return QParam(name) if kind == "param" else QDim(name, axis) if kind == "dim" else QStride(name, axis)
+
+
+def keep(
+    head: Head, kernels: Mapping[str, Kernel], signature: Signature, decision: Decision, made: Recipe, pin: str
+) -> None:
+    """Keeps a decision and its kernel for later processes (warm.py), which review it early."""
+    kernel = kernels.get(decision.variant)
+    library = None
+    if kernel is not None:
+        tool = device().tool
+        library = kernel.path, tool.preload if isinstance(tool, Toolchain) and decision.variant == "omp" else ""
+        made = made._replace(calls_left=min(made.calls_left, MEASURED_CALLS))
+    call = plain_key(signature.checks, signature.same, signature.may_alias)
+    warm.note(head, (call, pin), packed(decision), made, library)
+
+
+def loaded(kernel: tuple[int, float, str, object]) -> Kernel:
+    """The kernel of a `warm.Start`."""
+    address, seconds, path, library = kernel
+    assert device().tool, "the report names the compiler"
+    return Kernel(address, seconds, "hit", path, library)
+
+
+def _slots(nest: Nest, signature: Signature) -> tuple[dict[Quantity, int], int]:
+    """The input slot of each entry quantity, and the next one."""
     slots: dict[Quantity, int] = {}
     slot = 1
-    index = {root: k for k, root in enumerate(roots)}
-    for live, check in zip(nest.live_ins, signature.checks, strict=True):
-        params.append((index[live.root], live.path, check))
+    for live in nest.live_ins:
         kind: Type = signature.types[live.name]
         if isinstance(kind, ArrayType):
             for axis in range(kind.ndim):
@@ -270,7 +288,7 @@ def _params(nest: Nest, roots: tuple[str, ...], signature: Signature) -> tuple[l
         elif not isinstance(kind, ObjectType) and kind.rep.is_int:
             slots[QParam(live.name)] = slot
         slot += _slots_of(kind)
-    return params, slots, slot
+    return slots, slot
 
 
 @cache

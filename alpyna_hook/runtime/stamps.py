@@ -23,6 +23,15 @@ def package() -> str:
     return sha256("\n".join((alpyna_hook.__version__, *files)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def of_file(path: str) -> tuple[int, ...]:
+    """Time, size and number of a file; empty if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ()
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
 def _files(folder: str) -> Iterator[str]:
     """Path, time and size of each source file below `folder` (pathlib takes three times as long for this)."""
     with os.scandir(folder) as entries:

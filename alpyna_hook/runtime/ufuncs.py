@@ -11,7 +11,6 @@ from functools import cache
 from typing import Any, ClassVar
 
 from alpyna_hook.errors import InternalError
-from alpyna_hook.ir.types import Rep
 
 
 class _UFuncObject(ctypes.Structure):
@@ -37,11 +36,11 @@ class _Loop(ctypes.Structure):
 
 
 @cache
-def _loop(name: str, rep: Rep) -> _Loop:
+def _loop(name: str, rep: str) -> _Loop:
     import numpy as np
 
     ufunc = getattr(np, name)
-    code = {Rep.F64: "d", Rep.F32: "f"}[rep]
+    code = {"f64": "d", "f32": "f"}[rep]
     wanted = f"{code * ufunc.nin}->{code * ufunc.nout}"
     if wanted not in ufunc.types:
         raise InternalError(f"np.{name} has no loop {wanted}")
@@ -52,6 +51,6 @@ def _loop(name: str, rep: Rep) -> _Loop:
     return _Loop(raw.functions[position], raw.data[position] if raw.data else None)
 
 
-def address(name: str, rep: Rep) -> int:
-    """Address of an `alp_ufunc` for `np.name` on `rep` (F64 or F32); it lives as long as the process."""
+def address(name: str, rep: str) -> int:
+    """Address of an `alp_ufunc` for `np.name` on `rep` ("f64" or "f32"); it lives as long as the process."""
     return ctypes.addressof(_loop(name, rep))

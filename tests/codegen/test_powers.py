@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alpyna_hook.devices import toolchain
+from alpyna_hook.devices import finding
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
@@ -18,7 +18,7 @@ import check_powers  # noqa: E402
 @pytest.mark.parametrize("foreign", [False, True])
 def test_powers_are_those_of_libm(foreign: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if foreign:
-        monkeypatch.setattr(toolchain, "libm_flags", lambda: ("-DALP_FOREIGN_LIBM",))
+        monkeypatch.setattr(finding, "libm_flags", lambda: ("-DALP_FOREIGN_LIBM",))
     try:
         found = check_powers.check(200_000, 7)
     except RuntimeError as error:
@@ -26,7 +26,7 @@ def test_powers_are_those_of_libm(foreign: bool, monkeypatch: pytest.MonkeyPatch
     for exponent, result in found.items():
         assert result.wrong == 0, exponent
         assert result.worst_ulp < 0.5174, exponent
-        if foreign or toolchain.libm_flags():
+        if foreign or finding.libm_flags():
             assert result.quick == 0
         else:
             assert result.quick > 50_000, exponent
@@ -44,8 +44,8 @@ def test_only_a_known_libm_is_spared_calls(
 ) -> None:
     monkeypatch.setattr(os, "confstr", lambda name: libc)
     monkeypatch.setenv("LD_PRELOAD", preload)
-    toolchain.libm_flags.cache_clear()
+    finding.libm_flags.cache_clear()
     try:
-        assert toolchain.libm_flags() == (() if known else ("-DALP_FOREIGN_LIBM",))
+        assert finding.libm_flags() == (() if known else ("-DALP_FOREIGN_LIBM",))
     finally:
-        toolchain.libm_flags.cache_clear()
+        finding.libm_flags.cache_clear()

@@ -21,7 +21,7 @@ from alpyna_hook.devices import cuda, cudacc, opened, program
 from alpyna_hook.devices.base import CompileFailure, Kernel, NoCache
 from alpyna_hook.devices.memory import Pool
 from alpyna_hook.devices.run import ResultsLost
-from alpyna_hook.ir.plan import DEVICE_FAILED
+from alpyna_hook.ir.abi import DEVICE_FAILED
 
 
 class MemoryCache(NoCache):
