@@ -39,7 +39,7 @@ options:
   --version            the version
 
 Each option is also an environment variable: ALPYNA_MODULES, ALPYNA_VARIANT, ALPYNA_FP, ALPYNA_THREADS, ALPYNA_REPORT,
-ALPYNA_REQUIRE; and ALPYNA_CACHE_DIR, ALPYNA_CC, ALPYNA_LOG. ALPYNA=0 switches everything off.
+ALPYNA_REQUIRE; and ALPYNA_CACHE_DIR, ALPYNA_CC, ALPYNA_CC_TIMEOUT, ALPYNA_LOG. ALPYNA=0 switches everything off.
 """
 
 COMMANDS = """\

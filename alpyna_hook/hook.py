@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import get_ident
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 
 from alpyna_hook.marks import Marks, by_text
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from alpyna_hook.guarded import Compiled
 
 _LOOP_HEADS = (b"for", b"while", b"async")
+_looking: set[int] = set()  # threads in which a module is being looked at: what that imports is not looked at
 
 
 class Loader(SourceFileLoader):
@@ -54,7 +56,7 @@ class Finder:
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """PathFinder's spec, with our loader if the module is marked and has loops."""
-        marked = fullname in self.main or self.marks.by_name(fullname)
+        marked = get_ident() not in _looking and (fullname in self.main or self.marks.by_name(fullname))
         if marked is False:
             return None  # PathFinder comes next
         if marked is None and path is not None and not self._worth_a_look(path):
@@ -62,6 +64,8 @@ class Finder:
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is None or type(spec.loader) is not SourceFileLoader or not spec.origin:
             return spec
+        thread = get_ident()
+        _looking.add(thread)
         try:
             runs_as_main = fullname in self.main and spec.submodule_search_locations is None
             loader = self._loader(fullname, spec.origin, bool(marked), "__main__" if runs_as_main else fullname)
@@ -70,6 +74,8 @@ class Finder:
 
             log.bug(f"while looking at {spec.origin}", exception)
             loader = None
+        finally:
+            _looking.discard(thread)
         if loader is not None:
             spec.loader = loader
         return spec
@@ -113,6 +119,8 @@ def main_code(data: bytes, filename: str) -> CodeType | None:
     """Guarded code of a script's source, its sites registered; None if it has none, or is not Python."""
     if not may_have_loops(data) or by_text(data) is False:
         return None
+    thread = get_ident()
+    _looking.add(thread)
     try:
         from alpyna_hook import bytecode
 
@@ -128,6 +136,8 @@ def main_code(data: bytes, filename: str) -> CodeType | None:
 
         log.bug(f"while looking at {filename}", exception)
         return None
+    finally:
+        _looking.discard(thread)
 
 
 def uninstall(finder: Finder) -> None:

@@ -23,6 +23,8 @@ LOG_LEVELS = ("debug", "info", "warning", "error", "off")
 REPORT_SUFFIXES = (".txt", ".json", ".html")
 REPORT_ON_STDERR = "-"
 MAX_THREADS = 4096
+CC_TIMEOUT_S = 60.0
+MAX_TIMEOUT_S = 86400
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off", "")
@@ -43,11 +45,14 @@ class Settings:
     require    exit with status 3 if a loop that ran was never accelerated for lack of support
     cache_dir  absolute path of the per-user cache folder (it need not exist)
     cc         the C compiler the user named; None to look for one
+    cc_timeout seconds that one run of a compiler may take
     log        one of LOG_LEVELS
     enabled    False under ALPYNA=0: nothing is hooked, nothing is rewritten
     """
 
-    __slots__ = ("modules", "variant", "fp", "threads", "report", "require", "cache_dir", "cc", "log", "enabled")
+    __slots__ = (
+        "modules", "variant", "fp", "threads", "report", "require", "cache_dir", "cc", "cc_timeout", "log", "enabled",
+    )  # fmt: skip
 
     modules: tuple[str, ...]
     variant: str
@@ -57,6 +62,7 @@ class Settings:
     require: bool
     cache_dir: str
     cc: str | None
+    cc_timeout: float
     log: str
     enabled: bool
 
@@ -70,13 +76,14 @@ class Settings:
         require: bool = False,
         cache_dir: str = "",
         cc: str | None = None,
+        cc_timeout: float = CC_TIMEOUT_S,
         log: str = "warning",
         enabled: bool = True,
     ) -> None:
         """`threads` 0 and `cache_dir` "" stand for this machine's and this user's defaults."""
         values = (
             modules, variant, fp, threads or available_cpus(), report, require,
-            cache_dir or default_cache_dir(os.environ), cc, log, enabled,
+            cache_dir or default_cache_dir(os.environ), cc, cc_timeout, log, enabled,
         )  # fmt: skip
         for name, value in zip(self.__slots__, values):
             object.__setattr__(self, name, value)
@@ -201,6 +208,17 @@ def parse_threads(text: str) -> int:
     return int(value)
 
 
+def parse_timeout(text: str) -> float:
+    """Seconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= MAX_TIMEOUT_S:  # not for a NaN either
+        raise BadValue(f"it must be a number of seconds up to {MAX_TIMEOUT_S}")
+    return seconds
+
+
 def parse_report(text: str) -> str | None:
     """Where the report goes: a switch, "-" for stderr, or a file by suffix."""
     value = text.strip()
@@ -241,6 +259,7 @@ ENVIRONMENT: dict[str, tuple[str, Callable[[str], Any]]] = {
     "require": ("ALPYNA_REQUIRE", parse_flag),
     "cache_dir": ("ALPYNA_CACHE_DIR", _parse_path),
     "cc": ("ALPYNA_CC", str.strip),
+    "cc_timeout": ("ALPYNA_CC_TIMEOUT", parse_timeout),
     "log": ("ALPYNA_LOG", parse_log),
     "enabled": ("ALPYNA", parse_flag),
 }

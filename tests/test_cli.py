@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 
 import pytest
 
@@ -243,3 +244,20 @@ def test_explain_shows_loops_and_rejections(project: Project) -> None:
     project.write({"script.py": PARALLEL + REJECTED})
     outcome = project.runner("explain", "script.py")
     assert outcome.status == 0 and ":3" in outcome.stdout and "^" in outcome.stdout
+
+
+def test_a_compiler_that_hangs_is_given_up_after_the_users_time(project: Project) -> None:
+    """It answers every question about itself, and then never compiles."""
+    project.write({
+        "script.py": "import numpy as np\na = np.zeros(9)\nfor i in range(9): a[i] = i\nprint(a.sum())\n",
+        "slow-cc": '#!/bin/sh\ncase "$*" in *--version*|*probe.so*|*fused.so*) exec gcc "$@" ;; esac\nsleep 300\n',
+    })  # fmt: skip
+    (project.folder / "slow-cc").chmod(0o755)
+    started = time.monotonic()
+    outcome = project.runner(
+        "--variant", "seq", "--report", "report.txt", "script.py",
+        ALPYNA_CC=str(project.folder / "slow-cc"), ALPYNA_CC_TIMEOUT="4",
+    )  # fmt: skip
+    assert (outcome.status, outcome.stdout) == (0, "36.0\n")
+    assert time.monotonic() - started < 60
+    assert "no answer within 4 s" in (project.folder / "report.txt").read_text()

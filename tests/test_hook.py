@@ -104,6 +104,12 @@ def test_alpyna_itself_is_never_marked() -> None:
     assert marks.Marks("/", ("*",)).by_name("alpyna_hook.hook") is False
 
 
+def test_all_modules_may_be_marked(project: Project) -> None:
+    """What Alpyna imports to look at a module must not be looked at meanwhile."""
+    project.write({"script.py": "import statistics\nfor i in range(3): pass\nprint(i, statistics.mean([1, 2, 3]))\n"})
+    assert project.runner("--modules", "*", "script.py") == project.plain("script.py")
+
+
 # --- a guarded module is a module like any other --------------------------------------------------------------------
 
 INTROSPECTION = """\

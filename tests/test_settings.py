@@ -31,6 +31,7 @@ def test_defaults() -> None:
     ("ALPYNA_REQUIRE", "yes", "require", True),
     ("ALPYNA_CACHE_DIR", "/tmp/../x", "cache_dir", "/x"),
     ("ALPYNA_CC", " clang-19 ", "cc", "clang-19"),
+    ("ALPYNA_CC_TIMEOUT", " 2.5 ", "cc_timeout", 2.5),
     ("ALPYNA_LOG", "debug", "log", "debug"),
     ("ALPYNA", "0", "enabled", False),
     ("ALPYNA", "off", "enabled", False),
@@ -52,6 +53,8 @@ def test_alpynas_thread_count_comes_before_openmps() -> None:
     ("ALPYNA_VARIANT", "gpu"), ("ALPYNA_FP", "fast"), ("ALPYNA_THREADS", "0"), ("ALPYNA_THREADS", "many"),
     ("ALPYNA_THREADS", "-1"), ("ALPYNA_THREADS", "²"), ("ALPYNA_THREADS", "99999"), ("ALPYNA_REPORT", "out.pdf"),
     ("ALPYNA_REQUIRE", "perhaps"), ("ALPYNA_LOG", "loud"), ("ALPYNA", "2"),
+    ("ALPYNA_CC_TIMEOUT", "0"), ("ALPYNA_CC_TIMEOUT", "soon"), ("ALPYNA_CC_TIMEOUT", "nan"),
+    ("ALPYNA_CC_TIMEOUT", "inf"),
 ])  # fmt: skip
 def test_a_bad_value_is_one_line_that_names_the_variable_and_the_default_holds(variable: str, text: str) -> None:
     found, problems = from_environment({variable: text})

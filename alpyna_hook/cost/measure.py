@@ -92,7 +92,7 @@ def calibrate(
 def _host() -> Compile:
     from alpyna_hook.devices.host import HostDevice
 
-    host = HostDevice(cc=settings.current().cc)
+    host = HostDevice(cc=settings.current().cc, timeout=settings.current().cc_timeout)
     # `compile` knows where OpenMP must not be run (a forked child of a process that has run it)
     return lambda source, openmp: host.compile(source, "omp" if openmp else "seq")
 

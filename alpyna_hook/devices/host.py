@@ -19,8 +19,8 @@ from alpyna_hook.devices.base import ABI_VERSION, Cache, CompileFailure, Kernel,
 from alpyna_hook.devices.forks import omp_unsafe
 from alpyna_hook.devices.toolchain import LINK_LIBM, OPENMP_FLAG, Toolchain
 from alpyna_hook.digest import sha256
+from alpyna_hook.settings import CC_TIMEOUT_S
 
-TIMEOUT: Final = 60.0  # seconds for one run of the compiler
 _LOG_LINES: Final = 20  # of what a failing compiler said
 
 
@@ -34,7 +34,7 @@ class HostDevice:
 
     name = "host"
 
-    def __init__(self, cache: Cache | None = None, cc: str | None = None, timeout: float = TIMEOUT) -> None:
+    def __init__(self, cache: Cache | None = None, cc: str | None = None, timeout: float = CC_TIMEOUT_S) -> None:
         self._cache: Cache = cache if cache is not None else NoCache()
         self._cc = cc
         self._timeout = timeout

@@ -62,7 +62,7 @@ def targets() -> tuple[str, ...]:
 @cache
 def device() -> host.HostDevice:
     """The host device."""
-    return host.HostDevice(disk(), settings.current().cc)
+    return host.HostDevice(disk(), settings.current().cc, settings.current().cc_timeout)
 
 
 def specialise(
