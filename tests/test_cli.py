@@ -153,6 +153,13 @@ def test_require_names_loops_that_ran_and_are_not_supported(project: Project) ->
     assert "script.py:3" in outcome.stderr and "print(name)" in outcome.stderr
 
 
+def test_require_looks_closely_at_loops_with_little_work(project: Project) -> None:
+    project.write({"script.py": "def f(a):\n    for i in range(2):\n        a[i] = i\nf({})\n"})
+    for _ in range(2):  # the second time with all there is in the caches
+        outcome = project.runner("--require", "script.py")
+        assert outcome.status == 3 and "of type dict" in outcome.stderr
+
+
 def test_require_passes_over_loops_that_did_not_run(project: Project) -> None:
     project.write({"script.py": REJECTED})
     assert project.runner("--require", "script.py").status == 0

@@ -152,7 +152,8 @@ class SiteState:
 
     def _glanced(self, args: tuple[Any, ...]) -> float:
         """Seconds of all the work seen here; infinite if a glance cannot tell, or is not wanted."""
-        if self._glances >= MAX_GLANCES or settings.current().variant != "auto" or self._pinned():
+        asked = settings.current()
+        if self._glances >= MAX_GLANCES or asked.variant != "auto" or asked.require or self._pinned():
             return math.inf
         seconds = self._glance(args)
         if seconds is None:
