@@ -1,6 +1,6 @@
 """One contender of bench.py: reads JSON commands on stdin, answers each with one JSON line on stdout.
 
-    python tools/_worker.py HOW             HOW is "python" (the kernel module as it is), "c" or "numba"
+    python tools/_worker.py HOW             HOW is "python" (the kernel module as it is), "c", "numba" or "numba_cuda"
     python -m alpyna --variant V --modules 'kernels.*' tools/_worker.py python
 
     {"op": "load", "kernel": K, "size": S}  -> {"first_s", "digest", "result"}   one call on fresh arguments
@@ -42,8 +42,8 @@ class Loaded:
             import creference
 
             return creference.load(kernel)(self.args)
-        if how == "numba":
-            compiled = getattr(importlib.import_module("numba_kernels"), kernel)
+        if how in ("numba", "numba_cuda"):
+            compiled = getattr(importlib.import_module(f"{how}_kernels"), kernel)
             return lambda: compiled(*self.args)
         return lambda: plain(*self.args)
 

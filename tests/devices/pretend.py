@@ -171,6 +171,14 @@ __kernel void last(long n, __global const double *x, long sx, __global double *o
 }
 """
 
+# The same text for a GPU.
+CUDA = """\
+#define __kernel extern "C" __global__
+#define __global
+#define get_global_id(axis) ((long)blockIdx.x * blockDim.x + threadIdx.x)
+#define get_global_size(axis) ((long)gridDim.x * blockDim.x)
+""" + OPENCL.replace("#pragma OPENCL FP_CONTRACT OFF\n", "")
+
 _ARRAY = ("buffer", "i64")
 KERNELS = (
     DeviceKernel("saxpy", ("i64", "f64", *_ARRAY, *_ARRAY), 1),

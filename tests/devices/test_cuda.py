@@ -306,6 +306,9 @@ def test_nvcc_makes_machine_code_without_fused_operations(monkeypatch: pytest.Mo
     without_nvrtc(monkeypatch, shutil.which("nvcc") or "")
     text = 'extern "C" __global__ void f(double *x, double a) { x[0] = a * x[1] + x[2]; }\n'
     assert cudacc.compile_text(text, "90")[:4] == b"\x7fELF"
+    portable = cudacc.compile_text(text, "999")  # which no compiler knows: it makes PTX, which can be read
+    assert b"mul.rn.f64" in portable and b"fma" not in portable
+    assert cudacc.compile_text(pretend.CUDA, "80")[:4] == b"\x7fELF"
     with pytest.raises(DeviceError) as caught:
         cudacc.compile_text("nonsense", "90")
     assert "error" in caught.value.log

@@ -8,6 +8,7 @@ import signal
 import struct
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,8 +47,14 @@ def _opencl() -> Any:
     return pytest.skip(device) if isinstance(device, str) else device
 
 
-_KINDS = ("copies", "in place", "opencl", "opencl copies", "cuda")
+_KINDS = ("copies", "in place", "opencl", "opencl copies", "cuda", "gpu")
 _made: dict[str, Any] = {}
+_compile = cudacc.compile_text
+
+
+def _gpu() -> Any:
+    device = cuda.open_device(MemoryCache())
+    return pytest.skip(device) if isinstance(device, str) else device
 
 
 def device_of(kind: str) -> Any:
@@ -59,7 +66,7 @@ def device_of(kind: str) -> Any:
         fake.init()
         return cuda.CudaDevice(fake, 0, MemoryCache())
     if kind not in _made:
-        _made[kind] = _opencl()
+        _made[kind] = _gpu() if kind == "gpu" else _opencl()
         _made[kind].shares_memory = kind == "opencl"
     _made[kind].failure = ""
     return _made[kind]
@@ -72,7 +79,10 @@ def device(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(cudacc, "compile_text", lambda text, capability: b"machine code")
+    def compile_text(text: str, capability: str) -> bytes:
+        return _compile(text, capability) if text == pretend.CUDA else b"machine code"
+
+    monkeypatch.setattr(cudacc, "compile_text", compile_text)
     before = settings.current()
     settings.use(before.replace(log="off"))
     yield
@@ -81,7 +91,10 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def load(device: Any, driver: str = DRIVER, **options: Any) -> Kernel:
     pool = Pool(device.allocate, device.release)
-    kernel = program.load("m:1", pretend.source(driver, **options), TYPES, DISJOINT, device, pool)
+    source = pretend.source(driver, **options)
+    if "gpu" in _made and device.name == _made["gpu"].name:
+        source = replace(source, text=pretend.CUDA)
+    kernel = program.load("m:1", source, TYPES, DISJOINT, device, pool)
     assert isinstance(kernel, Kernel), kernel
     return kernel
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,15 @@ def test_a_forked_child_runs_on_the_host(script: Path, tmp_path: Path, cache: Pa
     done, _ = broken("none", 0, "", script, tmp_path / "r.json", cache)
     assert (done.stdout, done.returncode) == (plain.stdout, 0)
     assert len(done.stderr.splitlines()) <= 1
+
+
+@pytest.mark.skipif(find_spec("pycuda") is not None, reason="there may be a CUDA device")
+def test_a_variant_without_a_device_costs_one_line(script: Path, cache: Path) -> None:
+    plain = run(str(script), cache=cache)
+    done = run("-m", "alpyna", "--variant", "cuda", str(script), cache=cache)
+    assert (done.stdout, done.returncode) == (plain.stdout, 0)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("alpyna: cuda: PyCUDA cannot be imported") and line.endswith("loops run on the host")
 
 
 def test_no_vendors_package_is_imported_unless_asked_for(script: Path, cache: Path) -> None:

@@ -1,0 +1,93 @@
+"""What the device and its link can do, and what Alpyna's copies and launches make of it.
+
+In: an opened `CudaDevice`.  Out: rows of (name, value, unit, ceiling, share of the ceiling).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__alpyna__ = False
+
+SIZES = (4096, 1 << 20, 1 << 28)  # bytes
+EMPTY = 'extern "C" __global__ void empty(long long n) { }\n'
+
+
+def best(work: Callable[[], None], repeats: int = 7) -> float:
+    """The least of the seconds that `work` takes."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def measure(device: Any) -> list[dict[str, Any]]:
+    """All figures; the device's context is made current here."""
+    import pycuda.driver as cuda
+
+    with device.lock, device.current():
+        rows = [_launch(device)]
+        copy = _device_copy(device, cuda)
+        rows.append({"what": "copy within device memory", "value": copy, "unit": "GB/s"})
+        for size in SIZES:
+            rows += _link(device, cuda, size)
+    return rows
+
+
+def _launch(device: Any) -> dict[str, Any]:
+    from alpyna_hook.ir.plan import DeviceKernel
+
+    (function,), _ = device.build(EMPTY, (DeviceKernel("empty", ("i64",), 1),))
+
+    def work() -> None:
+        for _ in range(100):
+            device.launch(function, (1,), (32,), (1,))
+        device.finish()
+
+    return {"what": "launch, in a row of 100", "value": best(work) / 100 * 1e6, "unit": "us"}
+
+
+def _device_copy(device: Any, cuda: Any) -> float:
+    """GB/s, reads and writes counted: the ceiling of memory-bound kernels on resident data."""
+    size = 1 << 29
+    one, other = device.allocate(size), device.allocate(size)
+
+    def work() -> None:
+        cuda.memcpy_dtod(other, one, size)
+        cuda.Context.synchronize()
+
+    found = 2 * size / best(work) / 1e9
+    device.release(one)
+    device.release(other)
+    return found
+
+
+def _link(device: Any, cuda: Any, size: int) -> list[dict[str, Any]]:
+    """Both ways: ours from and to ordinary memory, against cuMemcpy from and to page-locked memory."""
+    buffer, locked = device.allocate(size), cuda.pagelocked_empty(size, np.uint8)
+    plain = np.ones(size, np.uint8)
+    locked[:] = 1
+
+    def up() -> None:
+        device.upload(buffer, plain)
+        device.finish()
+
+    pairs = (
+        ("to the device", up, lambda: cuda.memcpy_htod(buffer, locked)),
+        ("to the host", lambda: device.download(plain, buffer), lambda: cuda.memcpy_dtoh(locked, buffer)),
+    )
+    rows = []
+    for name, ours, ceiling in pairs:
+        most = size / best(ceiling) / 1e9
+        value = size / best(ours) / 1e9
+        rows.append(
+            {"what": f"{size >> 10} KiB {name}", "value": value, "unit": "GB/s", "ceiling": most, "share": value / most}
+        )
+    device.release(buffer)
+    return rows

@@ -1,0 +1,308 @@
+"""All that can only be seen on a machine with an NVIDIA GPU, in one run of under 8 minutes; one table, and JSON.
+
+    python tools/gpu_check.py [--parts A,B] [--kernels A,B] [--json OUT]    on a machine with a driver and PyCUDA
+    python tools/gpu_check.py --dry-run [--kernels A,B] [--json OUT]        anywhere: nvcc compiles every kernel
+
+parts:
+  results    every kernel with --variant cuda prints what CPython prints, byte for byte
+  tests      the tests of devices, the CUDA device among them
+  figures    launches, copies and device memory against what the driver's own calls reach
+  resident   device programs whose arrays are on the device, against the measured copy bandwidth
+  hand       five kernels against numba.cuda written by hand, copies there and back included
+  oracle     tools/oracle_eval.py on this machine with its device
+  memory     compute-sanitizer, if it is installed, and a loop that must not leak
+
+Status 1 if a part found something wrong, 2 if there is no device. A part that cannot run says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from contender import Contender, Failed
+
+__alpyna__ = False
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+KERNELS = sorted(path.stem for path in (ROOT / "kernels").glob("*.py"))
+BY_HAND = ("hilbert", "jacobi_2d", "matmul", "saxpy", "transpose")
+MEMORY_BOUND = ("hilbert", "jacobi_2d", "saxpy", "transpose")
+ARCHITECTURES = ("80", "90")
+TIMEOUT_S = 240
+ORACLE_MINUTES = 1.5
+LEAK_CALLS = 200
+ENOUGH = {"figures": 0.85, "resident": 0.80}  # of the ceiling: issue of the milestone
+
+Row = dict[str, Any]  # "part", "what", "verdict" (ok, WRONG, slow, missing) and figures
+
+
+def size_of(kernel: str, name: str) -> list[str]:
+    """The size called `name` of a kernel, as its arguments."""
+    for node in ast.parse((ROOT / "kernels" / f"{kernel}.py").read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SIZES":
+            size = ast.literal_eval(node.value)[name]
+            return [str(n) for n in (size if isinstance(size, tuple) else (size,))]
+    raise KeyError(kernel)
+
+
+def python(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("ALPYNA") or k == "ALPYNA_CACHE_DIR"}
+    return subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env={**kept, **environ}, capture_output=True, text=True, timeout=TIMEOUT_S
+    )
+
+
+def worker(mode: str, kernel: str, size: str) -> list[dict[str, Any]]:
+    """What tools/gpu/worker.py wrote down. Raises Failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out.json")
+        done = python("tools/gpu/worker.py", mode, str(out), f"kernels/{kernel}.py", *size_of(kernel, size))
+        if done.returncode or not out.exists():
+            raise Failed(" ".join(done.stderr.strip().splitlines()[-1:]) or f"status {done.returncode}")
+        found: list[dict[str, Any]] = json.loads(out.read_text())
+        return found
+
+
+def side_by_side(work: Callable[[str], list[Row]], kernels: Iterable[str]) -> list[Row]:
+    """`work` for each kernel, several at once; a failure is a row."""
+
+    def safely(kernel: str) -> list[Row]:
+        try:
+            return work(kernel)
+        except (Failed, subprocess.SubprocessError, OSError, ValueError) as error:
+            return [{"what": kernel, "verdict": "WRONG", "note": str(error)}]
+
+    with ThreadPoolExecutor(max(min(len(os.sched_getaffinity(0)), 6), 1)) as pool:
+        return [row for rows in pool.map(safely, kernels) for row in rows]
+
+
+# ---- without a GPU ----
+
+
+def machine_code(kernel: str) -> list[Row]:
+    """Every CUDA text of a kernel, compiled by nvcc for each architecture."""
+    from alpyna_hook.devices import cudacc
+    from alpyna_hook.devices.base import DeviceError
+
+    rows: list[Row] = []
+    for site in worker("texts", kernel, "test"):
+        name = f"{kernel} {site['site']}"
+        if not site["texts"]:
+            rows.append({"what": name, "verdict": "not eligible", "note": site["why"]})
+        for text in site["texts"]:
+            row: Row = {"what": name, "verdict": "ok"}
+            for arch in ARCHITECTURES:
+                try:
+                    code = cudacc._by_nvcc(cudacc.nvcc(), text, arch, cudacc.TIMEOUT)
+                    row[f"sm_{arch} bytes"] = len(code)
+                except DeviceError as error:
+                    row |= {"verdict": "WRONG", "note": f"sm_{arch}: {error}: {error.log}"}
+            rows.append(row)
+    return rows
+
+
+# ---- with one ----
+
+
+def results(kernels: list[str]) -> list[Row]:
+    def compare(kernel: str) -> list[Row]:
+        size = size_of(kernel, "test")
+        with tempfile.TemporaryDirectory() as folder:
+            report = Path(folder, "report.json")
+            plain = python(f"kernels/{kernel}.py", *size)
+            options = ("-m", "alpyna", "--variant", "cuda", "--report", str(report))
+            ours = python(*options, f"kernels/{kernel}.py", *size)
+            sites = json.loads(report.read_text())["sites"]
+        reached = [s for s in sites if s["status"] != "not_reached"]
+        ran = sorted({d["variant"] for s in reached for p in s["specialisations"] for d in p["decisions"]})
+        same = (ours.stdout, ours.returncode) == (plain.stdout, plain.returncode) and not ours.stderr
+        note = "; ".join(filter(None, [ours.stderr.strip(), *(s["reason"] for s in reached)]))
+        return [{"what": kernel, "verdict": "ok" if same else "WRONG", "ran as": ",".join(ran), "note": note}]
+
+    return side_by_side(compare, kernels)
+
+
+def tests(kernels: list[str]) -> list[Row]:
+    done = python("-m", "pytest", "-q", "tests/devices", "-k", "cuda or program")
+    last = (done.stdout.strip().splitlines() or [done.stderr.strip()])[-1]
+    return [{"what": "tests/devices", "verdict": "WRONG" if done.returncode else "ok", "note": last}]
+
+
+def figures(kernels: list[str]) -> list[Row]:
+    from gpu import figures as measuring
+
+    rows = measuring.measure(device())
+    for row in rows:
+        row["verdict"] = "slow" if row.get("share", 1.0) < ENOUGH["figures"] else "ok"
+    return rows
+
+
+def resident(kernels: list[str]) -> list[Row]:
+    from gpu import figures as measuring
+
+    opened = device()
+    import pycuda.driver as cuda
+
+    with opened.lock, opened.current():
+        ceiling = measuring._device_copy(opened, cuda)
+    rows: list[Row] = []
+    for kernel in kernels:
+        for one in worker("resident", kernel, "large" if kernel in MEMORY_BOUND else "medium"):
+            value = one["bytes"] / one["seconds"] / 1e9
+            row = {"what": f"{kernel} {one['site']}", "value": value, "unit": "GB/s", "seconds": one["seconds"]}
+            if kernel in MEMORY_BOUND:
+                row |= {"ceiling": ceiling, "share": value / ceiling}
+            slow = kernel in MEMORY_BOUND and kernel != "jacobi_2d" and value < ENOUGH["resident"] * ceiling
+            rows.append({**row, "verdict": "slow" if slow else "ok"})
+    return rows
+
+
+def hand(kernels: list[str]) -> list[Row]:
+    rows: list[Row] = []
+    for kernel in (k for k in BY_HAND if k in kernels):
+        contenders = {
+            "cuda": ["-m", "alpyna", "--variant", "cuda", "--modules", "kernels.*", "tools/_worker.py", "python"],
+            "numba.cuda": ["tools/_worker.py", "numba_cuda"],
+        }
+        times: dict[str, float] = {}
+        digests: dict[str, str] = {}
+        notes: list[str] = []
+        for name, command in contenders.items():
+            contender = Contender([sys.executable, *command], ROOT, len(os.sched_getaffinity(0)))
+            try:
+                size = [int(n) for n in size_of(kernel, "large")]
+                asked = size[0] if len(size) == 1 else size
+                digests[name] = contender.ask(op="load", kernel=kernel, size=asked)["digest"]
+                times[name] = statistics.median(contender.ask(op="round", budget_s=2.0)["times_s"])
+            except Failed as error:
+                notes.append(f"{name}: {error}")
+            finally:
+                contender.close()
+        row: Row = {"what": kernel, "verdict": "missing" if notes else "ok", "note": "; ".join(notes), **times}
+        if len(set(digests.values())) > 1:
+            row["note"] += "other bits than by hand"
+        if len(times) == 2:
+            row["share"] = times["numba.cuda"] / times["cuda"]
+        rows.append(row)
+    return rows
+
+
+def oracle(kernels: list[str]) -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "oracle.json")
+        done = python(
+            "tools/oracle_eval.py", "--platforms", "host + cuda", "--minutes", str(ORACLE_MINUTES), "--json", str(out)
+        )
+        note = " ".join(done.stderr.strip().splitlines()[-1:])
+        if not out.exists():
+            return [{"what": "tools/oracle_eval.py", "verdict": "missing", "note": note}]
+        return [{"what": "tools/oracle_eval.py", "verdict": "ok", "note": note, "data": json.loads(out.read_text())}]
+
+
+def memory(kernels: list[str]) -> list[Row]:
+    rows: list[Row] = []
+    tool = shutil.which("compute-sanitizer")
+    if not tool:
+        rows.append({"what": "compute-sanitizer", "verdict": "missing", "note": "it is not installed"})
+    for kernel in BY_HAND if tool else ():
+        command = [tool, "--error-exitcode", "9", sys.executable, "-m", "alpyna", "--variant", "cuda"]
+        script = [f"kernels/{kernel}.py", *size_of(kernel, "test")]
+        done = subprocess.run([*command, *script], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S)
+        last = " ".join(done.stdout.strip().splitlines()[-1:])
+        verdict = "WRONG" if done.returncode else "ok"
+        rows.append({"what": f"compute-sanitizer {kernel}", "verdict": verdict, "note": last})
+    done = python("-m", "alpyna", "--variant", "cuda", "tools/gpu/leak.py", str(LEAK_CALLS))
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        return [*rows, {"what": "leak loop", "verdict": "WRONG", "note": done.stderr.strip()[-300:]}]
+    leaks = found["device_bytes"] > 0 or found["host_bytes"] > 32 << 20 or done.stderr != ""
+    return [*rows, {"what": f"leak loop, {LEAK_CALLS} calls", "verdict": "WRONG" if leaks else "ok", **found}]
+
+
+PARTS: dict[str, Callable[[list[str]], list[Row]]] = {
+    "results": results, "tests": tests, "figures": figures, "resident": resident, "hand": hand, "memory": memory,
+    "oracle": oracle,
+}  # fmt: skip
+
+
+def device() -> Any:
+    """The opened CUDA device. SystemExit with status 2 if there is none."""
+    from alpyna_hook.devices import opened
+    from alpyna_hook.devices.base import NoCache
+
+    found = opened.get("cuda", NoCache())
+    if isinstance(found, str):
+        print(f"no CUDA device: {found}", file=sys.stderr)
+        raise SystemExit(2)
+    return found.device
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as text: what, verdict, figures, note."""
+    lines = []
+    for row in rows:
+        figures = [
+            f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+            for key, value in row.items()
+            if key not in ("part", "what", "verdict", "note", "data") and value != ""
+        ]
+        note = f"  {row['note']}" if row.get("note") else ""
+        lines.append(f"{row['part']:<9} {row['what']:<40} {row['verdict']:<12} {', '.join(figures)}{note}".rstrip())
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--dry-run", action="store_true", help="only compile, without a GPU")
+    parser.add_argument("--parts", default=",".join(PARTS), help="parts to run, separated by commas")
+    parser.add_argument("--kernels", default=",".join(KERNELS))
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    kernels, parts = options.kernels.split(","), options.parts.split(",")
+    unknown = [*(k for k in kernels if k not in KERNELS), *(p for p in parts if p not in PARTS)]
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}")
+    start = time.perf_counter()
+    if options.dry_run:
+        from alpyna_hook.devices import cudacc
+
+        if not cudacc.nvcc():
+            print("no nvcc: not on PATH, nor in CUDA_HOME", file=sys.stderr)
+            return 2
+        rows = [{"part": "dry-run", **row} for row in side_by_side(machine_code, kernels)]
+    else:
+        device()
+        rows = []
+        for part in parts:
+            try:
+                rows += [{"part": part, **row} for row in PARTS[part](kernels)]
+            except Exception as error:  # the other parts' figures are still of use
+                note = f"{type(error).__name__}: {error}"
+                rows.append({"part": part, "what": part, "verdict": "WRONG", "note": note})
+            print(table([row for row in rows if row["part"] == part]), flush=True)
+    wrong = sum(row["verdict"] == "WRONG" for row in rows)
+    if options.dry_run:
+        print(table(rows))
+    print(f"{len(rows)} rows, {wrong} wrong, {time.perf_counter() - start:.0f} s")
+    if options.json:
+        options.json.write_text(json.dumps({"schema": 1, "dry_run": options.dry_run, "rows": rows}, indent=1) + "\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
