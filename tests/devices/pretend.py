@@ -30,7 +30,7 @@ class PretendDevice:
 
     variant = "opencl"
     style = "grid"
-    abilities = frozenset(("fp64", "denorm32", "div32"))
+    abilities = frozenset(("fp64", "denorm32", "div32", "atomics64"))
     limits = Limits(64, 256, (2**31 - 1, 65535, 65535))
 
     def __init__(self, functions: Mapping[str, Function], shares_memory: bool = False) -> None:

@@ -25,7 +25,8 @@ class Error(Exception):
 def device(name: str, kind: int, units: int, double: int = 63, single: int = 191) -> Any:
     return SimpleNamespace(
         name=name, type=kind, max_compute_units=units, double_fp_config=double, single_fp_config=single, available=True,
-        compiler_available=True, platform=SimpleNamespace(name="Platform of " + name),
+        compiler_available=True, extensions="cl_khr_fp64 cl_khr_int64_base_atomics" if double else "cl_khr_icd",
+        platform=SimpleNamespace(name="Platform of " + name),
     )  # fmt: skip
 
 
@@ -83,7 +84,7 @@ def test_without_devices_or_without_pyopencl_there_is_a_reason(monkeypatch: pyte
 
 
 def test_what_a_device_lacks_is_said() -> None:
-    assert opencl._abilities(package(), HOST) == {"fp64", "denorm32", "div32"}
+    assert opencl._abilities(package(), HOST) == {"fp64", "denorm32", "div32", "atomics64"}
     assert opencl._abilities(package(), SINGLE) == frozenset()
     single = SimpleNamespace(abilities=opencl._abilities(package(), SINGLE))
     found = opened.Opened(single, None)  # type: ignore[arg-type]

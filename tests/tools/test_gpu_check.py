@@ -33,8 +33,8 @@ def test_an_unknown_kernel_is_a_usage_error() -> None:
 @pytest.mark.skipif(not shutil.which("nvcc"), reason="no nvcc")
 def test_a_dry_run_makes_machine_code_or_says_why_not(tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    done = check("--dry-run", "--kernels", "saxpy,histogram", "--json", str(out))
+    done = check("--dry-run", "--kernels", "saxpy,prefix_sum", "--json", str(out))
     assert done.returncode == 0, done.stdout + done.stderr
-    saxpy, histogram = json.loads(out.read_text())["rows"]
+    saxpy, prefix_sum = json.loads(out.read_text())["rows"]
     assert saxpy["verdict"] == "ok" and saxpy["sm_80 bytes"] > 1000 and saxpy["sm_90 bytes"] > 1000
-    assert histogram["verdict"] == "not eligible" and "atomic" in histogram["note"]
+    assert prefix_sum["verdict"] == "not eligible" and "no loop is parallel" in prefix_sum["note"]
