@@ -23,7 +23,8 @@ from alpyna_hook import settings
 from alpyna_hook.devices import cuda, cudacc, program
 from alpyna_hook.devices.base import DeviceError, Kernel, NoCache
 from alpyna_hook.devices.memory import Pool
-from alpyna_hook.ir.plan import DEVICE_FAILED, DeviceKernel
+from alpyna_hook.ir.abi import DEVICE_FAILED
+from alpyna_hook.ir.plan import DeviceKernel
 
 
 @pytest.fixture(autouse=True)
