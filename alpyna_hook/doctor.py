@@ -9,6 +9,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import alpyna_hook
 from alpyna_hook import settings as settings_module
@@ -116,6 +117,9 @@ def _profile() -> Iterator[str]:
     current = settings_module.current()
     profile = profiles.current(Path(current.cache_dir), current.threads)
     first, *rest = profiles.describe(profile).splitlines()
+    unused = profiles.not_of_this_machine(current.cache_dir)
+    if unused:
+        yield f"WARNING: the stored profile is not used: {unused} (alpyna calibrate makes a new one)"
     yield first.removeprefix("machine profile: ")
     yield from (line.strip() for line in rest)
 
@@ -127,10 +131,19 @@ def calibrate(arguments: list[str]) -> int:
     from alpyna_hook.cost import measure, profiles
 
     current = settings_module.current()
-    profile = measure.calibrate()
+    profile = measure.calibrate(accelerators=_accelerators())
     stored = profiles.save(profile, Path(current.cache_dir))
     print(profiles.describe(profile))
     return 0 if stored else 1
+
+
+def _accelerators() -> dict[str, Any]:
+    """The accelerators that can be opened here, by variant."""
+    from alpyna_hook.devices import opened
+    from alpyna_hook.runtime import offload, specials
+
+    found = {variant: opened.get(variant, specials.disk()) for variant in offload.VARIANTS}
+    return {variant: one.device for variant, one in found.items() if not isinstance(one, str)}
 
 
 def cache(arguments: list[str]) -> int:

@@ -111,7 +111,10 @@ def specialise(request: Request) -> Specialisation | Rejection:
     counts = count(proved)
     programs = _programs(swapped, swapped_facts, conditions, free, request)
     plans = {**plans, **{v: p[0] for v, p in programs.items() if not isinstance(p, str)}}
-    candidates = {v: candidate_of(p, counts if p.nest is proved else count(p.nest)) for v, p in plans.items()}
+    devices = {v: p[1].device for v, p in programs.items() if not isinstance(p, str)}
+    candidates = {
+        v: candidate_of(p, counts if p.nest is proved else count(p.nest), devices.get(v)) for v, p in plans.items()
+    }
     return Specialisation(
         proved,
         plans,

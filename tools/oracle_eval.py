@@ -23,8 +23,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from oracle import score
-from oracle.measuring import ROOT, Choice, Middle, Platform, Point, measure, sizes_of, to_json
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from oracle import score  # noqa: E402
+from oracle.measuring import ROOT, Choice, Middle, Platform, Point, measure, sizes_of, to_json  # noqa: E402
 
 __alpyna__ = False
 
@@ -48,12 +50,15 @@ def platforms(names: Sequence[str]) -> list[Platform]:
 
 def devices() -> list[str]:
     """Variants of accelerators that can be used here."""
-    return []
+    from alpyna_hook.devices import opened
+    from alpyna_hook.devices.base import NoCache
+
+    found = {variant: opened.get(variant, NoCache()) for variant in ("opencl", "cuda")}
+    return [variant for variant, one in found.items() if not isinstance(one, str)]
 
 
 def machine() -> dict[str, Any]:
     """What made the figures."""
-    sys.path.insert(0, str(ROOT))
     import numpy
 
     from alpyna_hook import settings

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from alpyna_hook.cost.learn import TRY_CALLS, History as History, worth_a_try
 from alpyna_hook.cost.machine import CALIBRATE_S, Profile
-from alpyna_hook.cost.model import Bound, Env, Parts, bind
+from alpyna_hook.cost.model import DEVICES, Bound, Env, Parts, bind
 from alpyna_hook.cost.priced import Candidate
 from alpyna_hook.ir.affine import QDim, QParam, QStride, Quantity
 
@@ -177,7 +177,10 @@ class Oracle:
         state = ready.get(variant, "no")
         if state == "compiled":
             return 0.0
-        return DISK_LOAD_S if state == "disk" else self.profile.compile_s.get(variant, 0.2)
+        if state == "disk":
+            return DISK_LOAD_S
+        usual = self.profile.device(variant).build_s if variant in DEVICES else 0.2
+        return self.profile.compile_s.get(variant, usual)
 
     def _calibrated(self, predicted: Mapping[str, float]) -> bool:
         """Measure the machine if enough time is at stake: what the sites take even if every choice is right. True if
@@ -314,11 +317,14 @@ def _worth_threads(predicted: dict[str, float]) -> dict[str, float]:
 
 
 def _cheapest(predicted: Mapping[str, float]) -> str:
+    """The variant with the least seconds; of those that are next to it, one that takes less from others."""
     best = min(predicted, key=lambda v: (predicted[v], v))
-    if best == "omp":
-        alone = min((v for v in predicted if v != "omp"), key=lambda v: predicted[v], default="omp")
-        if predicted["omp"] > PARALLEL_MARGIN * predicted[alone]:
-            return alone
+    for wider in ("cuda", "opencl", "omp"):
+        if best == wider:
+            modest = {v: s for v, s in predicted.items() if v not in DEVICES and v != wider}
+            other = min(modest, key=lambda v: modest[v], default=best)
+            if predicted[best] > PARALLEL_MARGIN * predicted[other]:
+                best = other
     return best
 
 

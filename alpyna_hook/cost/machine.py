@@ -38,6 +38,36 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceFigures:
+    """An accelerator, as the host meets it. Times in seconds.
+
+    style, shares_memory  as `devices.base.Accelerator` has them
+    launch_s   a kernel that does nothing, from asking for it to knowing that it is done
+    enqueue_s  each further launch that nobody waits for
+    to_s, to_bps, from_s, from_bps  a copy there (back) takes latency + bytes / rate; where memory is shared: handing an
+               array over and taking it back, whatever its size
+    bandwidth  bytes per second of the device's own memory
+    rates      operations per second of the whole device, by type: "f64", "f32", "int"
+    saturate   work items that nine tenths of `rates` take
+    build_s    compiling a kernel of ordinary size
+    """
+
+    name: str
+    style: str
+    shares_memory: bool
+    launch_s: float
+    enqueue_s: float
+    to_s: float
+    to_bps: float
+    from_s: float
+    from_bps: float
+    bandwidth: float
+    rates: Mapping[str, float]
+    saturate: int
+    build_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """All times in seconds.
 
@@ -67,6 +97,11 @@ class Profile:
     noisy: tuple[str, ...] = ()
     attempts: int = 0
     load: Mapping[str, float] = field(default_factory=dict)
+    devices: Mapping[str, DeviceFigures] = field(default_factory=dict)  # by variant
+
+    def device(self, variant: str) -> DeviceFigures:
+        """The figures of the device that runs `variant`, typical ones if it was not measured."""
+        return self.devices.get(variant) or _DEVICES[variant]
 
     def scalar_of(self, op: str) -> float:
         """Seconds of one scalar operation; a libm or NumPy function that was not measured costs as the typical one."""
@@ -129,6 +164,20 @@ _LEVELS = (("L1", 32 << 10, 48.0, False, 1.0), ("L2", 512 << 10, 24.0, False, 5.
 _DRAM_BPS = 11e9
 _DRAM_BPS_ALL = 15e9
 _DRAM_RANDOM_S = 15e-9
+
+
+# NVIDIA "A100 Tensor Core GPU" data sheet, double precision halved; a transfer by PCIe 4 as usually measured. PoCL on a
+# desktop processor.
+_DEVICES = {
+    "cuda": DeviceFigures(
+        "typical", "grid", False, 9e-6, 3e-6, 1.2e-5, 1.2e10, 1.5e-5, 1.2e10, 1.2e12,
+        {"f64": 4e12, "f32": 8e12, "int": 4e12}, 1 << 16, 0.4,
+    ),
+    "opencl": DeviceFigures(
+        "typical", "rows", True, 5e-5, 2e-5, 3e-6, 1e10, 3e-6, 1e10, 1.5e10,
+        {"f64": 1e10, "f32": 2e10, "int": 1e10}, 8, 0.25,
+    ),
+}  # fmt: skip
 
 
 def default_profile(threads: int | None = None) -> Profile:

@@ -15,12 +15,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from alpyna_hook import log, settings
-from alpyna_hook.cost import bench_source, measure_interp
+from alpyna_hook.cost import bench_source, measure_device, measure_interp
 from alpyna_hook.cost.machine import (
-    CALIBRATE_S, Level, Profile, default_profile, figures, fingerprint, group_of, with_figures,
+    CALIBRATE_S, DeviceFigures, Level, Profile, default_profile, figures, fingerprint, group_of, with_figures,
 )  # fmt: skip
 from alpyna_hook.cost.noise import Clocks, Figure, LoadWatch, Sample, Task, in_rounds, sampled
 from alpyna_hook.cost.profiles import save
@@ -30,7 +31,8 @@ from alpyna_hook.cost.settle import settle
 # answer from a cache, or compile times are not those of compiling.
 Compile = Callable[[str, bool], Any]
 
-FULL_S = 20.0
+FULL_S = 17.0  # start-up, compiling and accelerators take up to three seconds more
+DEVICE_S = 2.0
 QUICK_ROUNDS, FULL_ROUNDS = 4, 8  # planned; disturbed figures get more as far as the time goes
 LONG_RUN_S = 5e-4  # of one run: long against the clock's resolution, short against a scheduler's time slice
 COMPILE_ROUNDS = 3
@@ -57,13 +59,14 @@ def quick(folder: Path, previous: Profile | None = None) -> Profile | None:
 
 def calibrate(
     full: bool = True, compile: Compile | None = None, threads: int = 0, previous: Profile | None = None,
-    clocks: Clocks = Clocks(),
+    clocks: Clocks = Clocks(), accelerators: Mapping[str, Any] = MappingProxyType({}),
 ) -> Profile:  # fmt: skip
     """A measured profile, in about CALIBRATE_S seconds, or FULL_S if `full`. Without a compiler the interpreter only.
 
     compile   None: the host device as the settings have it, without a cache
     threads   0: as the settings have it
     previous  a profile whose good figures stand in for those that turn out noisy now
+    accelerators  by variant, opened: measured, too, each for DEVICE_S seconds
     The quick one leaves out compile times: the oracle learns them from every kernel that it has compiled.
     """
     started, watch = clocks.wall(), LoadWatch(clocks)
@@ -73,6 +76,7 @@ def calibrate(
     base = default_profile(threads)
     address, openmp = _benchmarks(compile, threads)
     raw = _compile_times(compile, openmp, clocks) if full and address else {}
+    devices = _devices(accelerators, clocks)
     left = budget - (clocks.wall() - started)
     bench = _Bench(address, clocks, openmp, threads) if address else None
     raw.update(_measured(bench, base, max(left, 0.2 * budget), rounds, clocks))
@@ -86,7 +90,19 @@ def calibrate(
         host=fingerprint(),
         measured=tuple(dict.fromkeys(map(group_of, (*values, *noisy)))),
         load=watch.note(),
+        devices=devices or (previous.devices if previous is not None else {}),
     )
+
+
+def _devices(accelerators: Mapping[str, Any], clocks: Clocks) -> dict[str, DeviceFigures]:
+    """The figures of each accelerator; of one that fails (said), none: loops then do not go there."""
+    found = {}
+    for variant, device in accelerators.items():
+        try:
+            found[variant] = measure_device.measure(device, variant, DEVICE_S, clocks)
+        except Exception as error:  # whatever the vendor's package raises
+            log.warning(f"{device.name} cannot be measured: {device.explain(error)}")
+    return found
 
 
 def _host() -> Compile:

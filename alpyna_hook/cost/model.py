@@ -14,6 +14,7 @@ Sources, by term:
   condition" of Stengel et al., ICS 2015);
 - triangular loops: two-point quadrature over the discrete uniform counter (mean +- standard deviation, variance
   (n^2-1)/12), exact for polynomial work up to degree 3 because it matches the first three moments;
+- accelerators: `offload.py`;
 - OpenMP: fork/join + work / effective threads; static chunks of triangular work as in Bull, EWOMP 1999.
 """
 
@@ -23,6 +24,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from alpyna_hook.cost import offload
 from alpyna_hook.cost.counts import Counts
 from alpyna_hook.cost.machine import Profile
 from alpyna_hook.cost.priced import Candidate, Eval, PricedLoop, Pricer, candidate_of, counters_of, slots_of
@@ -34,6 +36,7 @@ from alpyna_hook.ir.affine import QConst, QParam, Quantity, simplify
 __all__ = ["Bound", "Candidate", "Env", "bind", "candidate_of", "predict"]
 
 INNER_TRIPS = 32.0  # `while` inside a loop, until something better is known
+DEVICES = ("opencl", "cuda")
 OUTER_TRIPS = 1000.0  # `while` as the outermost loop
 VECTOR_REMAINDER = 1.5  # trips that vector code of four lanes leaves to its scalar remainder, in the mean
 
@@ -71,6 +74,8 @@ class Bound:
     geometry: Callable[[Sequence[float]], tuple[float, ...]]
     sizes: dict[str, Eval]
     journal: tuple[str, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
     rows: dict[str, Eval]  # counter of a loop in blocks -> bytes that one iteration saves
 
     def seconds(self, env: Env, threads: int = 1) -> float:
@@ -91,6 +96,8 @@ class Bound:
         _trips(self.top, values, 1.0)
         if self.variant == "interp":
             return self.root_s + sum(map(_total, self.top)), self.profile.decline_s
+        if self.variant in DEVICES:
+            return self._offloaded(values, threads), self.profile.call_s
         return self._compiled(values, threads)
 
     def _compiled(self, values: list[float], threads: int) -> Parts:
@@ -118,6 +125,24 @@ class Bound:
             compute = serial + shared / speedup
         kernel = self.root_s + max(compute, memory) + forks * profile.fork_hot_s
         return kernel, profile.call_s + _journal_seconds(sum(sizes[name] for name in self.journal), profile)
+
+    def _offloaded(self, values: list[float], threads: int) -> float:
+        """Seconds on an accelerator."""
+        profile, device = self.profile, self.profile.device(self.variant)
+        split = [_split(loop, values, 2) for loop in self.top]
+        sizes = {name: size(values) for name, size in self.sizes.items()}
+        for slot in self.counters:
+            values[slot] = 0.0
+        moved = traffic(self.top, sizes, profile, self.geometry(values))
+        grids = [loop for loop in _all(self.top) if loop.parallel and loop.entries > 0.0]
+        work = offload.Work(
+            serial_s=sum(s[0] for s in split) + self.root_s, shared_s=sum(s[1] for s in split),
+            memory_s=moved.seconds(threads), launches=sum(loop.entries for loop in grids),
+            items=sum(loop.entries * _items(loop) for loop in grids) / max(sum(g.entries for g in grids), 1.0),
+            moved=moved.streamed[-1] + moved.scattered[-1], sent=sum(sizes[a] for a in self.reads),
+            fetched=sum(sizes[a] for a in self.writes), arrays=(len(self.reads), len(self.writes)),
+        )  # fmt: skip
+        return offload.seconds(work, device, profile, _cores(profile, threads))
 
     def _saving(self, values: list[float]) -> float:
         """Seconds of saving rows by blocks: each is read and written once more, in the cache that holds the block
@@ -147,7 +172,8 @@ def bind(candidate: Candidate, profile: Profile, variant: str) -> Bound:
         elif not (isinstance(leaf, QParam) and (leaf.name in counters or "@" in leaf.name)):
             known.append((leaf, slot))
     journal = counts.can_fault if candidate.journal is None else candidate.journal
-    price = Pricer(profile, variant, candidate, slots)
+    lanes = variant in DEVICES and profile.device(variant).style == "grid"
+    price = Pricer(profile, variant, candidate, slots, lanes)
     top = [price.loop(loop) for loop in root.loops]
     return Bound(
         variant=variant,
@@ -161,6 +187,8 @@ def bind(candidate: Candidate, profile: Profile, variant: str) -> Bound:
         geometry=compiled_all(tuple(price.terms), slots),
         sizes={a.name: compiled(a.size, slots) for a in counts.arrays} if variant != "interp" else {},
         journal=tuple(a.name for a in counts.arrays if a.written) if journal and variant != "interp" else (),
+        reads=tuple(a for a in candidate.reads if a in {info.name for info in counts.arrays}),
+        writes=tuple(a for a in candidate.writes if a in {info.name for info in counts.arrays}),
         rows={c: compiled(_row_bytes(counts, arrays), slots) for c, arrays in candidate.saved}
         if variant != "interp"
         else {},
@@ -263,13 +291,18 @@ def _split(loop: PricedLoop, v: list[float], threads: int) -> tuple[float, float
     return own, shared, forks, speedup
 
 
-def _effective(loop: PricedLoop, v: list[float], threads: int) -> float:
-    """Threads that really share the work: whole iterations only, and static chunks of uneven work."""
-    trips = loop.trips
-    inner = loop.inner
+def _items(loop: PricedLoop) -> float:
+    """Iterations of a grid: of its loop and of those collapsed into it."""
+    trips, inner = loop.trips, loop.inner
     while len(inner) == 1 and inner[0].collapsed:
         trips *= inner[0].trips
         inner = inner[0].inner
+    return trips
+
+
+def _effective(loop: PricedLoop, v: list[float], threads: int) -> float:
+    """Threads that really share the work: whole iterations only, and static chunks of uneven work."""
+    trips = _items(loop)
     if trips <= 1.0:
         return 1.0
     effective = trips / math.ceil(trips / threads)

@@ -13,7 +13,7 @@ from alpyna_hook.cost.counts import Access, ArrayInfo, Block, Counts, LoopCount
 from alpyna_hook.cost.machine import Profile
 from alpyna_hook.cost.symbolic import compiled
 from alpyna_hook.ir.affine import QParam, Quantity, leaves
-from alpyna_hook.ir.plan import Plan
+from alpyna_hook.ir.plan import DeviceProgram, Plan
 
 Eval = Callable[[Sequence[float]], float]
 
@@ -29,6 +29,7 @@ class Candidate:
     strips      (counter, width) of parallel loops whose neighbouring iterations run side by side in vector lanes
     journal     None: journal if the counts say that the nest can fault
     saved       (counter, arrays) of loops in blocks: each iteration saves a row of each of these arrays
+    reads, writes  arrays that are brought to a device and back
     min_work    (counter, threshold, work) of parallel loops that threads share only where trip count * work exceeds it
     """
 
@@ -41,10 +42,14 @@ class Candidate:
     journal: bool | None = None
     saved: tuple[tuple[str, tuple[str, ...]], ...] = ()
     min_work: tuple[tuple[str, int, int], ...] = ()
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
 
 
-def candidate_of(plan: Plan, counts: Counts) -> Candidate:
-    """What a plan says about its loops; `counts` are those of `plan.nest`."""
+def candidate_of(plan: Plan, counts: Counts, program: DeviceProgram | None = None) -> Candidate:
+    """What a plan says about its loops; `counts` are those of `plan.nest`; `program` if it is for a device."""
+    if program is not None:
+        return _on_device(plan, counts, program)
     parallel = frozenset(p.counter for p in plan.loops if p.parallel)
     collapsed: set[str] = set()
     for p in plan.loops:
@@ -55,6 +60,18 @@ def candidate_of(plan: Plan, counts: Counts) -> Candidate:
     saved = tuple((p.counter, tuple(array for array, _ in p.saved)) for p in plan.loops if p.saved)
     min_work = tuple((p.counter, p.min_work, p.work) for p in plan.loops if p.min_work)
     return Candidate(counts, parallel, frozenset(collapsed), balanced, None, strips, plan.faults, saved, min_work)
+
+
+def _on_device(plan: Plan, counts: Counts, program: DeviceProgram) -> Candidate:
+    """Grid loops are shared; of those nested in each other the outermost one is launched, the others widen it."""
+    grids = [p.counter for p in plan.loops if p.grid]
+    below = {c for g in grids for c in _inside(counts.root, g, len(grids))}
+    strips = tuple((p.counter, p.strip) for p in plan.loops if p.strip)
+    sent = tuple(a for a in program.reads + program.writes if a not in program.overwritten)
+    return Candidate(
+        counts, frozenset(g for g in grids if g not in below), frozenset(g for g in grids if g in below),
+        strips=strips, journal=False, reads=tuple(dict.fromkeys(sent)), writes=program.writes,
+    )  # fmt: skip
 
 
 def _inside(block: Block, counter: str, depth: int) -> list[str]:
@@ -161,6 +178,7 @@ class Pricer:
     variant: str
     candidate: Candidate
     slots: dict[Quantity, int]
+    scalar_lanes: bool = False  # each work item computes one element after the other
     terms: dict[Quantity, int] = field(default_factory=dict)  # the geometry: strides and offsets, and their places
 
     def _term(self, q: Quantity) -> int:
@@ -190,7 +208,7 @@ class Pricer:
         native = self.variant != "interp"
         width = dict(candidate.strips).get(loop.counter, width)
         vector = loop.vectorisable if candidate.vectorised is None else loop.counter in candidate.vectorised
-        vector = native and (vector or width > 1)
+        vector = native and (vector or width > 1) and not self.scalar_lanes
         dependent = {leaf for inner in _all_loops(loop.body) for q in _bounds(inner) for leaf in leaves(q)}
         bounds = [compiled(q, self.slots) if q is not None else None for q in (loop.start, loop.stop, loop.step)]
         trip = (profile.vector_of("trip") if vector else profile.scalar_of("trip")) if native else 0.0

@@ -6,12 +6,13 @@ In: the cache folder.  Out: the `Profile` stored there if it was made on this ma
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from alpyna_hook import log
-from alpyna_hook.cost.machine import Level, Profile, default_profile, fingerprint, read_text, same_host
+from alpyna_hook.cost.machine import DeviceFigures, Level, Profile, default_profile, fingerprint, read_text, same_host
 
 SCHEMA = 2
 FILE_NAME = "profile.json"
@@ -47,6 +48,20 @@ def load(folder: str | os.PathLike[str]) -> Profile | None:
         log.info(f"machine profile {path} was made by another machine or Python: using defaults")
         return None
     return profile
+
+
+def not_of_this_machine(folder: str | os.PathLike[str]) -> str:
+    """What is different here from where the stored profile was made; empty if nothing is, or there is none."""
+    import json
+
+    try:
+        stored = json.loads(read_text(os.path.join(folder, FILE_NAME)))["host"]
+        here = fingerprint()
+        other = [k for k in here if stored.get(k) and here[k] and here[k] != stored[k]]
+        different = [f"{k} {stored[k]}, here {here[k]}" for k in other]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
+    return "; ".join(different)
 
 
 def save(profile: Profile, folder: str | os.PathLike[str]) -> bool:
@@ -100,6 +115,7 @@ def to_json(profile: Profile) -> dict[str, Any]:
         for level in profile.levels
     ]
     data["compute_all_threads"] = _digits(profile.compute_t)
+    data["devices"] = {variant: _device_json(device) for variant, device in profile.devices.items()}
     data["fork_hot_us"] = _digits(profile.fork_hot_s * 1e6)
     data["fork_idle_us"] = _digits(profile.fork_idle_s * 1e6)
     data["compile_s"] = {k: _digits(v) for k, v in profile.compile_s.items()}
@@ -149,8 +165,35 @@ def from_json(data: Any) -> Profile:
         measured=tuple(str(name) for name in data["measured"]),
         noisy=tuple(str(name) for name in data["noisy"]),
         attempts=int(_figure(data["attempts"], True)),
+        devices={str(variant): _device(entry) for variant, entry in data["devices"].items()},
         load={str(k): _figure(v, True) for k, v in data["load"].items()},
     )
+
+
+def _device_json(device: DeviceFigures) -> dict[str, Any]:
+    return {
+        "name": device.name, "style": device.style, "shares_memory": device.shares_memory,
+        "launch_us": _digits(device.launch_s * 1e6), "enqueue_us": _digits(device.enqueue_s * 1e6),
+        "to_us": _digits(device.to_s * 1e6), "to_gb_per_s": _digits(device.to_bps * 1e-9),
+        "from_us": _digits(device.from_s * 1e6), "from_gb_per_s": _digits(device.from_bps * 1e-9),
+        "memory_gb_per_s": _digits(device.bandwidth * 1e-9),
+        "giga_operations_per_s": {k: _digits(v * 1e-9) for k, v in device.rates.items()},
+        "saturate_work_items": device.saturate, "build_s": _digits(device.build_s),
+    }  # fmt: skip
+
+
+def _device(entry: Any) -> DeviceFigures:
+    if entry["style"] not in ("grid", "rows") or not isinstance(entry["shares_memory"], bool):
+        raise ValueError("a device must have style grid or rows, and shares_memory true or false")
+    return DeviceFigures(
+        str(entry["name"]), str(entry["style"]), entry["shares_memory"],
+        _figure(entry["launch_us"]) * 1e-6, _figure(entry["enqueue_us"]) * 1e-6,
+        _figure(entry["to_us"]) * 1e-6, _figure(entry["to_gb_per_s"]) * 1e9,
+        _figure(entry["from_us"]) * 1e-6, _figure(entry["from_gb_per_s"]) * 1e9,
+        _figure(entry["memory_gb_per_s"]) * 1e9,
+        {kind: _figure(entry["giga_operations_per_s"][kind]) * 1e9 for kind in ("f64", "f32", "int")},
+        int(_figure(entry["saturate_work_items"])), _figure(entry["build_s"]),
+    )  # fmt: skip
 
 
 def _figure(value: Any, zero: bool = False) -> float:
@@ -169,7 +212,7 @@ def describe(profile: Profile) -> str:
     """The profile as `alpyna doctor` prints it: origin and age, then the main figures by line."""
     head = {
         "default": "typical figures scaled to this CPU, nothing measured (alpyna calibrate measures)",
-    }.get(profile.origin, f"{profile.origin} calibration of {profile.created}")
+    }.get(profile.origin, f"{profile.origin} calibration of {profile.created}{_age(profile.created)}")
     lines = [f"machine profile: {head}"]
     if profile.load:
         lines.append("  " + _load_words(profile.load))
@@ -191,8 +234,31 @@ def describe(profile: Profile) -> str:
     compiles = ", ".join(f"{k} {v:.2f} s" for k, v in profile.compile_s.items())
     forks = f"{profile.fork_hot_s * 1e6:.1f} us, after a pause {profile.fork_idle_s * 1e6:.0f} us"
     lines.append(f"  OpenMP region {forks}; compiling {compiles}")
+    for variant, device in profile.devices.items():
+        lines.append(
+            f"  {variant}: {device.name}: launch {device.launch_s * 1e6:.0f} us, {_transfers(device)}, "
+            f"memory {device.bandwidth * 1e-9:.0f} GB/s, {device.rates['f64'] * 1e-9:.0f} GF/s (f64), "
+            f"{device.saturate} work items fill it"
+        )
     lines.append(f"  call {profile.call_s * 1e9:.0f} ns, journal {profile.journal_bps * 1e-9:.1f} GB/s")
     return "\n".join(lines)
+
+
+def _transfers(device: DeviceFigures) -> str:
+    if device.shares_memory:
+        return f"an array handed over in {device.to_s * 1e6:.0f} us"
+    there = f"to it {device.to_bps * 1e-9:.1f} GB/s + {device.to_s * 1e6:.0f} us"
+    return f"{there}, back {device.from_bps * 1e-9:.1f} GB/s + {device.from_s * 1e6:.0f} us"
+
+
+def _age(created: str) -> str:
+    """", 3 days ago"; empty if that cannot be told."""
+    try:
+        seconds = time.time() - time.mktime(time.strptime(created, "%Y-%m-%d %H:%M:%S"))
+    except (ValueError, OverflowError):
+        return ""
+    days, hours = divmod(int(max(seconds, 0.0) // 3600), 24)
+    return f", {days} days ago" if days else f", {hours} hours ago" if hours else ", less than an hour ago"
 
 
 def _load_words(load: Mapping[str, float]) -> str:

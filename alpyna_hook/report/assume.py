@@ -9,7 +9,8 @@ compared with such an int, or is assigned ints only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,8 +52,9 @@ class Assumed:
     entry: dict[Quantity, Any]
 
 
-def assume(nest: Nest) -> Assumed:
-    """The assumed types and values of `nest`'s live-ins."""
+def assume(nest: Nest, sizes: Mapping[str, tuple[int, ...]] | None = None) -> Assumed:
+    """The assumed types and values of `nest`'s live-ins. `sizes`: known ones, ints and shapes by name."""
+    given = sizes or {}
     ints = _int_names(nest)
     ndim = _dimensions(nest)
     bounds = {e.name for s in walk_stmts(nest.body) if isinstance(s, Loop) for e in _leaves(s.stop)}
@@ -64,14 +66,15 @@ def assume(nest: Nest) -> Assumed:
         if live_in.role == "function":
             types[name] = ObjectType(live_in.intrinsic or live_in.root)
         elif live_in.role == "array":
-            rank = ndim.get(name, 1)
+            shape = given.get(name, (ASSUMED_DIM,) * ndim.get(name, 1))
+            rank = len(shape)
             types[name] = ArrayType(Rep.I64 if name in ints else Rep.F64, rank, "C", name in stored)
             for axis in range(rank):
-                entry[QDim(name, axis)] = ASSUMED_DIM
-                entry[QStride(name, axis)] = ASSUMED_DIM ** (rank - 1 - axis)
+                entry[QDim(name, axis)] = shape[axis]
+                entry[QStride(name, axis)] = math.prod(shape[axis + 1 :])
         elif name in ints:
             types[name] = INT
-            entry[QParam(name)] = ASSUMED_BOUND if name in bounds else ASSUMED_OFFSET
+            entry[QParam(name)] = given.get(name, (ASSUMED_BOUND if name in bounds else ASSUMED_OFFSET,))[0]
         else:
             types[name] = FLOAT
             entry[QParam(name)] = ASSUMED_FLOAT

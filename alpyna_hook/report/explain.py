@@ -21,13 +21,16 @@ from typing import Any
 
 from alpyna_hook.errors import Rejection
 from alpyna_hook.frontend.sites import Site, find_sites
+from alpyna_hook.ir.affine import Env
 from alpyna_hook.ir.nodes import Nest
 from alpyna_hook.ir.plan import Variant
 from alpyna_hook.ir.types import ArrayType, ObjectType, ScalarType, Type
+from alpyna_hook.report import facts
 from alpyna_hook.report.assume import Assumed, assume
 from alpyna_hook.report.predicates import pretty_predicate
 from alpyna_hook.settings import FP_MODES, current
 from alpyna_hook.source import Source, Span
+from alpyna_hook.specialisation import Specialisation
 
 WIDTH = 116
 
@@ -56,8 +59,21 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("file", metavar="FILE", help="a Python file; it is read, not run")
     parser.add_argument("--source", action="store_true", help="print each nest and the C code generated for it")
     parser.add_argument("--line", type=int, metavar="N", help="only loops that include this line")
+    parser.add_argument(
+        "--sizes", type=_sizes, default={}, metavar="NAMES",
+        help='price each loop for these sizes: ints and shapes by name, as in "n=500,a=500x300"; others are assumed',
+    )
     parser.add_argument("--fp", choices=FP_MODES, default=current().fp, help="floating point contract")
     return parser.parse_args(list(argv))
+
+
+def _sizes(text: str) -> dict[str, tuple[int, ...]]:
+    """"n=500,a=500x300" as {"n": (500,), "a": (500, 300)}."""
+    try:
+        pairs = [part.split("=") for part in text.split(",") if part.strip()]
+        return {name.strip(): tuple(int(size) for size in sizes.split("x")) for name, sizes in pairs}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form n=500,a=500x300") from None
 
 
 def _load(path: str) -> tuple[ast.Module, Source] | int:
@@ -111,7 +127,7 @@ def _count(number: int, noun: str) -> str:
 
 def _accepted(site: Site, nest: Nest, source: Source, options: argparse.Namespace) -> list[str]:
     """What is known of one nest."""
-    assumed = assume(nest)
+    assumed = assume(nest, options.sizes)
     python = [_block("Python", nest_text(site.node))] if options.source else []
     leaves = ", ".join(out.name + ("" if out.definite else " (if assigned)") for out in nest.live_outs)
     return [
@@ -178,9 +194,23 @@ def _analysed(nest: Nest, assumed: Assumed, source: Source, options: argparse.Na
     conditions = [pretty_predicate(p) for p in special.plans[best].preconditions]
     if conditions:
         text += _field("if", "; ".join(conditions))
+    if options.sizes:
+        text += _field("predicted", _prices(special, request.entry))
     if options.source:
         text.append(_block(f"C ({best})", special.sources[best].text))
     return text
+
+
+def _prices(special: Specialisation, entry: Env) -> str:
+    """Seconds of one call by variant, and what the oracle would choose once all is compiled."""
+    from alpyna_hook.cost import profiles
+    from alpyna_hook.cost.decide import History, Oracle
+
+    oracle = Oracle(profiles.current(current().cache_dir, current().threads), current().threads)
+    candidates = {str(variant): candidate for variant, candidate in special.candidates.items()}
+    decision = oracle.decide(candidates, entry, dict.fromkeys(candidates, "compiled"), History())
+    prices = ", ".join(f"{variant} {facts.seconds(s)}" for variant, s in decision.predicted.items())
+    return f"{prices}; the choice: {decision.variant} ({oracle.profile.origin} machine profile)"
 
 
 def _block(title: str, text: str) -> str:

@@ -55,8 +55,10 @@ def disk() -> DiskCache:
 
 
 def targets() -> tuple[str, ...]:
-    """The kinds of accelerator that nests are specialised for (pipeline.Request.devices)."""
-    return offload.targets((), disk())
+    """The kinds of accelerator that nests are specialised for (pipeline.Request.devices): where the user leaves the
+    choice to the oracle, those that were calibrated and are not the host's own CPU, which threads use better."""
+    known = [variant for variant, figures in oracle().profile.devices.items() if not figures.shares_memory]
+    return offload.targets(known, disk())
 
 
 @cache

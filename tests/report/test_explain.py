@@ -160,3 +160,18 @@ def test_preconditions_read_like_python() -> None:
     )
     product = QBinary("*", QBinary("+", n, QConst(1)), QBinary("-", n, QConst(1)))
     assert pretty_predicate(PCompare("==", product, dim)) == "(n + 1) * (n - 1) == a.shape[0]"
+
+
+def test_sizes_price_a_loop(heat: str, capsys: pytest.CaptureFixture[str]) -> None:
+    prices = []
+    for n in (10, 3000):
+        assert explain.main([heat, "--line", "14", "--sizes", f"u={n}x{n},n={n}"]) == 0
+        (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("    predicted")]
+        prices.append(line)
+    assert all("interp" in line and "the choice:" in line for line in prices)
+
+
+def test_sizes_that_cannot_be_read_are_a_usage_error(heat: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        explain.main([heat, "--sizes", "n=big"])
+    assert stop.value.code == 2 and "n=500,a=500x300" in capsys.readouterr().err

@@ -6,6 +6,7 @@ In: a kernel's name, its sizes, the platforms, a time budget.  Out: a `Point` pe
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import sys
 import time
@@ -145,7 +146,7 @@ def _measure(
     share = seconds / (ROUNDS * (len(workers.timed) + len(workers.auto) + 1))
     order = sorted(workers.timed, key=lambda v: v != "seq")  # the probe's predictions say what interp can bear
     for variant in order:
-        if variant == "interp" and point.predicted_s.get("interp", 0.0) > INTERP_SHARE * share:
+        if variant == "interp" and point.predicted_s.get("interp", math.inf) > INTERP_SHARE * share:
             continue
         reply = _ask(point, variant, workers.timed[variant], op="load", kernel=point.kernel, size=point.size)
         if reply is not None:

@@ -11,7 +11,7 @@ KIND "auto": the oracle as it is, limited to the variants of its platform; a his
     {"op": "round", "budget_s": B}             -> {"times_s": [...]}
     {"op": "settle", "budget_s": B}            -> {"calls"}: until no decision comes up for review soon, or B is over
     {"op": "follow", "platform": P}            -> {}
-    {"op": "ran"}                              -> {"ran": {site: [variants of the last round]}}
+    {"op": "ran"}                              -> {"ran": {site: [variant of most calls since "settle"]}}
 PLATFORMS: JSON, name -> [threads, [variants]].
 """
 
@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 
 from alpyna_hook.cost.decide import NEVER, Decision, History, Oracle
-from alpyna_hook.runtime import dispatch, records, specials
+from alpyna_hook.devices import opened
+from alpyna_hook.runtime import dispatch, offload, records, specials
 
 __alpyna__ = False
 
@@ -58,7 +59,7 @@ class Probe(Oracle):
     asked: dict[str, dict[str, list[dict[str, Any]]]]
     follows = ""
 
-    def decide(self, candidates: Any, env: Any, ready: Any, history: Any) -> Decision:
+    def decide(self, candidates: Any, env: Any, ready: Any, history: Any, pin: str = "") -> Decision:
         for name, (oracle, allowed) in self.platforms.items():
             offered = {v: c for v, c in candidates.items() if v in allowed}
             oracle.predict(offered, env)  # binding the profile to the counts belongs to specialising
@@ -80,7 +81,7 @@ class Limited(Oracle):
 
     allowed: frozenset[str]
 
-    def decide(self, candidates: Any, env: Any, ready: Any, history: Any) -> Decision:
+    def decide(self, candidates: Any, env: Any, ready: Any, history: Any, pin: str = "") -> Decision:
         return super().decide({v: c for v, c in candidates.items() if v in self.allowed}, env, ready, history)
 
 
@@ -110,6 +111,7 @@ class Loaded:
     def __init__(self, kernel: str, size: Any) -> None:
         self.module = importlib.import_module(f"kernels.{kernel}")
         self.args = self.module.setup(tuple(size) if isinstance(size, list) else size)
+        self.settled: dict[int, int] = {}  # calls of each decision when it had settled
         self.pristine = [a.copy() if isinstance(a, np.ndarray) else a for a in self.args]
 
     def timed(self) -> float:
@@ -140,20 +142,19 @@ class Loaded:
                     break
             if calls > 64 and not any(0 < left < SOON for left in reviews()):
                 break
+        self.settled = {id(d): d.calls for r in records.all_sites() for d in r.decisions}
         return calls
 
     def ran(self) -> dict[str, list[str]]:
-        """Variants per site that one more call runs."""
-        before = {id(d): d.calls for r in records.all_sites() for d in r.decisions}
-        kept = [d for r in records.all_sites() for d in r.decisions]  # so that ids stay theirs
-        for _ in range(3):
-            self.timed()
+        """Per site, the variant of most calls since it settled: others were tries."""
         found: dict[str, list[str]] = {}
+        self.timed()
         for record in records.all_sites():
             if record.module == self.module.__name__ and record.reached:
-                variants = {d.variant for d in record.decisions if d.calls > before.get(id(d), 0)}
-                found[str(record.line)] = sorted(variants) or ["interp"]
-        del kept
+                calls: dict[str, int] = {}
+                for d in record.decisions:  # the report keeps them all, so that ids stay theirs
+                    calls[d.variant] = calls.get(d.variant, 0) + d.calls - self.settled.get(id(d), 0)
+                found[str(record.line)] = [max(calls, key=lambda v: calls[v])] if any(calls.values()) else ["interp"]
         return found
 
 
@@ -183,6 +184,11 @@ def prepare(kind: str, platforms: dict[str, tuple[int, list[str]]]) -> Oracle:
         ((_, allowed),) = platforms.values()
         limited.allowed = frozenset(allowed)
     specials.oracle = lambda: oracle  # type: ignore[assignment]
+    wanted = sorted({v for _, allowed in platforms.values() for v in allowed} & set(offload.VARIANTS))
+    # also devices that the oracle does not think of by itself, so that its judgement of them is seen
+    specials.targets = lambda: tuple(  # type: ignore[assignment]
+        f"{v}:{opened.get(v, specials.disk()).device.style}" for v in wanted  # type: ignore[union-attr]
+    )
     return oracle
 
 
