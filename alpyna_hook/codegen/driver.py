@@ -10,8 +10,10 @@
             return 2, [1]
         return 0, []
 
-It returns (return code, slots) as codegen/kernel.py has them: (1, [number of the failed precondition, or what stands
-for none]), (2, [1]) after a fault, (0, values of the slots from slot 1 on, as Python numbers) else.
+A second function, `overwritten`, of the same inputs without `rt`, gives the arrays (by IR name) of which this call
+overwrites every element.  `run` returns (return code, slots) as codegen/kernel.py has them: (1, [number of the failed
+precondition, or what stands for none]), (2, [1]) after a fault, (0, values of the slots from slot 1 on, as Python
+numbers) else.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from alpyna_hook.ir.steps import (
     Choose, Compute, Jump, Launch, Repeat, Serial, Step, Steps, counter_copies, reads_counter,
 )  # fmt: skip
 from alpyna_hook.ir.types import Rep, ScalarType, Type
+from alpyna_hook.transform.overwrites import overwritten
 
 _COMBINED = {"+": "sum", "*": "prod", "&": "and_", "|": "or_", "^": "xor"}
 
@@ -93,7 +96,17 @@ class Driver:
         self._finish()
         body = "\n".join(self._lines)
         head = f"def run({', '.join(('rt', *inputs))}):"
-        return DriverText(f"{PRELUDE}\n\n{head}\n{body}\n", self.host_faults)
+        covers = self._overwritten(inputs)
+        return DriverText(f"{PRELUDE}\n\n{head}\n{body}\n\n\n{covers}\n", self.host_faults)
+
+    def _overwritten(self, inputs: tuple[str, ...]) -> str:
+        """The function that says which arrays a call overwrites whole."""
+        lines = [f"def overwritten({', '.join(inputs)}):", "    found = []"]
+        for array, stops in overwritten(self.plan.nest, self.plan_steps).items():
+            name = self.names[array]
+            tests = [f"{plain(stop, self.names)} == {name}_n{axis}" for axis, stop in enumerate(stops)]
+            lines += [f"    if {' and '.join(tests)}:", f"        found.append({array!r})"]
+        return "\n".join([*lines, "    return found"])
 
     # -- entry -----------------------------------------------------------------------------------
 
@@ -215,6 +228,8 @@ class Driver:
         an outer counter, the larger of its extents at both ends serves: kernels work on any grid."""
         extents: dict[str, str] = {}
         outer: list[Loop] = []
+        # Statements between the loops of a grid are not run for nothing even if the inner loop makes no trip.
+        between = any(len(loop.body) > 1 for loop in loops[:-1])
         for loop in loops:
             start, stop, step = self._range_of(loop)
             moving = [x for x in outer if reads_counter(loop, frozenset((x.counter,)))]
@@ -224,11 +239,12 @@ class Driver:
                 self.line(f"{trips} = max([1, *(alp_trips({start}, {stop}, {step}) {corners})])")
                 extents[loop.counter] = trips
             else:
-                extents[loop.counter] = self._range(loop, start, stop, step, bool(outer))
+                extents[loop.counter] = self._range(loop, start, stop, step, bool(outer) and between)
             outer.append(loop)
         return extents
 
-    def _range(self, loop: Loop, start: str, stop: str, step: str, inner: bool) -> str:
+    def _range(self, loop: Loop, start: str, stop: str, step: str, at_least_one: bool) -> str:
+        """Assigns start, step and trips of one loop; its extent."""
         texts = []
         for part, expr, text in zip(RANGE_PARTS, (loop.start, loop.step), (start, step)):
             name = self.names[f"{loop.counter}@{part}"]
@@ -240,11 +256,7 @@ class Driver:
         if self.plan.style == "rows" and texts[1] not in ("1", "(-1)"):  # where the last run ends
             self.host_faults = True
             self.line(f"alp_int({texts[0]} + {trips} * {texts[1]})")
-        return f"max({trips}, 1)" if inner and self.plan.style == "grid" and self._outer_matters() else trips
-
-    def _outer_matters(self) -> bool:
-        """Statements between the loops of a grid may fault: they run even if the inner loop makes no trip."""
-        return self.may_fault
+        return f"max({trips}, 1)" if at_least_one else trips
 
     def _first(self, loop: Loop) -> str:
         return plain(loop.start, self.names) if isinstance(loop.start, Const) else self.names[f"{loop.counter}@base"]

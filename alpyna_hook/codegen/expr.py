@@ -114,7 +114,9 @@ def _const(value: bool | int | float | complex, rep: Rep) -> tuple[str, int]:
         return ("true" if value else "false"), _ATOM
     if rep.is_complex:
         z = complex(value)
-        return f"({z.real!r} + {z.imag!r} * 1.0i)", _ATOM
+        real = "float" if rep is Rep.C64 else "double"  # and no sum of the two, which loses the sign of a zero
+        parts = (f"({real}){_float_const(part, Rep.F64)[0]}" for part in (z.real, z.imag))
+        return f"__builtin_complex({', '.join(parts)})", _ATOM
     if rep.is_float:
         return _float_const(float(value.real), rep)
     number = int(value.real)

@@ -63,6 +63,7 @@ class Program:
         scope: dict[str, Any] = {}
         exec(compile(source.device.driver, f"<alpyna driver of {name}>", "exec"), scope)
         self._driver = scope["run"]
+        self._overwritten = scope.get("overwritten", lambda *_: ())
         self._callback = _ADDRESS(self._called)
 
     @property
@@ -131,13 +132,14 @@ class Program:
     def _operands(self, slots: tuple[Any, ...]) -> dict[str, Operand]:
         """The arrays that the kernels use."""
         program = self._program
+        overwritten = {*program.overwritten, *self._overwritten(*self._arguments(slots, {}))}
         found = {}
         for one in self._inputs:
             if isinstance(one.kind, ArrayType) and (one.name in program.reads or one.name in program.writes):
                 middle, end = one.first + 1 + one.kind.ndim, one.first + 1 + 2 * one.kind.ndim
                 found[one.name] = Operand(
                     one.name, slots[one.first], slots[one.first + 1 : middle], slots[middle:end], one.kind.elem,
-                    one.name in program.reads, one.name in program.writes, one.name in program.overwritten,
+                    one.name in program.reads, one.name in program.writes, one.name in overwritten,
                 )  # fmt: skip
         return found
 

@@ -160,7 +160,8 @@ class DeviceProgram:
              (strides in elements), or a scalar's name (a Python number); then `fp_mask`, if it is among the params
     reads    arrays (live-ins, by IR name) whose contents the kernels need
     writes   arrays that they write to
-    overwritten  those of the written whose every element is written whatever it held before: need no upload
+    overwritten  those of the written whose every element is written whatever it held before: need no upload; the
+             driver may also define `overwritten(*inputs)`, which gives those of which that holds at this call
     needs    what the device must be able to do, else it does not run this: "fp64", "denorm32" (single precision with
              denormal numbers), "div32" (correctly rounded single-precision division and square root), "atomics64"
              (atomic addition of 64-bit integers)

@@ -47,6 +47,38 @@ class TestResults:
         check(text, style, {"n": 20, "a": a, "b": a + 1, "c": a.copy()})
 
 
+OVERWRITTEN = [
+    ("for i in range(n):\n    for j in range(m):\n        c[i, j] = a[j, i]", {"n": 4, "m": 5}, ["c"]),
+    ("for i in range(n):\n    for j in range(m):\n        c[i, j] = a[j, i]", {"n": 4, "m": 4}, []),
+    ("for i in range(n):\n    for j in range(m):\n        c[i, j] = c[i, j] + 1.0", {"n": 4, "m": 5}, []),
+    ("for i in range(n):\n    for j in range(m):\n        if a[j, i] > 0.0:\n            c[i, j] = 1.0",
+     {"n": 4, "m": 5}, []),
+    ("for i in range(n):\n    for j in range(1, m):\n        c[i, j] = 1.0", {"n": 4, "m": 5}, []),
+    ("for i in range(n):\n    for j in range(m):\n        c[i, i] = 1.0", {"n": 4, "m": 5}, []),
+    ("for i in range(n):\n    for j in range(m):\n        for k in range(2):\n            c[i, j] = 1.0 * k",
+     {"n": 4, "m": 5}, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text, sizes, expected", OVERWRITTEN)
+def test_arrays_are_only_said_to_be_overwritten_where_all_elements_are(
+    text: str, sizes: dict[str, int], expected: list[str]
+) -> None:
+    given = {**sizes, "a": np.ones((5, 4)), "c": np.ones((4, 5))}
+    for style in STYLES:
+        spec = specialised(text, style, given)
+        program = spec.sources["opencl"].device
+        assert program is not None
+        scope: dict[str, Any] = {}
+        exec(program.driver, scope)
+        inputs = [given.get(x, 13) if x in sizes else 0 for x in program.inputs]
+        for array in ("a", "c"):
+            for axis, dim in enumerate(given[array].shape):
+                if f"{array}_n{axis}" in program.inputs:
+                    inputs[program.inputs.index(f"{array}_n{axis}")] = dim
+        assert scope["overwritten"](*inputs) == expected
+
+
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "codegen"
 SQUARE = np.sin(np.arange(400.0)).reshape(20, 20)
 NESTS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -220,6 +220,12 @@ CASES: dict[str, Case] = {
                 s = s + h[i, t]
             k[t] = s
     """, h=(INTS % 100).astype(np.int32), k=np.zeros(3, np.int64)),
+    "a last value before a loop without a trip": case("""
+        for i in range(n):
+            x = p[i]
+            for j in range(m):
+                a[i, j] = x
+    """, a=GRID, p=np.arange(N), m=0),
     "last values": case("""
         for i in range(n):
             x = b[i] * 3.0
