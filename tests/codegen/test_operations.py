@@ -106,7 +106,7 @@ def arguments(source: KernelSource, values: dict[str, object]) -> ctypes.Array[S
         if param.kind == "fp_mask":
             slots[at].i = FLAGS
         elif param.kind == "ufunc":
-            slots[at].p = ufuncs.address(param.name, Rep(param.rep))
+            slots[at].p = ufuncs.address(param.name, param.rep)
         elif param.name in values:
             value = values[param.name]
             rep = scalar(class_of(value)).rep
