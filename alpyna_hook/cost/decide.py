@@ -50,6 +50,7 @@ class Decision:
     calls_before_review   ask again after this many calls inside `ranges` (NEVER: no need)
     retire                the site will not pay: put the original code back
     regret                seconds lost per call against the best variant while this choice stands
+    trial                 a try of what may be faster: nothing to be kept for later
     kernel_s              of `predicted` of the variant, the kernel alone, uncorrected by what was measured
     reason                a few words for the report
     """
@@ -62,6 +63,7 @@ class Decision:
     regret: float = 0.0
     reason: str = ""
     kernel_s: float = 0.0
+    trial: bool = False
 
 
 @dataclass
@@ -137,7 +139,8 @@ class Oracle:
             calls = min(calls, _until_review(chosen, predicted[chosen], known, history))
         ranges = self._box(candidates, env, leaves, best, history)
         regret = max(predicted[chosen] - predicted[best], 0.0) if tried is None else 0.0
-        return Decision(chosen, all_predicted, ranges, calls, False, regret, reason, parts[chosen][0])
+        kernel_s = parts[chosen][0]
+        return Decision(chosen, all_predicted, ranges, calls, False, regret, reason, kernel_s, tried is not None)
 
     def spent(self, decision: Decision, calls: int, history: History, seconds: float = 0.0) -> None:
         """Note that `calls` calls ran under `decision`, and took `seconds` in the kernel alone (0: not measured)."""

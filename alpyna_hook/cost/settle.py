@@ -56,7 +56,7 @@ def _operations(good: Mapping[str, float], base: Profile) -> Found:
     stretch = good.get("latency:cycle", cycle) / cycle
     tables = {t: {k: v * stretch for k, v in getattr(base, t).items()} for t in ("scalar", "vector", "latency")}
     noisy: set[str] = set()
-    for task, table, name, per in _benchmarked():
+    for task, table, name, per in benchmarked():
         if task in good:
             tables[table][name] = good[task] / per
         else:
@@ -71,7 +71,7 @@ def _operations(good: Mapping[str, float], base: Profile) -> Found:
     return {name: seconds for name, seconds in values.items() if "libm." not in name or name not in noisy}, noisy
 
 
-def _benchmarked() -> Iterator[tuple[str, str, str, int]]:
+def benchmarked() -> Iterator[tuple[str, str, str, int]]:
     """(task, table, figure, operations per element) of all operations that have a benchmark."""
     for name in bench_source.LATENCY[1:]:
         yield f"latency:{name}", "latency", name, 1

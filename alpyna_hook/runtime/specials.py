@@ -259,7 +259,9 @@ def _leaf(kind: str, name: str, axis: int = 0) -> Quantity:
 def keep(
     head: Head, kernels: Mapping[str, Kernel], signature: Signature, decision: Decision, made: Recipe, pin: str
 ) -> None:
-    """Keeps a decision and its kernel for later processes (warm.py), which review it early."""
+    """Keeps a decision and its kernel for later processes (warm.py), which review it early. Not a try."""
+    if decision.trial:
+        return
     kernel = kernels.get(decision.variant)
     library = None
     if kernel is not None:

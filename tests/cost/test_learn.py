@@ -10,7 +10,7 @@ from build import matmul, saxpy
 from test_decide import COMPILED, PROFILE, candidates, env_of
 
 from alpyna_hook.cost.decide import Oracle
-from alpyna_hook.cost.learn import TRY_SHARE, TRY_WITHIN, History, worth_a_try
+from alpyna_hook.cost.learn import TRY_CALLS, TRY_SHARE, TRY_WITHIN, History, worth_a_try
 
 PARTS = {"interp": (1.0, 0.0), "seq": (1e-2, 1e-6), "omp": (6e-3, 1e-6)}
 
@@ -87,9 +87,11 @@ def simulate(truth: dict[str, float], calls: int, n: int = 200) -> tuple[float, 
     done, total, variant = 0, 0.0, ""
     while done < calls:
         decision = oracle.decide(offer, env, COMPILED, history)
-        here, variant = min(decision.calls_before_review, calls - done), decision.variant
-        total += here * each[variant]
-        oracle.spent(decision, here, history, seconds=here * decision.kernel_s * truth.get(variant, 1.0))
+        here = min(decision.calls_before_review, calls - done)
+        assert decision.trial == (decision.calls_before_review == TRY_CALLS and "try" in decision.reason)
+        variant = variant if decision.trial else decision.variant
+        total += here * each[decision.variant]
+        oracle.spent(decision, here, history, seconds=here * decision.kernel_s * truth.get(decision.variant, 1.0))
         done += here
     return total / (calls * min(each.values())), variant
 
