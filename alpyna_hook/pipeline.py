@@ -49,7 +49,7 @@ from alpyna_hook.specialisation import LoopVerdict, Specialisation
 from alpyna_hook.transform.blocks import MAX_SWEEPS, choose_blocks, sweeps, with_blocks
 from alpyna_hook.transform.device import Target, device_plan
 from alpyna_hook.transform.distribute import distribute
-from alpyna_hook.transform.schedule import LoopFacts, schedule, written_arrays
+from alpyna_hook.transform.schedule import LoopFacts, may_warn, schedule, written_arrays
 from alpyna_hook.transform.split import split_ranges
 from alpyna_hook.transform.strips import outward, with_strips
 from alpyna_hook.transform.unbound import without_unbound
@@ -174,7 +174,7 @@ def _in_blocks(
     entered = sweeps(nest, found, lambda loop: _trips(loop, request))
     if entered is None or entered > MAX_SWEEPS:
         return plans
-    return {v: with_blocks(plan, found) if plan.nest == nest else plan for v, plan in plans.items()}
+    return {v: with_blocks(plan, found, may_warn) if plan.nest == nest else plan for v, plan in plans.items()}
 
 
 def merge_arrays(nest: Nest, same: Mapping[str, str]) -> Nest:

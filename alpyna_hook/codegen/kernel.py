@@ -109,10 +109,11 @@ def _body(
     writer = Writer()
     writer.indent()
     unused = unused_assignments(nest.body, frozenset(kept)) if plan.watch_fp else frozenset()
-    block(nest.body, Body(plan, scope, writer, lines, declared=outer | live, flags=flags, outs=outs, unused=unused))
+    ctx = Body(plan, scope, writer, lines, declared=outer | live, flags=flags, outs=outs, unused=unused)
+    block(nest.body, ctx)
     text = resolve(writer.take(), scope.faults)
     for point in plan.resume:  # faults are only looked at there
-        if not any(f"{scope.names[point.counter]}_rows" in line for line in text):
+        if point.counter not in ctx.blocked:
             raise InternalError(f"the loop over {point.counter} was to run in blocks")
     return text, declare.take()
 

@@ -62,7 +62,9 @@ class Body:
     whole: dict[str, str] = field(default_factory=dict)
     first_lines: dict[str, list[str]] = field(default_factory=dict)
     last_lines: dict[str, list[str]] = field(default_factory=dict)
+    saves: dict[int, str] = field(default_factory=dict)
     commented: set[int] = field(default_factory=set)
+    blocked: set[str] = field(default_factory=set)
 
     def comment(self, stmt: Stmt) -> str:
         """The Python line of `stmt` as a trailing comment, the first time that line comes up."""
@@ -195,6 +197,8 @@ def _bounded_sum(name: str, value: Binary, ctx: Body, comment: str) -> None:
 
 def _store(stmt: Store, target: str, value: Expr, ctx: Body) -> None:
     """`a[i] += e` is printed as such where C means the same."""
+    if id(stmt) in ctx.saves:
+        ctx.writer.line(ctx.saves[id(stmt)])
     if stmt.array in ctx.atomic and isinstance(value, Binary):
         _atomic_update(stmt, target, value, ctx)
         return
@@ -318,7 +322,8 @@ def _loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
     innermost = not any(isinstance(s, (Loop, While)) for s in walk_stmts(stmt.body))
     innermost &= ctx.plan.style != "grid"
     scope.vector = loop_plan.independent and innermost and not _must_stay_scalar(stmt.body, ctx.declared)
-    if scope.vector and scope.dialect.ivdep:
+    saving = loop_plan.independent and any(id(s) in ctx.saves for s in stmt.body)
+    if (scope.vector or saving) and scope.dialect.ivdep:
         w.line(scope.dialect.ivdep)
     comment = ctx.comment(stmt)
     with w.block(head.text):

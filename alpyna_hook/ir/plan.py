@@ -52,6 +52,7 @@ class LoopPlan:
     conditional       scalars written by some iterations whose last written value is needed
     independent       no dependence is carried by this loop: the C compiler may vectorise it
     saved             (array, c): run in blocks; iteration i first saves row i + c, which is all it writes
+    quiet             of a loop with `saved`: it does nothing that raises an FP flag which NumPy would warn of
     strip             > 0: run this many consecutive iterations side by side (strip-mined, the scalars of
                       the body expanded, inner loops interchanged outwards; Allen & Kennedy, ch. 5 and 8)
     min_work          > 0: run by the threads only where trip count * `work` (operations per iteration) exceeds it
@@ -70,6 +71,7 @@ class LoopPlan:
     conditional: tuple[str, ...] = ()
     independent: bool = False
     saved: tuple[tuple[str, int], ...] = ()
+    quiet: bool = False
     strip: int = 0
     min_work: int = 0
     work: int = 0

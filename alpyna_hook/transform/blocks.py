@@ -35,7 +35,8 @@ from dataclasses import dataclass, replace
 
 from alpyna_hook.ir.flow import assigned, exposed, surely_assigned
 from alpyna_hook.ir.nodes import (
-    Assign, Binary, Break, Const, Expr, If, LiveOut, Load, Loop, Nest, Stmt, Store, Var, blocks_of, walk, walk_stmts,
+    Assign, Binary, Break, Const, Expr, If, LiveOut, Load, Loop, Nest, Stmt, Store, Var, blocks_of, walk, walk_exprs,
+    walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.plan import LoopPlan, Plan, ResumePoint
 from alpyna_hook.ir.types import ArrayType
@@ -44,7 +45,7 @@ from alpyna_hook.ir.types import ArrayType
 MAX_SWEEPS = 16
 MAX_ARRAYS = 8  # that one loop may save rows of
 MAX_CARRIED = 32  # names that come back from a loop that stops half-way
-BLOCK_BYTES = 2048 * 1024  # saved by one thread in one block: what stays in its cache
+BLOCK_BYTES = 512 * 1024  # saved by one thread in one block: what stays in its cache
 
 Saved = tuple[tuple[str, int], ...]  # (array, row offset c): iteration i writes row i + c
 Bounds = tuple[Expr, Expr, Expr]  # start, stop, step
@@ -259,7 +260,7 @@ def _bounds(loop: Loop) -> Bounds:
 def sweeps(nest: Nest, blocks: Blocks, trips: Callable[[Loop], int | None]) -> int | None:
     """How often the blocked loops are entered in one run; None if that cannot be told."""
     total = 1
-    stmt: Stmt = nest.body[0]
+    stmt: Stmt | None = _only_loop(nest)
     while isinstance(stmt, Loop) and stmt.counter not in blocks.saved:
         count = trips(stmt)
         if count is None:
@@ -269,18 +270,23 @@ def sweeps(nest: Nest, blocks: Blocks, trips: Callable[[Loop], int | None]) -> i
     return total
 
 
-def with_blocks(plan: Plan, blocks: Blocks) -> Plan:
+def with_blocks(plan: Plan, blocks: Blocks, may_warn: Callable[[Expr], bool]) -> Plan:
     """`plan` with the blocked loops marked. A collapsed loop is not: its iterations are not rows; nor is one inside
     a loop that is shared out or stripped: "all before this trip" would be no state that the program has. Copies of
-    an array per thread may lack memory half-way."""
+    an array per thread may lack memory half-way.
+
+    may_warn  whether NumPy may warn of an operation
+    """
     loops = {loop.counter: loop for loop in plan.loops}
     if any(loops[c].collapse > 1 for c in blocks.saved if c in loops) or any(p.array_reductions for p in plan.loops):
         return plan
     around = [s.counter for s in walk_stmts(plan.nest.body) if isinstance(s, Loop) and _encloses(s, blocks.saved)]
     if any(loops[c].parallel or loops[c].strip for c in around if c in loops):
         return plan
+    bodies = {s.counter: s.body for s in walk_stmts(plan.nest.body) if isinstance(s, Loop)}
     for counter, saved in blocks.saved.items():
-        loops[counter] = replace(loops.get(counter, LoopPlan(counter)), saved=saved)
+        quiet = not any(map(may_warn, walk_exprs(bodies[counter])))
+        loops[counter] = replace(loops.get(counter, LoopPlan(counter)), saved=saved, quiet=quiet)
     return replace(plan, loops=tuple(loops.values()), resume=blocks.points, block_bytes=BLOCK_BYTES)
 
 

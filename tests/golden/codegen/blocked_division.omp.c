@@ -21,7 +21,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     for (int64_t t = 0; t < 3; t++) {  // for t in range(3):
         {
             const int64_t i_first = 0, i_stop = n;
-            const int64_t i_rows = alp_block_rows(i_stop - i_first, (c_n1 * sizeof *c), threads, 2097152);
+            const int64_t i_rows = alp_block_rows(i_stop - i_first, (c_n1 * sizeof *c), threads, 524288);
             double *restrict c_saved = alp_scratch(0, (size_t)(i_rows * c_n1) * sizeof *c);
             if (!c_saved) {
                 resume[0] = 0;
@@ -38,9 +38,9 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
                     alp_fp_clear();
                     #pragma omp for schedule(static)
                     for (int64_t i = i_block; i < i_end; i++) {  // for i in range(n):
-                        if ((uint64_t)i < (uint64_t)c_n0) memcpy(&c_saved[(i - i_block) * c_n1], &c[i * c_n1], (size_t)(c_n1) * sizeof *c);
                         #pragma GCC ivdep
                         for (int64_t j = 0; j < n; j++) {  // for j in range(n):
+                            c_saved[(i - i_block) * c_n1 + j] = c[i * c_n1 + j];
                             c[i * c_n1 + j] += alp_div_f64(1.0, a[i * a_n1 + j] - alp_to_f64(t), &fault);  // c[i, j] = c[i, j] + 1.0 / (float(a[i, j]) - t)
                         }
                     }
@@ -48,8 +48,9 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
                 }
                 fp |= alp_fp_raised();
                 if (fault || (fp & fp_mask)) {
-                    for (int64_t i_row = i_block; i_row < i_end; i_row++) {
-                        if ((uint64_t)i_row < (uint64_t)c_n0) memcpy(&c[i_row * c_n1], &c_saved[(i_row - i_block) * c_n1], (size_t)(c_n1) * sizeof *c);
+                    for (int64_t i = i_block; i < i_end; i++) {
+                        for (int64_t j = 0; j < n; j += 1)
+                        c[i * c_n1 + j] = c_saved[(i - i_block) * c_n1 + j];
                     }
                     out[0].i = fault | fp << 8;
                     resume[0] = 0;

@@ -28,7 +28,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     s_class = 0;
     {
         const int64_t i_1_first = 0, i_1_stop = n;
-        const int64_t i_1_rows = alp_block_rows(i_1_stop - i_1_first, (c_n1 * sizeof *c), 1, 2097152);
+        const int64_t i_1_rows = alp_block_rows(i_1_stop - i_1_first, (c_n1 * sizeof *c), 1, 524288);
         double *restrict c_saved = alp_scratch(0, (size_t)(i_1_rows * c_n1) * sizeof *c);
         if (!c_saved) {
             out[0].i = 1;
@@ -42,7 +42,6 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
             const int64_t j_kept = j;
             const int64_t j_set_kept = j_set;
             for (int64_t i_1 = i_1_block; i_1 < i_1_end; i_1++) {  // for i in range(n):
-                if ((uint64_t)i_1 < (uint64_t)c_n0) memcpy(&c_saved[(i_1 - i_1_block) * c_n1], &c[i_1 * c_n1], (size_t)(c_n1) * sizeof *c);
                 i = i_1;
                 if (a[i_1 * a_n1 + 0] > 0.0) {
                     // if a[i, 0] > 0:
@@ -53,13 +52,15 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
                 for (int64_t j_1 = 0; j_1 < n; j_1++) {  // for j in range(n):
                     j = j_1;
                     j_set = 1;
+                    c_saved[(i_1 - i_1_block) * c_n1 + j_1] = c[i_1 * c_n1 + j_1];
                     c[i_1 * c_n1 + j_1] = s;  // c[i, j] = s
                 }
             }
             fp |= alp_fp_raised();
             if ((fp & fp_mask)) {
-                for (int64_t i_1_row = i_1_block; i_1_row < i_1_end; i_1_row++) {
-                    if ((uint64_t)i_1_row < (uint64_t)c_n0) memcpy(&c[i_1_row * c_n1], &c_saved[(i_1_row - i_1_block) * c_n1], (size_t)(c_n1) * sizeof *c);
+                for (int64_t i_1 = i_1_block; i_1 < i_1_end; i_1++) {
+                    for (int64_t j_1 = 0; j_1 < n; j_1 += 1)
+                    c[i_1 * c_n1 + j_1] = c_saved[(i_1 - i_1_block) * c_n1 + j_1];
                 }
                 out[0].i = 0 | fp << 8;
                 if (i_1_block == i_1_first) return 2;
