@@ -6,9 +6,9 @@
             b[i * b_n1 + j] = ...;
         }
 
-An array that has one store, which meets each element once, in a loop that vectorises, is saved element by element
-there, where its cache line is needed anyway; a fault then puts back what the same loops visit.  Of others the whole
-row is saved before the iteration.
+An array that has one store, which meets each element once, in a loop that vectorises (or in no inner loop, so that it
+is one element of the row), is saved element by element there, where its cache line is needed anyway; a fault then puts
+back what the same loops visit.  Of others the whole row is saved before the iteration.
 
 In: a blocked loop and the arrays that it saves.  Out: C lines, by the place where they belong.
 """
@@ -56,7 +56,7 @@ def saved_array(stmt: Loop, array: str, offset: int, ctx: Body) -> Saved:
     if len(stores) != 1 or jumps or _kind(array, ctx).layout != "C" or len(stores[0].index) < 2:
         return whole
     chain = _chain(stmt.body, stores[0])
-    if chain is None or not _once(stmt, chain, stores[0]) or not _vectorises(chain[-1], ctx):
+    if chain is None or not _once(stmt, chain, stores[0]) or (chain and not _vectorises(chain[-1], ctx)):
         return whole
     return replace(whole, chain=chain, store=stores[0])
 

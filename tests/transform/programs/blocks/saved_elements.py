@@ -48,6 +48,12 @@ def floats(a, b):
     for i in range(len(a)):
         for j in range(len(a)):
             b[i, j] = a[i, j] / a[j, i]
+def column(a, b, k):
+    s = 0.0
+    for i in range(len(a)):
+        s += 1.0 / float(a[i, k])
+        b[i, k] = s
+    return s
 seen = []
 def tell(f, *args):
     try: seen.append(f(*args))
@@ -60,6 +66,7 @@ for bad in ((0, 0), (2, 1), (5, 6), (7, 7)):
     for start in (0.0, 3.0):
         tell(stencil, np.where(a == 0, 2.0, a), np.full((8, 8), start), np.ones(3), 4)
         tell(triangle, a.copy(), np.full((8, 8), start)); tell(triangle, a.T.copy(), np.full((8, 8), start))
+        tell(column, a, np.full((8, 8), start), bad[1])
         tell(fixed, a, np.full((8, 3, 8), start), 1); tell(fixed, a, np.full((8, 3, 8), start), -1)
         tell(diagonal, a, np.full((8, 8, 8), start)); tell(again, a, np.full((8, 8), start)); tell(half, a, np.full((8, 8), start))
         tell(cube, a, np.full((8, 8, 8), start))
