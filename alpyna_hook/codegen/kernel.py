@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from alpyna_hook.codegen.dialect import FP_STATUS, UFUNC, WIDE, C, Dialect
 from alpyna_hook.codegen.expr import Scope, render
 from alpyna_hook.codegen.helpers import CTYPE, text_of
+from alpyna_hook.codegen.libm import declarations
 from alpyna_hook.codegen.names import c_names
 from alpyna_hook.codegen.outs import live_outs, slot_field, write_outs
 from alpyna_hook.codegen.stmt import Body, block, own_names, resolve
@@ -245,8 +246,10 @@ def _assemble(plan: Plan, scope: Scope, wide: bool, kernel: str, dialect: Dialec
         parts.append(FP_STATUS)
     if scope.ufuncs:
         parts.append(UFUNC)
-    parts += [text_of(name, dialect) for name in scope.helpers]
-    return "\n\n".join([*parts, kernel])
+    code = [*(text_of(name, dialect) for name in scope.helpers), kernel]
+    if libm := declarations("\n".join(code)):
+        parts.append(libm)
+    return "\n\n".join([*parts, *code])
 
 
 def _predicate(p: Predicate, names: Mapping[str, str]) -> str:

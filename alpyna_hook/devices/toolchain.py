@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from alpyna_hook.codegen.libm import ROUNDED
 from alpyna_hook.devices.base import ABI_VERSION, Cache
 from alpyna_hook.devices.finding import COMPILERS, cpu_features
 from alpyna_hook.devices.finding import command_of as _command_of
@@ -22,10 +23,10 @@ from alpyna_hook.digest import sha256
 if TYPE_CHECKING:
     import subprocess
 
-# gcc folds pow(x, 2.0) to x*x unless told not to, contracts a*b+c to an FMA by default, and makes signed overflow
-# undefined: Python's results need the opposite (DESIGN section 3).
+# gcc folds powf(x, 2.0f) to x*x unless told not to (codegen/libm.py), contracts a*b+c to an FMA by default, and makes
+# signed overflow undefined: Python's results need the opposite (DESIGN section 3).
 SEMANTIC_FLAGS = ("-ffp-contract=off", "-fno-fast-math", "-fwrapv")
-NO_BUILTINS = ("pow",)  # libm functions that compilers replace by something that rounds differently
+NO_BUILTINS = tuple(f"-fno-builtin-{name}" for name in ROUNDED)
 SPEED_FLAGS = ("-O3", "-march=native", "-fno-math-errno")
 OUTPUT_FLAGS = ("-shared", "-fPIC", "-x", "c")
 OPENMP_FLAG = "-fopenmp"
@@ -155,7 +156,7 @@ def _examine(
     real = os.path.realpath(command[0])
     key = _digest(
         "toolchain", _PROBE_FUSED, ABI_VERSION, command, real, status.st_mtime_ns, status.st_size, preload, link,
-        cpu_features(),
+        cpu_features(), SPEED_FLAGS, SEMANTIC_FLAGS, NO_BUILTINS, _UNFUSED_FLAGS,
     )  # fmt: skip
     known = cache.get(key)
     if isinstance(known, Toolchain):
@@ -181,7 +182,7 @@ def _known_to_fuse(version: str) -> bool:
 
 def _probe(tool: Toolchain, fuses: bool, timeout: float) -> Toolchain | str:
     """`tool` with the fastest flags that keep results exact, and whether it has OpenMP; or what is wrong with it."""
-    semantic = (*SEMANTIC_FLAGS, *(f"-fno-builtin-{name}" for name in NO_BUILTINS))
+    semantic = (*SEMANTIC_FLAGS, *NO_BUILTINS)
     for speed in (SPEED_FLAGS, tuple(flag for flag in SPEED_FLAGS if flag != "-march=native"), ("-O3",), ("-O2",)):
         flags = (*speed, *semantic)
         verdict: str = "fused"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from alpyna_hook.errors import InternalError
-from alpyna_hook.ir.flow import assigned, exposed, mentions, reads_of
+from alpyna_hook.ir.flow import assigned, exposed, mentions, reads_of, surely_assigned
 from alpyna_hook.ir.nodes import (
     Assign, Binary, Break, Call, Cast, Compare, Const, Continue, Dim, Expr, If, Logical, Loop, Nest, Select, Stmt,
     Unary, Var, While, blocks_of, children, exprs_of, walk_stmts,
@@ -148,6 +148,7 @@ def steps_of(nest: Nest, plans: Mapping[str, LoopPlan]) -> Steps | str:
         resident = _resident(nest, plans)
         steps = _Maker(nest, plans, resident).steps(nest.body)
         _check_first(nest, resident)
+        _check_set(steps, frozenset(out.name for out in nest.live_outs if not out.definite))
     except _Obstacle as why:
         return str(why)
     kept = tuple(sorted(resident))
@@ -180,6 +181,20 @@ def _check_first(nest: Nest, resident: frozenset[str]) -> None:
     first = next((s for s in nest.body if isinstance(s, (Loop, While))), None)
     if not isinstance(first, Loop) or not all(host_can(e, dict(nest.types), resident) for e in exprs_of(first)):
         raise _Obstacle("whether the loop is entered depends on what the device computes")
+
+
+def _check_set(steps: tuple[Step, ...], optional: frozenset[str]) -> None:
+    """The host must know whether names that the nest may leave without a value were assigned."""
+    for step in steps:
+        match step:
+            case Serial(body=body):
+                lost = assigned(body) & optional - surely_assigned(body)
+                if lost:
+                    raise _Obstacle(f"only the device knows whether {min(lost)} is assigned")
+            case Repeat(steps=inner):
+                _check_set(inner, optional)
+            case Choose(then=then, other=other):
+                _check_set((*then, *other), optional)
 
 
 def host_level(body: tuple[Stmt, ...], plans: Mapping[str, LoopPlan]) -> Iterator[Stmt]:

@@ -384,3 +384,16 @@ def test_what_raises_or_warns_is_a_fault(name: str, style: str) -> None:
     assert not spec.without, spec.without
     assert spec.sources["opencl"].faults
     assert run(spec, given) == (2, 1)
+
+
+def test_the_host_must_know_which_names_were_set(style: str) -> None:
+    text = """
+        for i in range(n):
+            for k in range(n):
+                a[i, k] = a[i, k] * 2.0
+            for j in range(m):
+                s = s + b[j]
+        print(j)
+    """
+    spec = specialised(text, style, {"n": N, "m": 3, "a": GRID, "b": GRID[0], "s": 0.0, "j": 1.5})
+    assert spec.without == {"opencl": "only the device knows whether j is assigned"}
