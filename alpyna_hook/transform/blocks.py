@@ -45,7 +45,7 @@ from alpyna_hook.ir.types import ArrayType
 MAX_SWEEPS = 16
 MAX_ARRAYS = 8  # that one loop may save rows of
 MAX_CARRIED = 32  # names that come back from a loop that stops half-way
-BLOCK_BYTES = 512 * 1024  # saved by one thread in one block: what stays in its cache
+BLOCK_BYTES = 1024 * 1024  # saved by one thread in one block: stays in its cache, and threads meet seldom
 
 Saved = tuple[tuple[str, int], ...]  # (array, row offset c): iteration i writes row i + c
 Bounds = tuple[Expr, Expr, Expr]  # start, stop, step

@@ -21,7 +21,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     for (int64_t t = 0; t < 3; t++) {  // for t in range(3):
         {
             const int64_t i_first = 0, i_stop = n;
-            const int64_t i_rows = alp_block_rows(i_stop - i_first, (c_n1 * sizeof *c), threads, 524288);
+            const int64_t i_rows = alp_block_rows(i_stop - i_first, (c_n1 * sizeof *c), threads, 1048576);
             double *restrict c_saved = alp_scratch(0, (size_t)(i_rows * c_n1) * sizeof *c);
             if (!c_saved) {
                 resume[0] = 0;

@@ -37,7 +37,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
 
     {
         const int64_t i_1_first = 0, i_1_stop = n;
-        const int64_t i_1_rows = alp_block_rows(i_1_stop - i_1_first, (c_n1 * sizeof *c), threads, 524288);
+        const int64_t i_1_rows = alp_block_rows(i_1_stop - i_1_first, (c_n1 * sizeof *c), threads, 1048576);
         double *restrict c_saved = alp_scratch(0, (size_t)(i_1_rows * c_n1) * sizeof *c);
         if (!c_saved) {
             out[0].i = 1;
