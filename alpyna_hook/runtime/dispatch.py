@@ -139,7 +139,7 @@ class SiteState:
             if not loaded and glanced >= LOOK_S and self._start(args):
                 return self.guard(*args)
             if glanced < (LOOK_S if loaded else FIRST_LOOK_S):
-                self._leave_it()
+                self._leave_it(args)
                 return None
             served = self._prepare(args)
             return self.guard(*args) if served else None
@@ -162,12 +162,15 @@ class SiteState:
         self._glanced_s += seconds
         return self._glanced_s
 
-    def _leave_it(self) -> None:
+    def _leave_it(self, args: tuple[Any, ...]) -> None:
         """All the work seen here would not pay for a closer look: the interpreter runs this call."""
+        if any(type(value) in glance.SIZED for value in args):  # a closer look would decline, too
+            self._declines += 1
         if self._enough == 0:
             fixed = glance.interpreter_seconds(self.head, ()) is not None
             self._enough = FIXED_GLANCES if fixed else MAX_GLANCES
-        if self._glances >= self._enough and self._glanced_s <= self._enough * TINY_S:
+        tiny = self._glances >= self._enough and self._glanced_s <= self._enough * TINY_S
+        if tiny or self._declines >= MAX_DECLINES:
             self.retire("too little work to be worth a call")
         self.record.choice = "too little work so far to be worth a closer look"
         self.record.glances += 1

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Interval: TypeAlias = tuple[int, int]
     Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
+# Compiled code takes none of these, but finding that out anew costs more than most loops over them.
+SIZED = frozenset((list, tuple, str, bytes, bytearray, set, frozenset, dict, range))
 NODE_S = 1.2e-7  # seconds per IR node in the interpreter: a subscript costs most (DESIGN: 90-170 ns)
 
 
@@ -40,6 +42,8 @@ def interpreter_seconds(head: Head, args: tuple[Any, ...]) -> float | None:
         kind = type(value)
         if kind is int:
             known[name] = (value, value)
+        elif kind in SIZED:
+            shapes[name] = (len(value),)
         elif kind.__module__ == "numpy" and kind.__name__ == "ndarray":
             shapes[name] = value.shape
         elif kind.__module__ == "numpy" and kind.__name__.startswith(("int", "uint")):
@@ -58,6 +62,8 @@ def sizes(head: Head, args: tuple[Any, ...]) -> tuple[object, ...] | None:
         kind = type(value)
         if kind is int:
             found.append(value)
+        elif kind in SIZED:
+            found.append((len(value),))
         elif kind.__module__ != "numpy":
             found.append(None)
         elif kind.__name__ == "ndarray":

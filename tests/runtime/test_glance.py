@@ -51,6 +51,7 @@ def test_the_estimate_grows_with_the_trip_count() -> None:
     ("range(n, 0, -1)", {"n": 50}, 50), ("range(n)", {"n": -5}, 0), ("range(2 * n + 1)", {"n": 5}, 11),
     ("range(n // 2)", {"n": 50}, 25), ("range(min(n, 7))", {"n": 50}, 7), ("range(-n, n)", {"n": 5}, 10),
     ("range(len(a))", {"a": A}, 30), ("range(a.shape[1])", {"a": A}, 40), ("range(n)", {"n": np.int64(50)}, 50),
+    ("range(len(a))", {"a": [0.5] * 30}, 30), ("range(len(a))", {"a": "word"}, 4),
 ])  # fmt: skip
 def test_trip_counts(head: str, values: dict[str, Any], expected: int) -> None:
     base = trips("for i in range(0): s = i")
@@ -98,4 +99,5 @@ def test_sizes_tell_calls_apart_that_differ_in_work() -> None:
 
     assert of() == of(x=2.5) == of(a=np.zeros(4)) is not None
     assert len({of(), of(n=4), of(a=np.ones(5)), of(a=np.ones((4, 1)))}) == 4
+    assert len({of(a=[1.0]), of(a=[1.0, 2.0]), of(a=None)}) == 3
     assert of(n=np.int64(3)) is None  # its value matters, too
