@@ -7,7 +7,7 @@ In: a typed expression at one point of a nest.  Out: the expression with fewer c
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from alpyna_hook.analysis.access import assigned_names, compare_constraints
 from alpyna_hook.analysis.facts import ONE, Case, Facts, constant, product
@@ -303,6 +303,8 @@ class Evaluator:
                 return _without(e, "overflow", True), r
             return e, self.unknown(e, "value", (e.op, x, y))
         e = _without(_without(e, "zero", True), "overflow", True)
+        if e.op == "%" and y.terms:
+            e = replace(e, wraps=self.wraps(x, y))
         key = (e.op, x, y)
         if key in self.numbered:
             return e, self.numbered[key]
@@ -328,6 +330,13 @@ class Evaluator:
                 facts.prefer(r, x - r)
         self.numbered[key] = r
         return e, r
+
+    def wraps(self, x: Affine, y: Affine) -> Literal["", "below", "above", "both"]:
+        """`Binary.wraps` of x % y, which is how periodic boundaries are written: (i + 1) % n."""
+        prove, below, twice = self.facts.prove, y - ONE - x, y.scale(2) - ONE - x
+        if prove(x, twice):
+            return "above"
+        return "below" if prove(x + y, below) else "both" if prove(x + y, twice) else ""
 
     def shift(self, e: Binary, x: Affine, y: Affine) -> tuple[Expr, Value]:
         width = constant(_rep(e).bits - 1)

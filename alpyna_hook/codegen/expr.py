@@ -280,7 +280,7 @@ def _int_binary(expr: Binary, rep: Rep, scope: Scope) -> tuple[str, int]:
         base = "floordiv" if op == "//" else "mod"
         if checks:
             return scope.call(f"alp_{base}_checked_{n}", a, b, fault=True), _ATOM
-        return scope.call(f"alp_{base}_int_{n}", a, b), _ATOM
+        return scope.call(f"alp_{base}_{expr.wraps or 'int'}_{n}", a, b), _ATOM
     if op == "**":
         if checks:
             return scope.call(f"alp_ipow_checked_{n}", a, b, fault=True), _ATOM

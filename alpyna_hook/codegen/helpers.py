@@ -169,6 +169,15 @@ static inline {T} alp_floordiv_checked_{N}({T} a, {T} b, int64_t *fault)
     const {T} q = a / b;
     return q * b != a && (a < 0) != (b < 0) ? q - 1 : q;
 }}""",
+    "mod_below": """\
+/* a % b where a is in [-b, b) */
+static inline {T} alp_mod_below_{N}({T} a, {T} b) {{ return a < 0 ? a + b : a; }}""",
+    "mod_above": """\
+/* a % b where a is in [0, 2b) */
+static inline {T} alp_mod_above_{N}({T} a, {T} b) {{ return a >= b ? a - b : a; }}""",
+    "mod_both": """\
+/* a % b where a is in [-b, 2b) */
+static inline {T} alp_mod_both_{N}({T} a, {T} b) {{ return a < 0 ? a + b : a >= b ? a - b : a; }}""",
     "mod_int": """\
 /* a % b has the sign of b */
 static inline {T} alp_mod_int_{N}({T} a, {T} b)

@@ -57,6 +57,8 @@ def machine_binary(expr: Binary) -> str:
     if expr.op in _BITWISE:
         return "bit.int"
     if expr.op in ("//", "%"):
+        if expr.wraps:
+            return "select.int"
         return "idiv.int" if group == "int" else f"fmod.{group}"
     if expr.op == "/" and group == "int":
         return "div.f64"

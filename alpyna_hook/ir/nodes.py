@@ -105,12 +105,16 @@ class Unary:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
+    """`wraps`, of an int `left % right` with `right > 0`: `left` is known to be near, so that no division is needed.
+    "below": it is in [-right, right), "above": in [0, 2 * right), "both": in [-right, 2 * right); "": not known."""
+
     op: BinaryOp
     left: Expr
     right: Expr
     checks: frozenset[Check] = frozenset()
     span: Span = field(default=NO_SPAN, compare=False)
     type: ScalarType | None = None
+    wraps: Literal["", "below", "above", "both"] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,11 @@ class _Run:
             case Select(test=t, then=x, other=y):
                 return self.value(x if self.value(t) else y)
             case Binary(op=op, left=x, right=y, checks=checks):
-                result = self.operate(op, self.value(x), self.value(y), "zero" in checks)
+                left, right = self.value(x), self.value(y)
+                if e.wraps:
+                    low, high = {"below": (-1, 1), "above": (0, 2), "both": (-1, 2)}[e.wraps]
+                    assert right > 0 and low * right <= left < high * right, f"{left} % {right} is not {e.wraps}"
+                result = self.operate(op, left, right, "zero" in checks)
                 return self.fitting(e, result, "overflow" in checks)
             case Compare(op=op, left=x, right=y):
                 return _OPERATIONS[op](self.value(x), self.value(y))

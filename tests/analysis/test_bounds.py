@@ -57,6 +57,7 @@ SUBSCRIPTS = [
     ("wrapping neighbour", "for i in range(n):\n    a[i - 1] = 1.0", "wrap",
      {"n <= (a.shape[0] + 1)", "a.shape[0] >= 1"}),
     ("last element", "for i in range(n):\n    a[-1] = 1.0", "wrap", {"a.shape[0] >= 1"}),
+    ("periodic", "for i in range(n):\n    a[(i + k) % n] += a[(i - 1) % n] + a[(2 * i - k) % n]", None, None),
     ("downwards", "for i in range(n - 1, -1, -1):\n    a[i] = 1.0", "direct",
      {"n <= a.shape[0]", LEAST}),
     ("from the end", "for i in range(n):\n    a[n - 1 - i] = 1.0", "direct", {"n <= a.shape[0]"}),
@@ -215,3 +216,17 @@ def test_a_scalar_that_wraps_is_never_trusted() -> None:
 def test_matmul_rests_on_its_shapes_only() -> None:
     p = proved("for i in range(n):\n    for j in range(n):\n        for k in range(n):\n            A[i, j] += A[i, k]")
     assert conditions(p) == {"n <= A.shape[0]", "n <= A.shape[1]"} and not checks(p.nest)
+
+
+def test_a_remainder_of_what_is_near_needs_no_division() -> None:
+    p = proved("for i in range(n):\n    for j in range(n):\n        A[(i + 1) % n, (j - 1) % n] = "
+               "A[(i - j) % n, (i + j) % n]\n"
+               "        A[(2 * i + j) % n, i % n] = 1.0")  # fmt: skip
+    found = [e.wraps for e in walk_exprs(p.nest.body) if isinstance(e, Binary) and e.op == "%"]
+    assert sorted(found) == ["", "above", "above", "above", "below", "below"]
+
+
+def test_how_near_may_rest_on_an_entry_value() -> None:
+    p = proved("for i in range(n):\n    a[(i + k) % n] = 1.0")
+    assert [e.wraps for e in walk_exprs(p.nest.body) if isinstance(e, Binary) and e.op == "%"] == ["above"]
+    assert conditions(p) >= {"k >= 0"}
