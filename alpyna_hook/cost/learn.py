@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from alpyna_hook.cost.model import Parts
 
 KEPT = 7  # batches that a ratio remembers
+FIRM = 3  # batches before the ratio of threads or of a device is believed in full: the first calls wake them
 MOST = math.log(100.0)
 SHARED = 0.7  # of the logarithm of sequential code's ratio that is believed of threads, too
 DISTANCE = 0.5  # share of a ratio's logarithm that is believed a decade away
@@ -79,9 +80,9 @@ class History:
         return {v: kernel * math.exp(self._log(v, parts, unknown)) + over for v, (kernel, over) in parts.items()}
 
     def fresh(self, variant: str, kernel_s: float) -> bool:
-        """Whether this variant was measured at about this size, not too long ago."""
+        """Whether this variant was measured well at about this size, not too long ago."""
         ratio = self.ratios.get((variant, decade(kernel_s)))
-        return ratio is not None and self.calls <= STALE * max(ratio.at, TRY_CALLS)
+        return ratio is not None and _firm(variant, ratio) == 1.0 and self.calls <= STALE * max(ratio.at, TRY_CALLS)
 
     def _log(self, variant: str, parts: Mapping[str, Parts], unknown: bool) -> float:
         own = self._nearest(variant, parts[variant][0])
@@ -99,11 +100,18 @@ class History:
         if kernel_s <= 0.0:
             return None
         here = decade(kernel_s)
-        found = [(abs(d - here), r.believed(self.calls)) for (v, d), r in self.ratios.items() if v == variant]
+        found = [
+            (abs(d - here), r.believed(self.calls) * _firm(v, r)) for (v, d), r in self.ratios.items() if v == variant
+        ]
         if not found:
             return None
         away, log = min(found)
         return log * DISTANCE**away
+
+
+def _firm(variant: str, ratio: Ratio) -> float:
+    """Share of a ratio's logarithm that its number of batches is worth."""
+    return 1.0 if variant == "seq" else min((len(ratio.logs) + 1) / (FIRM + 1), 1.0)
 
 
 def decade(seconds: float) -> int:

@@ -66,7 +66,7 @@ def test_a_large_matrix_product_goes_to_the_accelerator_and_a_sweep_over_memory_
     oracle = Oracle(WITH_GPU, 2)
     product = device_candidates(matmul(), ("a", "b", "c"), ("i", "j"))
     assert oracle.decide(product, env_of(2000, a=2, b=2, c=2), READY, History()).variant == "cuda"
-    assert oracle.decide(product, env_of(20, a=2, b=2, c=2), READY, History()).variant == "seq"
+    assert oracle.decide(product, env_of(8, a=2, b=2, c=2), READY, History()).variant == "seq"
     sweep = device_candidates(saxpy(), ("x", "y"), ("i",))
     assert oracle.decide(sweep, env_of(10_000_000, x=1, y=1), READY, History()).variant in ("seq", "omp")
 
