@@ -1,4 +1,4 @@
-"""Builds the guard extension. It is optional: without a compiler the pure-Python guard does its work.
+"""Builds the extensions. They are optional: without a compiler their pure-Python twins do the work.
 
 Everything else about the package is in setup.cfg.
 """
@@ -16,6 +16,7 @@ setup(
             ],
             include_dirs=[numpy.get_include()],
             optional=True,
-        )
+        ),
+        Extension("alpyna_hook.cost._tape", ["alpyna_hook/cost/_tape.c"], optional=True),
     ]
 )

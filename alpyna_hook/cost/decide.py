@@ -16,11 +16,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from alpyna_hook.cost.evaluate import Evaluator
 from alpyna_hook.cost.learn import TRY_CALLS, History as History, worth_a_try
 from alpyna_hook.cost.machine import CALIBRATE_S, Profile
-from alpyna_hook.cost.model import DEVICES, Bound, Env, Parts, bind
+from alpyna_hook.cost.model import DEVICES, Env
 from alpyna_hook.cost.priced import Candidate
-from alpyna_hook.ir.affine import QDim, QParam, QStride, Quantity
+from alpyna_hook.ir.affine import Quantity
 
 RETIRE_CALLS = 10_000  # calls that never paid before a site whose sizes can change is given up: about 1 ms of guards
 RETIRE_SECONDS = 2e-6  # interpreter seconds per call below which compiled code gains nothing worth a guard
@@ -40,9 +41,9 @@ FASTEST_COMPILE_S = 0.015
 DISK_LOAD_S = 2e-3  # loading a kernel that is in the disk cache
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decision:
-    """A choice and its validity.
+    """A choice and its validity. Not to be changed: it is not frozen because a frozen one takes 1 us more to make.
 
     variant               what to run; if it is not compiled yet, compile it now
     predicted             seconds of one call by variant, compile cost not included
@@ -57,7 +58,7 @@ class Decision:
 
     variant: str
     predicted: dict[str, float]
-    ranges: dict[Quantity, tuple[int, int]]
+    ranges: dict[Quantity, tuple[int, int]] = field(default_factory=dict)
     calls_before_review: int = NEVER
     retire: bool = False
     regret: float = 0.0
@@ -80,25 +81,22 @@ class Oracle:
     forced: str = "auto"
     calibrate: Callable[[Profile], Profile | None] | None = None
     stake_s: float = 0.0
-    _bound: dict[tuple[int, str], tuple[Candidate, Profile, Bound]] = field(default_factory=dict)
+    _evaluators: dict[tuple[int, ...], Evaluator] = field(default_factory=dict)
 
     def predict(
         self, candidates: Mapping[str, Candidate], env: Env, history: History | None = None
     ) -> dict[str, float]:
         """Seconds of one call by variant; with a history, corrected by what was measured."""
-        parts = self._parts(candidates, env)
-        return (history or History()).corrected(parts, _unknown(candidates))
+        model = self.evaluator(candidates)
+        return (history or History()).corrected(model.parts(env), model.unknown)
 
-    def _parts(self, candidates: Mapping[str, Candidate], env: Env) -> dict[str, Parts]:
-        return {v: self._bind(c, v).parts(env, self.threads) for v, c in candidates.items()}
-
-    def _bind(self, candidate: Candidate, variant: str) -> Bound:
-        key = (id(candidate), variant)
-        found = self._bound.get(key)
-        if found is None or found[0] is not candidate or found[1] is not self.profile:
-            found = (candidate, self.profile, bind(candidate, self.profile, variant))
-            self._bound[key] = found
-        return found[2]
+    def evaluator(self, candidates: Mapping[str, Candidate]) -> Evaluator:
+        """The model of `candidates` on this machine, made at the first use."""
+        key = tuple(map(id, candidates.values()))
+        found = self._evaluators.get(key)
+        if found is None or found.profile is not self.profile:
+            found = self._evaluators[key] = Evaluator(candidates, self.profile, self.threads)
+        return found
 
     def decide(
         self,
@@ -108,39 +106,63 @@ class Oracle:
         history: History,
         pin: str = "",
     ) -> Decision:
-        """The choice for a call with these entry values.
+        """The choice for a call with these entry values, and for which others it stands.
 
         candidates  one per legal variant; "interp" must be among them
         ready       variant -> "compiled" (loaded), "disk" (in the disk cache) or "no" (also if absent)
         history     of this specialisation; call `spent` with the old decision first when it comes up for review
         pin         the variant that the project wants for this site, "": none; `forced` goes before it
         """
-        parts, unknown = self._parts(candidates, env), _unknown(candidates)
-        predicted = history.corrected(parts, unknown)
-        forced = _legal(pin if pin and self.forced == "auto" else self.forced, candidates)
-        if forced:
+        decision, best = self._choose(candidates, env, ready, history, pin)
+        if best:
+            decision.ranges = self._box(self.evaluator(candidates), env, best, history)
+        return decision
+
+    def choose(
+        self,
+        candidates: Mapping[str, Candidate],
+        env: Env,
+        ready: Mapping[str, str],
+        history: History,
+        pin: str = "",
+    ) -> Decision:
+        """As `decide`, for this call alone: without ranges."""
+        return self._choose(candidates, env, ready, history, pin)[0]
+
+    def _choose(
+        self, candidates: Mapping[str, Candidate], env: Env, ready: Mapping[str, str], history: History, pin: str
+    ) -> tuple[Decision, str]:
+        """The decision without ranges, and the variant whose ranges it is to have; "": it stands everywhere."""
+        model = self.evaluator(candidates)
+        parts = model.parts(env)
+        predicted = history.corrected(parts, model.unknown)
+        if pin or self.forced != "auto":
+            forced = _legal(pin if pin and self.forced == "auto" else self.forced, candidates)
             reason = f"{'pinned' if self.forced == 'auto' else 'forced'}: {forced}"
-            return Decision(forced, predicted, {}, reason=reason, kernel_s=parts[forced][0])
-        if self._calibrated(predicted):
-            parts = self._parts(candidates, env)
-            predicted = history.corrected(parts, unknown)
-        leaves = _deciding_leaves(candidates)
+            if forced:
+                return Decision(forced, predicted, {}, reason=reason, kernel_s=parts[forced][0]), ""
+        if self.calibrate is not None and self._calibrated(predicted):
+            model = self.evaluator(candidates)
+            parts = model.parts(env)
+            predicted = history.corrected(parts, model.unknown)
         all_predicted, predicted = predicted, _worth_threads(predicted)
         best = _cheapest(predicted)
         if _negligible(predicted, self.profile):
-            return self._leave_alone(candidates, predicted, leaves, env, history)
-        unpaid = {v: self._price(v, ready) for v in predicted}
-        chosen, reason, calls = _rent_or_buy(predicted, unpaid, history)
+            return self._leave_alone(model, predicted, history)
+        unpaid = _Prices(self.profile, ready)
+        if best == "interp" or unpaid[best] <= 0.0:
+            chosen, reason, calls = best, "fastest", NEVER
+        else:
+            chosen, reason, calls = _rent_or_buy(predicted, {v: unpaid[v] for v in predicted}, history)
         tried = worth_a_try(predicted, parts, best, unpaid, history) if chosen == best != "interp" else None
         if tried is not None:
             chosen, reason, calls = tried, f"a try: {tried} may be faster than {best}", TRY_CALLS
         elif chosen != "interp":
             known = history.fresh(chosen, parts[chosen][0])
             calls = min(calls, _until_review(chosen, predicted[chosen], known, history))
-        ranges = self._box(candidates, env, leaves, best, history)
         regret = max(predicted[chosen] - predicted[best], 0.0) if tried is None else 0.0
         kernel_s = parts[chosen][0]
-        return Decision(chosen, all_predicted, ranges, calls, False, regret, reason, kernel_s, tried is not None)
+        return Decision(chosen, all_predicted, {}, calls, False, regret, reason, kernel_s, tried is not None), best
 
     def spent(self, decision: Decision, calls: int, history: History, seconds: float = 0.0) -> None:
         """Note that `calls` calls ran under `decision`, and took `seconds` in the kernel alone (0: not measured)."""
@@ -168,22 +190,11 @@ class Oracle:
         self._change_profile(replace(self.profile, compile_s=table))
 
     def _change_profile(self, profile: Profile) -> None:
+        """A profile with other compile times: no figure that an evaluator uses has changed."""
         old, self.profile = self.profile, profile
-        for key, (candidate, of, bound) in self._bound.items():
-            if of is old and replace(old, compile_s={}) == replace(profile, compile_s={}):
-                self._bound[key] = (candidate, profile, bound)  # no figure that binding uses has changed
-
-    def _price(self, variant: str, ready: Mapping[str, str]) -> float:
-        """Seconds still to be paid before `variant` can run."""
-        if variant == "interp":
-            return 0.0
-        state = ready.get(variant, "no")
-        if state == "compiled":
-            return 0.0
-        if state == "disk":
-            return DISK_LOAD_S
-        usual = self.profile.device(variant).build_s if variant in DEVICES else 0.2
-        return self.profile.compile_s.get(variant, usual)
+        for found in self._evaluators.values():
+            if found.profile is old:
+                found.profile = profile
 
     def _calibrated(self, predicted: Mapping[str, float]) -> bool:
         """Measure the machine if enough time is at stake: what the sites take even if every choice is right. True if
@@ -200,57 +211,65 @@ class Oracle:
         return profile is not None
 
     def _leave_alone(
-        self,
-        candidates: Mapping[str, Candidate],
-        predicted: dict[str, float],
-        leaves: tuple[Quantity, ...],
-        env: Env,
-        history: History,
-    ) -> Decision:
+        self, model: Evaluator, predicted: dict[str, float], history: History
+    ) -> tuple[Decision, str]:
         """The interpreter, for good if the sizes cannot change or have not in RETIRE_CALLS calls."""
-        counts = candidates["interp"].counts
-        fixed = not leaves and not counts.unknown
+        fixed = not model.deciding and not model.unknown
         left = RETIRE_CALLS - history.negligible
         if fixed or left <= 0:
-            return Decision("interp", predicted, {}, NEVER, True, 0.0, _NEGLIGIBLE)
-        ranges = self._box(candidates, env, leaves, "interp", history)
-        return Decision("interp", predicted, ranges, left, False, 0.0, _NEGLIGIBLE)
+            return Decision("interp", predicted, {}, NEVER, True, 0.0, _NEGLIGIBLE), ""
+        return Decision("interp", predicted, {}, left, False, 0.0, _NEGLIGIBLE), "interp"
 
-    def _box(
-        self,
-        candidates: Mapping[str, Candidate],
-        env: Env,
-        leaves: tuple[Quantity, ...],
-        chosen: str,
-        history: History,
-    ) -> dict[Quantity, tuple[int, int]]:
+    def _box(self, model: Evaluator, env: Env, chosen: str, history: History) -> dict[Quantity, tuple[int, int]]:
         """Power-of-two buckets around the deciding leaves, narrowed while `chosen` would be a poor choice in the corner
         with the least or with the most work. A bucket alone says nothing of `range(lo, hi)` with both a million.
         """
-        box = {leaf: bucket(int(env[leaf])) for leaf in leaves if leaf in env}
-        sized = {leaf: box[leaf] for leaf in candidates["interp"].counts.trip_leaves if leaf in box}
-        rising = self._rising(candidates["interp"], env, sized)
+        box = {leaf: bucket(int(env[leaf])) for leaf in model.deciding if leaf in env}
+        inputs = model.inputs(env)
+        sized = {leaf: box[leaf] for leaf in model.sized if leaf in box}
+        places = {leaf: model.leaves.index(leaf) for leaf in sized}
+        rising = {leaf: _rises(model, inputs, places[leaf], span) for leaf, span in sized.items()}
         for _ in range(6):
-            low = {leaf: span[not rising[leaf]] for leaf, span in sized.items()}
-            high = {leaf: span[rising[leaf]] for leaf, span in sized.items()}
-            if all(self._good(candidates, {**env, **corner}, chosen, history) for corner in (low, high)):
+            low, high = inputs[:], inputs[:]
+            for leaf, span in sized.items():
+                low[places[leaf]], high[places[leaf]] = span if rising[leaf] else span[::-1]
+            if all(self._good(model, corner, chosen, history) for corner in (low, high)):
                 return {**box, **sized}
             sized = {leaf: _narrowed(span, int(env[leaf])) for leaf, span in sized.items()}
         return {**box, **{leaf: (int(env[leaf]), int(env[leaf])) for leaf in sized}}
 
-    def _rising(
-        self, candidate: Candidate, env: Env, box: Mapping[Quantity, tuple[int, int]]
-    ) -> dict[Quantity, bool]:
-        """Whether more work comes with larger values of each leaf: `hi` of range(lo, hi) yes, `lo` no."""
-        seconds = self._bind(candidate, "interp").seconds
-        return {leaf: seconds({**env, leaf: high}) >= seconds({**env, leaf: low}) for leaf, (low, high) in box.items()}
-
-    def _good(self, candidates: Mapping[str, Candidate], env: Env, chosen: str, history: History) -> bool:
-        predicted = self.predict(candidates, env, history)
+    def _good(self, model: Evaluator, inputs: list[float], chosen: str, history: History) -> bool:
+        predicted = history.corrected(model.at(inputs), model.unknown)
         if chosen == "interp" and _negligible(predicted, self.profile):
             return True
         slack = self.profile.call_s
         return predicted[chosen] <= TOLERANCE * min(predicted.values()) + slack
+
+
+def _rises(model: Evaluator, inputs: list[float], place: int, span: tuple[int, int]) -> bool:
+    """Whether more work comes with larger values of a leaf: `hi` of range(lo, hi) yes, `lo` no."""
+    ends = [inputs[:place] + [end] + inputs[place + 1 :] for end in span]
+    low, high = (sum(model.at(end)["interp"]) for end in ends)
+    return high >= low
+
+
+class _Prices(dict[str, float]):
+    """Seconds still to be paid before a variant can run; asked for one by one, because that may need the disk."""
+
+    def __init__(self, profile: Profile, ready: Mapping[str, str]) -> None:
+        self._profile, self._ready = profile, ready
+
+    def __missing__(self, variant: str) -> float:
+        state = "compiled" if variant == "interp" else self._ready.get(variant, "no")
+        if state == "compiled":
+            price = 0.0
+        elif state == "disk":
+            price = DISK_LOAD_S
+        else:
+            usual = self._profile.device(variant).build_s if variant in DEVICES else 0.2
+            price = self._profile.compile_s.get(variant, usual)
+        self[variant] = price
+        return price
 
 
 def _until_review(variant: str, seconds: float, known: bool, history: History) -> int:
@@ -259,11 +278,6 @@ def _until_review(variant: str, seconds: float, known: bool, history: History) -
         return max(MEASURED_CALLS, history.calls)
     most = MEASURED_CALLS if variant == "seq" else THREADED_CALLS
     return min(max(math.ceil(MEASURED_S / seconds), FEWEST_CALLS), most)
-
-
-def _unknown(candidates: Mapping[str, Candidate]) -> bool:
-    """Whether trip counts depend on data."""
-    return bool(candidates["interp"].counts.unknown)
 
 
 def _legal(forced: str, candidates: Mapping[str, Candidate]) -> str:
@@ -291,25 +305,12 @@ def _narrowed(span: tuple[int, int], value: int) -> tuple[int, int]:
     return (value - math.isqrt(value - low), value + math.isqrt(high - value))
 
 
-def _deciding_leaves(candidates: Mapping[str, Candidate]) -> tuple[Quantity, ...]:
-    """Leaves that a choice depends on: those of trip counts, and the sizes of journalled arrays."""
-    found: dict[Quantity, None] = {}
-    for candidate in candidates.values():
-        for leaf in candidate.counts.trip_leaves:
-            if isinstance(leaf, (QParam, QDim, QStride)):
-                found[leaf] = None
-        if candidate.counts.can_fault and candidate.journal is not False:
-            for array in candidate.counts.arrays:
-                if array.written:
-                    found.update(dict.fromkeys(array.dims))
-    return tuple(found)
-
-
 def _negligible(predicted: Mapping[str, float], profile: Profile) -> bool:
     """No compiled variant gains enough to pay for the guard in front of the loop."""
     interp = predicted["interp"]
-    others = [s for v, s in predicted.items() if v != "interp"]
-    return interp <= RETIRE_SECONDS or not others or min(others) >= interp - profile.decline_s
+    if interp <= RETIRE_SECONDS:
+        return True
+    return all(seconds >= interp - profile.decline_s for v, seconds in predicted.items() if v != "interp")
 
 
 def _worth_threads(predicted: dict[str, float]) -> dict[str, float]:
@@ -321,13 +322,13 @@ def _worth_threads(predicted: dict[str, float]) -> dict[str, float]:
 
 def _cheapest(predicted: Mapping[str, float]) -> str:
     """The variant with the least seconds; of those that are next to it, one that takes less from others."""
-    best = min(predicted, key=lambda v: (predicted[v], v))
-    for wider in ("cuda", "opencl", "omp"):
-        if best == wider:
-            modest = {v: s for v, s in predicted.items() if v not in DEVICES and v != wider}
-            other = min(modest, key=lambda v: modest[v], default=best)
-            if predicted[best] > PARALLEL_MARGIN * predicted[other]:
-                best = other
+    best = min(predicted, key=predicted.__getitem__)
+    while best not in ("interp", "seq"):
+        modest = [v for v in predicted if v != best and v not in DEVICES]
+        other = min(modest, key=predicted.__getitem__, default=best)
+        if predicted[best] <= PARALLEL_MARGIN * predicted[other] or other == best:
+            break
+        best = other
     return best
 
 

@@ -64,6 +64,8 @@ class History:
     tried_s: float = 0.0  # what trying was expected to cost
     negligible: int = 0  # calls in a row that were not worth a guard
     ratios: dict[tuple[str, int], Ratio] = field(default_factory=dict)  # by variant and decade of predicted seconds
+    _near: dict[tuple[str, int], float | None] = field(default_factory=dict)  # of `_nearest`, at `_near_at` calls
+    _near_at: int = -1
 
     def measured(self, variant: str, kernel_s: float, calls: int, seconds: float) -> None:
         """`calls` calls of a kernel took `seconds`; `kernel_s` was predicted for one of them, uncorrected."""
@@ -72,6 +74,7 @@ class History:
             ratio.logs.append(min(max(math.log(seconds / calls / kernel_s), -MOST), MOST))
             del ratio.logs[:-KEPT]
             ratio.at = self.calls
+            self._near_at = -1
 
     def corrected(self, parts: Mapping[str, Parts], unknown: bool) -> dict[str, float]:
         """Seconds by variant. unknown: trip counts depend on data."""
@@ -99,7 +102,15 @@ class History:
         """The variant's ratio of the nearest decade, the weaker the further away; None if it was never measured."""
         if kernel_s <= 0.0:
             return None
-        here = decade(kernel_s)
+        if self._near_at != self.calls:
+            self._near.clear()
+            self._near_at = self.calls
+        key = variant, decade(kernel_s)
+        if key not in self._near:
+            self._near[key] = self._looked_up(*key)
+        return self._near[key]
+
+    def _looked_up(self, variant: str, here: int) -> float | None:
         found = [
             (abs(d - here), r.believed(self.calls) * _firm(v, r)) for (v, d), r in self.ratios.items() if v == variant
         ]
@@ -123,12 +134,14 @@ def worth_a_try(
     predicted: Mapping[str, float], parts: Mapping[str, Parts], best: str, unpaid: Mapping[str, float], history: History
 ) -> str | None:
     """The variant that is to be tried for TRY_CALLS calls instead of `best`, if its price is allowed for; noted."""
-    for variant in sorted(predicted, key=lambda v: predicted[v]):
-        within = predicted[variant] <= TRY_WITHIN * predicted[best]
-        if variant in (best, "interp") or not within or history.fresh(variant, parts[variant][0]):
+    allowance = TRY_SHARE * history.spent_s - history.tried_s
+    within = TRY_WITHIN * predicted[best]
+    worthy = [v for v, s in predicted.items() if s <= within and v not in (best, "interp")] if allowance > 0.0 else []
+    for variant in sorted(worthy, key=predicted.__getitem__):
+        if history.fresh(variant, parts[variant][0]):
             continue
         price = TRY_CALLS * (predicted[variant] - predicted[best]) + unpaid[variant]
-        if history.tried_s + price <= TRY_SHARE * history.spent_s:
+        if price <= allowance:
             history.tried_s += price
             return variant
     return None

@@ -29,6 +29,7 @@ from alpyna_hook.cost.counts import Counts
 from alpyna_hook.cost.machine import Profile
 from alpyna_hook.cost.priced import Candidate, Eval, PricedLoop, Pricer, candidate_of, counters_of, slots_of
 from alpyna_hook.cost.symbolic import ZERO, compiled, compiled_all
+from alpyna_hook.cost.tape import larger, number, smaller, square_root
 from alpyna_hook.cost.traffic import traffic
 from alpyna_hook.cost.unroll import unrolled
 from alpyna_hook.ir.affine import QConst, QParam, Quantity, simplify
@@ -68,6 +69,7 @@ class Bound:
     slots: dict[Quantity, int]
     defaults: list[float]
     known: list[tuple[Quantity, int]]
+    estimated: list[tuple[Quantity, int]]  # leaves that nobody knows at entry, but may be given
     top: list[PricedLoop]
     root_s: float
     counters: tuple[int, ...]  # places of the loop counters among the values
@@ -87,10 +89,10 @@ class Bound:
         """Predicted seconds of the kernel (the loop in the interpreter), and of what is around it."""
         values = list(self.defaults)
         for leaf, slot in self.known:
-            values[slot] = float(env[leaf])
-        for leaf, slot in self.slots.items():
-            if isinstance(leaf, QParam) and leaf.name.startswith("@") and leaf in env:
-                values[slot] = float(env[leaf])
+            values[slot] = number(env[leaf])
+        for leaf, slot in self.estimated:
+            if leaf in env:
+                values[slot] = number(env[leaf])
         for loop in self.top:
             _reset(loop)
         _trips(self.top, values, 1.0)
@@ -106,8 +108,8 @@ class Bound:
         for loop in self.top:
             a, b, f, s = _split(loop, values, threads if self.variant == "omp" else 1)
             serial, shared, forks = serial + a, shared + b, forks + f
-            speedup = max(speedup, s)
-        speedup = min(speedup, _cores(profile, threads))
+            speedup = larger(speedup, s)
+        speedup = smaller(speedup, _cores(profile, threads))
         saving = self._saving(values)
         if saving and self.variant == "omp" and forks > 0.0:
             shared += saving
@@ -121,9 +123,9 @@ class Bound:
         memory = moved.seconds(1)
         if self.variant == "omp" and compute > 0.0 and forks > 0.0:
             part = shared / compute
-            memory = part * max(moved.seconds(threads), memory / speedup) + (1.0 - part) * memory
+            memory = part * larger(moved.seconds(threads), memory / speedup) + (1.0 - part) * memory
             compute = serial + shared / speedup
-        kernel = self.root_s + max(compute, memory) + forks * profile.fork_hot_s
+        kernel = self.root_s + larger(compute, memory) + forks * profile.fork_hot_s
         return kernel, profile.call_s + _journal_seconds(sum(sizes[name] for name in self.journal), profile)
 
     def _offloaded(self, values: list[float], threads: int) -> float:
@@ -138,7 +140,7 @@ class Bound:
         work = offload.Work(
             serial_s=sum(s[0] for s in split) + self.root_s, shared_s=sum(s[1] for s in split),
             memory_s=moved.seconds(threads), launches=sum(loop.entries for loop in grids),
-            items=sum(loop.entries * _items(loop) for loop in grids) / max(sum(g.entries for g in grids), 1.0),
+            items=sum(loop.entries * _items(loop) for loop in grids) / larger(sum(g.entries for g in grids), 1.0),
             moved=moved.streamed[-1] + moved.scattered[-1], sent=sum(sizes[a] for a in self.reads),
             fetched=sum(sizes[a] for a in self.writes), arrays=(len(self.reads), len(self.writes)),
         )  # fmt: skip
@@ -181,6 +183,7 @@ def bind(candidate: Candidate, profile: Profile, variant: str) -> Bound:
         slots=slots,
         defaults=defaults,
         known=known,
+        estimated=[(q, k) for q, k in slots.items() if isinstance(q, QParam) and q.name.startswith("@")],
         top=top,
         root_s=price.block(root, "", False),
         counters=tuple(slots[q] for q in map(QParam, counters) if q in slots),
@@ -240,14 +243,14 @@ def _range(loop: PricedLoop, v: list[float]) -> tuple[float, float, float]:
     assert loop.stop is not None
     stop = loop.stop(v)
     if loop.start is None or loop.step is None:
-        return 0.0, 1.0, max(stop, 0.0) * loop.share
+        return 0.0, 1.0, larger(stop, 0.0) * loop.share
     start, step = loop.start(v), loop.step(v)
     if step == 0.0:
         return start, 1.0, 0.0
     trips = (stop - start) / step
     if abs(step) != 1.0:
         trips = math.ceil(trips - 1e-9)
-    return start, step, max(trips, 0.0) * loop.share
+    return start, step, larger(trips, 0.0) * loop.share
 
 
 def _trips(loops: list[PricedLoop], v: list[float], times: float) -> None:
@@ -264,7 +267,7 @@ def _trips(loops: list[PricedLoop], v: list[float], times: float) -> None:
             v[loop.slot] = middle
             _trips(loop.inner, v, entered * trips)
             continue
-        spread = step * math.sqrt(max(trips * trips - 1.0, 0.0) / 12.0)
+        spread = step * square_root(larger(trips * trips - 1.0, 0.0) / 12.0)
         for point in (middle - spread, middle + spread):
             v[loop.slot] = point
             _trips(loop.inner, v, entered * trips / 2.0)
@@ -274,7 +277,7 @@ def _total(loop: PricedLoop) -> float:
     """Seconds of the loop and all inside, by the last walk. Vector code runs its remainder in scalar form."""
     own = loop.total * loop.body
     if loop.vector and loop.total > 0.0:
-        own += loop.entries * min(loop.trips, VECTOR_REMAINDER) * (loop.scalar_body - loop.body)
+        own += loop.entries * smaller(loop.trips, VECTOR_REMAINDER) * (loop.scalar_body - loop.body)
     return own + loop.entries * loop.entry + sum(map(_total, loop.inner))
 
 
@@ -287,7 +290,7 @@ def _split(loop: PricedLoop, v: list[float], threads: int) -> tuple[float, float
     shared, forks, speedup = 0.0, 0.0, 1.0
     for inner in loop.inner:
         a, b, f, s = _split(inner, v, threads)
-        own, shared, forks, speedup = own + a, shared + b, forks + f, max(speedup, s)
+        own, shared, forks, speedup = own + a, shared + b, forks + f, larger(speedup, s)
     return own, shared, forks, speedup
 
 
@@ -308,16 +311,16 @@ def _effective(loop: PricedLoop, v: list[float], threads: int) -> float:
     effective = trips / math.ceil(trips / threads)
     if loop.varies and not loop.balanced and loop.inner:
         effective /= _imbalance(loop, v, threads)
-    return max(min(effective, float(threads)), 1.0)
+    return larger(smaller(effective, float(threads)), 1.0)
 
 
 def _imbalance(loop: PricedLoop, v: list[float], threads: int) -> float:
     """Work of the heaviest static chunk over the mean chunk, for work that changes linearly with the counter."""
     start, step, trips = _range(loop, v)
     ends = []
-    for point in (start, start + step * max(trips - 1.0, 0.0)):
+    for point in (start, start + step * larger(trips - 1.0, 0.0)):
         v[loop.slot] = point
         ends.append(sum(_range(inner, v)[2] for inner in loop.inner))
-    low, high = min(ends), max(ends)
+    low, high = smaller(*ends), larger(*ends)
     mean = (low + high) / 2.0
     return (high - (high - low) / (2.0 * threads)) / mean if mean > 0.0 else 1.0

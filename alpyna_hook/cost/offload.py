@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alpyna_hook.cost.machine import DeviceFigures, Profile
+from alpyna_hook.cost.tape import larger, smaller
 
 DRIVER_S = 3e-5  # the host's part in Python: slots, arrays, the driver itself
 DRIVER_LAUNCH_S = 3e-6  # and for each launch
@@ -46,7 +47,7 @@ class Work:
 
 def seconds(work: Work, device: DeviceFigures, profile: Profile, cores: float) -> float:
     """Seconds of the whole call. `cores`: of the host, as far as a device that is the host's CPU can use them."""
-    launches = max(work.launches, 1.0)
+    launches = larger(work.launches, 1.0)
     fixed = DRIVER_S + device.launch_s + (launches - 1.0) * device.enqueue_s + launches * DRIVER_LAUNCH_S
     if device.shares_memory:
         moving = sum(work.arrays) * (device.to_s + device.from_s) / 2.0
@@ -54,10 +55,10 @@ def seconds(work: Work, device: DeviceFigures, profile: Profile, cores: float) -
         moving = work.arrays[0] * device.to_s + work.sent / device.to_bps
         moving += work.arrays[1] * device.from_s + work.fetched / device.from_bps
     if device.style == "rows":
-        used = max(min(cores, work.items), 1.0)
-        return fixed + moving + max(work.serial_s + work.shared_s / used, work.memory_s)
+        used = larger(smaller(cores, work.items), 1.0)
+        return fixed + moving + larger(work.serial_s + work.shared_s / used, work.memory_s)
     speed = device.rates["f64"] * profile.scalar["mul.f64"]  # the whole device over one core of the host
-    filled = min(max(work.items, 1.0) / device.saturate, 1.0)
-    drawn = min(max(work.items, 1.0) / (MEMORY_FILL * device.saturate), 1.0)
-    busy = max(work.shared_s / (speed * filled), work.moved / (device.bandwidth * drawn))
+    filled = smaller(larger(work.items, 1.0) / device.saturate, 1.0)
+    drawn = smaller(larger(work.items, 1.0) / (MEMORY_FILL * device.saturate), 1.0)
+    busy = larger(work.shared_s / (speed * filled), work.moved / (device.bandwidth * drawn))
     return fixed + moving + busy + work.serial_s / (speed / device.saturate)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from alpyna_hook.cost.tape import larger, smaller
 from alpyna_hook.ir.affine import QBinary, QConst, QDim, QOp, QParam, QStride, Quantity, simplify
 from alpyna_hook.ir.nodes import Binary, Call, Cast, Const, Dim, Expr, Unary, Var
 
@@ -94,7 +95,7 @@ def compiled(q: Quantity, slots: Mapping[Quantity, int]) -> Callable[[Sequence[f
         value = float(q.value)
         return lambda v: value
     names = _names(slots)
-    function: Callable[[Sequence[float]], float] = eval(f"lambda v: {text(q, names)}", {"min": min, "max": max})
+    function: Callable[[Sequence[float]], float] = eval(f"lambda v: {text(q, names)}", {"min": smaller, "max": larger})
     return function
 
 
@@ -105,7 +106,7 @@ def compiled_all(
     names = _names(slots)
     body = "".join(f"{text(q, names)}, " for q in terms)
     function: Callable[[Sequence[float]], tuple[float, ...]]
-    function = eval(f"lambda v: ({body})", {"min": min, "max": max})
+    function = eval(f"lambda v: ({body})", {"min": smaller, "max": larger})
     return function
 
 

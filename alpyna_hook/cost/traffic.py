@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from alpyna_hook.cost.machine import Level, Profile
 from alpyna_hook.cost.priced import Group, PricedLoop
+from alpyna_hook.cost.tape import larger, smaller
 
 LINE = 64  # bytes of a cache line
 APART = 2 * LINE  # from this stride on the hardware's stream prefetchers do not help
@@ -59,8 +60,8 @@ class Traffic:
         slowest = 0.0
         for level, stream, scatter in zip(self.levels, self.streamed, self.scattered):
             bandwidth = _joint(level, threads, self.measured_with)
-            lines = max(scatter / bandwidth, scatter / LINE * level.random_s / threads)
-            slowest = max(slowest, stream / bandwidth + lines)
+            lines = larger(scatter / bandwidth, scatter / LINE * level.random_s / threads)
+            slowest = larger(slowest, stream / bandwidth + lines)
         return slowest + self.indirect_s / threads
 
 
@@ -139,13 +140,13 @@ def _distinct(reach: _Reach) -> float:
     """
     span, pieces = float(reach.group.itemsize), 1.0
     for stride, trips in reach.steps:
-        if pieces == 1.0 and stride <= max(span, LINE):
+        if pieces == 1.0 and stride <= larger(span, LINE):
             span += stride * (trips - 1.0)
         elif pieces > 1.0 and stride < span * pieces:
             pieces += trips - 1.0  # overlaps what the shorter strides touch
         else:
             pieces *= trips
-    size = pieces * max(span, LINE) * reach.group.weight
+    size = pieces * larger(span, LINE) * reach.group.weight
     return size * _spread(reach) if reach.gaps else size
 
 
@@ -155,7 +156,7 @@ def _spread(reach: _Reach) -> float:
     for gap in reach.gaps:
         exposed = 0.0 if gap < LINE else 1.0
         for stride, trips in reach.steps:
-            exposed = min(exposed, gap / stride / trips)
+            exposed = smaller(exposed, gap / stride / trips)
         factor += exposed
     return factor
 

@@ -41,12 +41,14 @@ class Choice:
     sites     line -> variant of each loop nest's decision
     variant   of all of them, "mixed" if they differ
     seconds   measured: of the variant, or of a process that ran just this mixture; None: not measured
-    decide_s  of one uncached decision, the median over the loop nests; None for settled choices
+    choose_s  of one uncached choice, the median over the loop nests; None for settled choices
+    decide_s  of the same with the ranges of sizes for which it stands
     """
 
     sites: dict[str, list[str]]
     variant: str
     seconds: float | None = None
+    choose_s: float | None = None
     decide_s: float | None = None
 
 
@@ -216,8 +218,9 @@ def _ask(point: Point, name: str, worker: Contender, **command: Any) -> dict[str
 
 def _first(asked: Mapping[str, list[dict[str, Any]]]) -> Choice:
     sites = {line: sorted({note["variant"] for note in notes}) for line, notes in asked.items()}
-    times = [note["decide_s"] for notes in asked.values() for note in notes]
-    return Choice(sites, _common(sites), None, statistics.median(times) if times else None)
+    all_notes = [note for notes in asked.values() for note in notes]
+    times = (statistics.median(note[key] for note in all_notes) for key in ("choose_s", "decide_s") if all_notes)
+    return Choice(sites, _common(sites), None, *times)
 
 
 def _common(sites: Mapping[str, list[str]]) -> str:

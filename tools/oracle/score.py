@@ -141,9 +141,10 @@ def _fit(points: Sequence[Point], platform: Platform) -> tuple[float, float]:
     return min(((a, b) for a in grid for b in grid if a <= b), key=cost)
 
 
-def decision_times(points: Sequence[Point]) -> list[float]:
-    """Seconds of uncached decisions."""
-    return sorted(c.decide_s for p in points for c in p.first.values() if c.decide_s is not None)
+def decision_times(points: Sequence[Point], part: str) -> list[float]:
+    """Seconds of uncached decisions. part: choose_s, decide_s."""
+    known = (getattr(choice, part) for point in points for choice in point.first.values())
+    return sorted(seconds for seconds in known if seconds is not None)
 
 
 def to_json(score: Score) -> dict[str, Any]:
@@ -169,10 +170,11 @@ def markdown(found: Sequence[Score], points: Sequence[Point]) -> list[str]:
         for s in (s for s in found if s.strategy == strategy):
             for kernel, (low, high, worst) in sorted(s.intervals.items()):
                 lines.append(f"| {s.platform} | {kernel} | {low} | {high} | {worst:.2f} x |")
-    times = decision_times(points)
-    if times:
-        middle, last = times[len(times) // 2], times[int(0.95 * (len(times) - 1))]
-        lines += ["", f"An uncached decision: median {middle * 1e6:.0f} us, 95 % within {last * 1e6:.0f} us."]
+    for part, words in (("choose_s", "An uncached choice"), ("decide_s", "With the sizes for which it stands")):
+        times = decision_times(points, part)
+        if times:
+            middle, last = times[len(times) // 2], times[int(0.95 * (len(times) - 1))]
+            lines += ["", f"{words}: median {middle * 1e6:.1f} us, 95 % within {last * 1e6:.1f} us."]
     extrapolated = sum("interp" in p.extrapolated for p in points)
     lines += ["", f"Interpreter times extrapolated (too long to measure; never the best): {extrapolated}."]
     return lines

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from alpyna_hook.cost.decide import NEVER, Decision, History, Oracle
+from alpyna_hook.cost.evaluate import DIRECT
 from alpyna_hook.devices import opened
 from alpyna_hook.runtime import dispatch, offload, records, specials
 
@@ -62,11 +63,10 @@ class Probe(Oracle):
     def decide(self, candidates: Any, env: Any, ready: Any, history: Any, pin: str = "") -> Decision:
         for name, (oracle, allowed) in self.platforms.items():
             offered = {v: c for v, c in candidates.items() if v in allowed}
-            oracle.predict(offered, env)  # binding the profile to the counts belongs to specialising
-            start = time.perf_counter()
             decision = oracle.decide(offered, env, Ready(), History())
-            seconds = time.perf_counter() - start
-            note = {"variant": decision.variant, "predicted_s": decision.predicted, "decide_s": seconds}
+            note = {"variant": decision.variant, "predicted_s": decision.predicted}
+            note["choose_s"] = _seconds(lambda: oracle.choose(offered, env, Ready(), History()))
+            note["decide_s"] = _seconds(lambda: oracle.decide(offered, env, Ready(), History()))
             self.asked.setdefault(name, {}).setdefault(site_of(candidates), []).append(note)
             if name == self.follows:
                 followed = decision
@@ -83,6 +83,15 @@ class Limited(Oracle):
 
     def decide(self, candidates: Any, env: Any, ready: Any, history: Any, pin: str = "") -> Decision:
         return super().decide({v: c for v, c in candidates.items() if v in self.allowed}, env, ready, history)
+
+
+def _seconds(call: Any) -> float:
+    """Of one call, once what belongs to specialising is done: binding the model, recording its regime."""
+    for _ in range(DIRECT + 1):
+        call()
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 def site_of(candidates: Any) -> str:

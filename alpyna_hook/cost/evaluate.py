@@ -1,0 +1,96 @@
+"""Predictions for one specialisation, fast enough to be made at a call.
+
+In: its candidates and a profile, once; then entry values, again and again.  Out: predicted seconds by variant.
+
+The model is bound once. The first evaluations walk it in Python; from then on each regime of the model is recorded the
+first time that it is met (tape.py), and is run again in a microsecond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from alpyna_hook.cost.machine import Profile
+from alpyna_hook.cost.model import Env, Parts, bind
+from alpyna_hook.cost.priced import Candidate
+from alpyna_hook.cost.tape import Tape, record
+from alpyna_hook.ir.affine import QDim, QParam, QStride, Quantity
+
+DIRECT = 2  # evaluations before anything is recorded: recording takes as long as ten of them
+MOST_TAPES = 16  # the one used last goes first, the last one makes room
+
+
+class Evaluator:
+    """Predicted seconds of `candidates` on a machine.
+
+    profile    the machine's figures
+    leaves     entry quantities that predictions depend on; `inputs` are their values in this order
+    deciding   those that a choice depends on: of trip counts, and the sizes of journalled arrays
+    sized      those of `deciding` that trip counts depend on
+    unknown    whether trip counts depend on data
+    """
+
+    def __init__(self, candidates: Mapping[str, Candidate], profile: Profile, threads: int) -> None:
+        self.candidates, self.profile = dict(candidates), profile
+        self.variants = tuple(candidates)
+        self._bounds = [bind(candidate, profile, variant) for variant, candidate in candidates.items()]
+        self._threads = threads
+        self._tapes: list[Tape] = []
+        self._evaluations = 0
+        self._estimated = [leaf for bound in self._bounds for leaf, _ in bound.estimated]
+        self.leaves = tuple(dict.fromkeys(leaf for bound in self._bounds for leaf, _ in bound.known))
+        interp = candidates["interp"].counts
+        self.unknown = bool(interp.unknown)
+        self.deciding = _deciding_leaves(candidates)
+        trips = set(interp.trip_leaves)
+        self.sized = tuple(leaf for leaf in self.deciding if leaf in trips)
+
+    def parts(self, env: Env) -> dict[str, Parts]:
+        """Seconds of the kernel and of what is around it, by variant."""
+        if self._estimated and any(leaf in env for leaf in self._estimated):
+            return {v: bound.parts(env, self._threads) for v, bound in zip(self.variants, self._bounds)}
+        return self.at(self.inputs(env))
+
+    def inputs(self, env: Env) -> list[float]:
+        """The values of `leaves`. KeyError if one is missing."""
+        return [env[leaf] for leaf in self.leaves]
+
+    def at(self, inputs: list[float]) -> dict[str, Parts]:
+        """As `parts`, for `inputs`."""
+        seconds = self._seconds(inputs)
+        each = iter(seconds)
+        return dict(zip(self.variants, zip(each, each)))
+
+    def _seconds(self, inputs: list[float]) -> Sequence[float]:
+        tapes = self._tapes
+        for number, tape in enumerate(tapes):
+            seconds = tape(inputs)
+            if seconds is not None:
+                if number:
+                    tapes.insert(0, tapes.pop(number))
+                return seconds
+        self._evaluations += 1
+        if self._evaluations <= DIRECT:
+            return self._walk(inputs)
+        found, tape = record(self._walk, inputs)
+        tapes.insert(0, tape)
+        del tapes[MOST_TAPES:]
+        return found
+
+    def _walk(self, inputs: Sequence[Any]) -> list[float]:
+        env = dict(zip(self.leaves, inputs))
+        return [seconds for bound in self._bounds for seconds in bound.parts(env, self._threads)]
+
+
+def _deciding_leaves(candidates: Mapping[str, Candidate]) -> tuple[Quantity, ...]:
+    found: dict[Quantity, None] = {}
+    for candidate in candidates.values():
+        for leaf in candidate.counts.trip_leaves:
+            if isinstance(leaf, (QParam, QDim, QStride)):
+                found[leaf] = None
+        if candidate.counts.can_fault and candidate.journal is not False:
+            for array in candidate.counts.arrays:
+                if array.written:
+                    found.update(dict.fromkeys(array.dims))
+    return tuple(found)
