@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import subprocess
 
 # gcc folds powf(x, 2.0f) to x*x unless told not to (codegen/libm.py), contracts a*b+c to an FMA by default, and makes
-# signed overflow undefined: Python's results need the opposite (DESIGN section 3).
+# signed overflow undefined: Python's results need the opposite (DESIGN section 3). They stand before the flags for speed:
+# gcc takes a later -fno-fast-math for -fmath-errno, too, and square roots would be calls that nothing vectorises.
 SEMANTIC_FLAGS = ("-ffp-contract=off", "-fno-fast-math", "-fwrapv")
 NO_BUILTINS = tuple(f"-fno-builtin-{name}" for name in ROUNDED)
 SPEED_FLAGS = ("-O3", "-march=native", "-fno-math-errno")
@@ -184,7 +185,7 @@ def _probe(tool: Toolchain, fuses: bool, timeout: float) -> Toolchain | str:
     """`tool` with the fastest flags that keep results exact, and whether it has OpenMP; or what is wrong with it."""
     semantic = (*SEMANTIC_FLAGS, *NO_BUILTINS)
     for speed in (SPEED_FLAGS, tuple(flag for flag in SPEED_FLAGS if flag != "-march=native"), ("-O3",), ("-O2",)):
-        flags = (*speed, *semantic)
+        flags = (*semantic, *speed)
         verdict: str = "fused"
         if not fuses:
             verdict, openmp = _both(tool, flags, timeout)

@@ -191,6 +191,19 @@ def test_pairs_of_products_are_not_fused_by_the_vectoriser_either(cache: DiskCac
 
 
 @needs_compiler
+def test_square_roots_are_instructions_not_calls(cache: DiskCache) -> None:
+    source = HEAD + """int32_t kernel(const alp_slot *in, alp_slot *out)
+{
+    double *a = (double *)in[1].p;
+    for (int64_t i = 0; i < in[2].i; i++) a[i] = sqrt(a[i]);
+    return 0;
+}
+"""
+    kernel = compiled(HostDevice(cache=cache).compile(source, "seq"))
+    assert kernel.path and b"sqrt" not in pathlib.Path(kernel.path).read_bytes()
+
+
+@needs_compiler
 def test_signed_overflow_wraps(cache: DiskCache) -> None:
     body = "int32_t kernel(const alp_slot *in, alp_slot *out) { out[1].i = in[1].i + 1 > in[1].i; return 0; }"
     assert call(compiled(HostDevice(cache).compile(HEAD + body, "seq")), 2**63 - 1) == (0, 0)
