@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import subprocess
 
 # gcc folds powf(x, 2.0f) to x*x unless told not to (codegen/libm.py), contracts a*b+c to an FMA by default, and makes
-# signed overflow undefined: Python's results need the opposite (DESIGN section 3). They stand before the flags for speed:
-# gcc takes a later -fno-fast-math for -fmath-errno, too, and square roots would be calls that nothing vectorises.
+# signed overflow undefined: Python's results need the opposite (DESIGN section 3). They stand before the flags for
+# speed: gcc takes a later -fno-fast-math for -fmath-errno, too, and square roots would be calls, never vector code.
 SEMANTIC_FLAGS = ("-ffp-contract=off", "-fno-fast-math", "-fwrapv")
 NO_BUILTINS = tuple(f"-fno-builtin-{name}" for name in ROUNDED)
 SPEED_FLAGS = ("-O3", "-march=native", "-fno-math-errno")
