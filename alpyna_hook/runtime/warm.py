@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 
 MAX_CHOICES = 8  # kept per record: shapes for which different decisions were made
 TRUST_S = 2.0  # predicted seconds of calls after which a decision that proved right is reviewed all the same
+WRITE_S = 0.1  # seconds between writes, each of which takes milliseconds on a slow disk: sizes may change at each call
 PROFILE = "profile.json"  # cost.machine.FILE_NAME
+
+_noted: dict[str, tuple[Any, ...]] = {}  # records of this process
+_unwritten: set[str] = set()
+_written_at = [-WRITE_S]
 
 
 class Start:
@@ -140,9 +145,29 @@ def note(
             return
         kernel = name, kernel[1]
     key = _key(head, call)
-    known = disk.get_plain(key)
+    known = _noted.get(key) or disk.get_plain(key)
     others = [choice for choice in known if choice[0][2] != decision[2]] if isinstance(known, tuple) else []
-    disk.put_plain(key, ((decision, tuple(recipe), kernel), *others[: MAX_CHOICES - 1]))
+    _noted[key] = ((decision, tuple(recipe), kernel), *others[: MAX_CHOICES - 1])
+    _unwritten.add(key)
+    _write_at_exit(os.getpid())
+    if time.perf_counter() - _written_at[0] >= WRITE_S:
+        write()
+
+
+def write() -> None:
+    """Puts into the disk cache what `note` has kept back."""
+    disk = diskcache.of_process()
+    while _unwritten:
+        key = _unwritten.pop()
+        disk.put_plain(key, _noted[key])
+    _written_at[0] = time.perf_counter()
+
+
+@cache
+def _write_at_exit(process: int) -> None:
+    import atexit
+
+    atexit.register(lambda: write() if os.getpid() == process else None)
 
 
 def _key(head: Head, call: tuple[object, ...]) -> str:

@@ -130,6 +130,35 @@ def test_other_shapes_are_decided_anew(c_runs: Runs) -> None:
     assert not c_runs.is_warm()
 
 
+SIZES = """\
+import os
+import numpy as np
+
+def work(a, n, m):
+    for i in range(n):
+        for j in range(m):
+            a[i, j] += i * j
+
+a, written, replace = np.zeros((2048, 2048)), [], os.replace
+work(a, 2000, 2000)
+os.replace = lambda *names: (written.append(names[1]), replace(*names))
+for k in range(1, 9):
+    for l in range(1, 9):
+        work(a, 2**k - 1, 2**l - 1)
+os.replace = replace
+print(a.sum(), sum(name.endswith(".mar") for name in written) < 30)
+"""
+
+
+def test_sizes_that_change_at_each_call_do_not_cost_a_file_each(c_runs: Runs) -> None:
+    """Records are written together, the last ones when the process ends."""
+    c_runs.project.write({"main.py": SIZES + SHOW})
+    assert c_runs().stdout.splitlines()[0].endswith(" True")
+    last = SIZES.replace("work(a, 2000, 2000)", "").replace("range(1, ", "range(8, ")
+    c_runs.project.write({"main.py": last + SHOW})
+    assert "'runtime.specials'" not in c_runs().stdout
+
+
 # --- records that do not fit ------------------------------------------------------------------------------------------
 
 
