@@ -38,12 +38,20 @@ static inline int64_t alp_index(int64_t i, int64_t n, int64_t *fault)
 }""",
     "to_f64": "static inline double alp_to_f64(int64_t x) { return (double)x; }",
     "watch": """\
-/* Stands in for the floating-point flags: an infinity or a NaN is a fault */
+/* Stands in for the floating-point flags: an infinity or a NaN is a fault; x - x is 0 for all else */
 static inline {T} alp_watch_{N}({T} x, int64_t *fault)
 {{
-    *fault |= !(fabs{f}(x) < INFINITY);
+    *fault |= !(x - x == 0);
     return x;
 }}""",
+    # a flag as wide as the values: mixed widths would halve the lanes of vector code
+    "watch_f32": """\
+/* Stands in for the floating-point flags: an infinity or a NaN is a fault; x - x is 0 for all else */
+static inline float alp_watch_f32(float x, int32_t *odd)
+{
+    *odd |= !(x - x == 0);
+    return x;
+}""",
     "share": """\
 /* First of the n iterations that are work item number k's, of `items`; the next item's first is the end */
 static inline int64_t alp_share(int64_t n, int64_t k, int64_t items)
@@ -112,6 +120,8 @@ static inline void alp_atomic_add_{N}(alp_global {T} *p, {T} x, int64_t *fault)
     "reciprocal": "static inline {T} alp_reciprocal_{N}({T} x) {{ return 1 / x; }}",
 }
 
+_EXACT = ("sqrt", "fabs", "floor", "ceil", "trunc", "rint")
+
 # np.NAME -> the math library's function; those of the same name come first.
 _FUNCTIONS = {
     **{fn: fn for fn in (
@@ -121,6 +131,18 @@ _FUNCTIONS = {
     "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh", "arccosh": "acosh",
     "arctanh": "atanh", "power": "pow",
 }  # fmt: skip
+
+# Where an OpenCL device is a CPU, loops with functions of its library may not vectorise (PoCL 3: nbody 2.4 times slower
+# for its sqrt); clang's own are single instructions. All of these are correctly rounded.
+_ON_A_CPU = "\n".join((
+    "#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))",
+    *(
+        f"static inline {t} __attribute__((overloadable)) alp_cpu_{fn}({t} x) {{ return __builtin_{fn}{f}(x); }}"
+        for fn in _EXACT for t, f in (("double", ""), ("float", "f"))
+    ),
+    *(f"#define {fn} alp_cpu_{fn}" for fn in _EXACT),
+    "#endif",
+))  # fmt: skip
 
 OPENCL = Dialect(
     name="opencl",
@@ -149,12 +171,14 @@ typedef ulong uint64_t;
 #define alp_atomic64(p, x) atom_add((volatile __global ulong *)(p), (ulong)(x))
 #define alp_mul_high(a, b) mul_hi((int64_t)(a), (int64_t)(b))
 #define alp_mul_high_u(a, b) mul_hi((uint64_t)(a), (uint64_t)(b))
+{_ON_A_CPU}
 
 {_SLOT}""",
     kernel_head="__kernel void",
     math_f32="",
     openmp=False,
     ivdep="#pragma clang loop vectorize(assume_safety)",
+    unroll="#pragma unroll",
     space="__global ",
     bool_element="uint8_t",
     item=tuple(f"(int64_t)get_global_id({k})" for k in range(3)),
@@ -165,7 +189,7 @@ typedef ulong uint64_t;
     reserved=frozenset(
         """uchar ushort uint ulong half quad size_t ptrdiff_t intptr_t uintptr_t event_t sampler_t image1d_t image2d_t
         image3d_t kernel global local constant private generic read_only write_only read_write pipe complex imaginary
-        get_global_id get_global_size mul_hi INFINITY NAN rt run alp_slot""".split()
+        get_global_id get_global_size mul_hi INFINITY NAN odd rt run alp_slot""".split()
     )
     | {f"{kind}{width}" for kind in "char uchar short ushort int uint long ulong float double half".split()
        for width in (2, 3, 4, 8, 16)},
@@ -216,7 +240,7 @@ typedef unsigned long long uint64_t;
         dynamic_cast explicit export final friend mutable namespace new noexcept not not_eq nullptr operator or or_eq
         override private protected public reinterpret_cast requires static_assert static_cast template this thread_local
         throw try typeid typename using virtual wchar_t xor xor_eq blockIdx blockDim threadIdx gridDim warpSize dim3
-        INFINITY NAN rt run alp_slot""".split()
+        INFINITY NAN odd rt run alp_slot""".split()
     )
     | {f"{kind}{width}" for kind in "char uchar short ushort int uint long ulong float double longlong".split()
        for width in (1, 2, 3, 4)},

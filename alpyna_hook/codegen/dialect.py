@@ -20,6 +20,7 @@ class Dialect:
     math_f32       suffix of the math functions on floats ("f" in C, "" where they are overloaded)
     openmp         parallel loops are marked with OpenMP pragmas
     ivdep          pragma that tells the compiler that a loop carries no dependence; may be empty
+    unroll         pragma before a loop of few, known trips around which the compiler is to vectorise; may be empty
     function       what a helper function begins with
     space          what the type of a pointer to array elements begins with
     restrict       says that such a pointer is the only way to its elements
@@ -40,6 +41,7 @@ class Dialect:
     math_f32: str
     openmp: bool
     ivdep: str
+    unroll: str = ""
     function: str = "static inline"
     space: str = ""
     restrict: str = "restrict"

@@ -364,7 +364,9 @@ def _call(expr: Call, scope: Scope) -> tuple[str, int]:
     if module == "np":
         return _numpy_call(fn, expr, rep, scope)
     if module == "device":  # codegen/watch.py
-        return scope.call(f"alp_{fn}_{rep.value}", render(expr.args[0], scope), fault=True), _ATOM
+        scope.faults = True
+        noted = "&odd" if rep is Rep.F32 else "&fault"
+        return scope.call(f"alp_{fn}_{rep.value}", render(expr.args[0], scope), noted), _ATOM
     return _builtin_call(fn, expr, rep, scope)
 
 

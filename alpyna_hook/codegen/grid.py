@@ -227,6 +227,7 @@ class _Draft:
         stop = others_fault and (faults or open_ended(self.body))
         used = re.sub("//.*", "", "\n".join((*self.before, *self.inside, *self.after)))  # no user's words
         params, kinds, args, preset = self._parameters(used)
+        odd = bool(re.search(r"&odd\b", used))
         if faults or stop:
             params.append(f"{self.unit.dialect.space}int32_t *{_FAULT_PARAM}")
             kinds.append("buffer")
@@ -252,11 +253,13 @@ class _Draft:
                 w.line(line)
             if faults:
                 w.line("int64_t fault = 0;")
+            if odd:
+                w.line("int32_t odd = 0;")
             w.raw(self.inside)
             for line in self.after:
                 w.line(line)
             if faults:
-                w.line("if (fault)")
+                w.line("if (fault | odd)" if odd else "if (fault)")
                 w.line(f"    *{_FAULT_PARAM} = 1;")
         device = DeviceKernel(name, tuple(kinds), self._axes(), tuple((op, rep.value) for op, rep in partials))
         return Kernel(device, self.step, w.text(), tuple(args), faults)

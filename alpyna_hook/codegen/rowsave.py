@@ -75,10 +75,10 @@ def _vectorises(loop: Loop, ctx: Body) -> bool:
     """Whether trips of the loop do not depend on each other, and the C compiler will see no loop in it. Otherwise
     another pointer in it can be one too many (gcc 12 on a convolution: 4 times slower)."""
     inner = [s for s in walk_stmts(loop.body) if isinstance(s, Loop)]
-    return ctx.plan.loop(loop.counter).independent and all(map(_unrolled, inner))
+    return ctx.plan.loop(loop.counter).independent and all(map(unrolled, inner))
 
 
-def _unrolled(loop: Loop) -> bool:
+def unrolled(loop: Loop) -> bool:
     """A constant number of trips, and few."""
     bounds = [e.value for e in (loop.start, loop.stop, loop.step) if isinstance(e, Const) and isinstance(e.value, int)]
     return len(bounds) == 3 and bounds[2] != 0 and len(range(*bounds)) <= UNROLLED_TRIPS

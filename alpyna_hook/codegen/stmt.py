@@ -11,6 +11,7 @@ from alpyna_hook.codegen.blocks import block_loop
 from alpyna_hook.codegen.expr import Scope, element, render, rep_of, scalar_type
 from alpyna_hook.codegen.headers import Header, header
 from alpyna_hook.codegen.helpers import CTYPE
+from alpyna_hook.codegen.rowsave import unrolled
 from alpyna_hook.codegen.strip import strip_body
 from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
@@ -325,6 +326,8 @@ def _loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
     saving = loop_plan.independent and any(id(s) in ctx.saves for s in stmt.body)
     if (scope.vector or saving) and scope.dialect.ivdep:
         w.line(scope.dialect.ivdep)
+    elif scope.dialect.unroll and unrolled(stmt):
+        w.line(scope.dialect.unroll)
     comment = ctx.comment(stmt)
     with w.block(head.text):
         _loop_body(stmt, loop_plan, head, comment, ctx)

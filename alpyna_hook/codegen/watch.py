@@ -5,20 +5,22 @@ of which is a fault if the value is an infinity or a NaN.
 
 NumPy warns where finite operands give an infinity or a NaN (overflow, division by zero, invalid).  Such a value stays
 infinite or NaN through + - * and sqrt, through both branches of a choice and as a dividend, so it is enough to look at
-the roots of trees of these: what is assigned or stored, compared, made an int, or divided by.  Where a loop only
-updates a scalar by such a tree, one look after the loop does.  Infinities and NaNs that the data held from the start
-fault as well: the interpreter then runs the loop.  Underflow cannot be seen in a value; a program that wants to hear
-of it is declined.
+the roots of trees of these: what is assigned or stored, compared, made an int, or divided by.  A scalar that is used
+in such trees only, a little later in the same block, needs no look of its own.  Where a loop only updates a scalar by
+such a tree, one look after the loop does.  Infinities and NaNs that the data held from the start fault as well: the
+interpreter then runs the loop.  Underflow cannot be seen in a value; a program that wants to hear of it is declined.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 from alpyna_hook.ir.flow import assigned
 from alpyna_hook.ir.nodes import (
-    Assign, Binary, Call, Cast, Expr, If, Loop, Select, Stmt, Store, Unary, Var, While, map_children, walk, walk_exprs,
-    walk_stmts,
+    Assign, Binary, Break, Call, Cast, Continue, Expr, If, Logical, Loop, Select, Stmt, Store, Unary, Var, While,
+    children, map_children, walk, walk_exprs, walk_stmts,
 )  # fmt: skip
 from alpyna_hook.transform.schedule import may_warn
 
@@ -32,31 +34,61 @@ _PASSING_CALLS = frozenset((
 
 def watched(body: tuple[Stmt, ...], reduced: frozenset[str]) -> tuple[Stmt, ...]:
     """`body` with its checks. reduced: scalars that are looked at when their parts are combined."""
-    return _block(body, reduced)
+    assigns = Counter(s.name for s in walk_stmts(body) if isinstance(s, Assign))
+    reads = Counter(e.name for e in walk_exprs(body) if isinstance(e, Var))
+    return _block(body, reduced, {name: reads[name] for name, times in assigns.items() if times == 1})
 
 
-def _block(body: tuple[Stmt, ...], later: frozenset[str]) -> tuple[Stmt, ...]:
-    """later: scalars that are looked at after an enclosing loop."""
+def _block(body: tuple[Stmt, ...], later: frozenset[str], once: Mapping[str, int]) -> tuple[Stmt, ...]:
+    """later: scalars that are looked at after an enclosing loop. once: those that the kernel assigns in one place
+    -> how often it reads them."""
     found: list[Stmt] = []
-    for stmt in body:
+    for number, stmt in enumerate(body, 1):
         match stmt:
             case Assign(name=name, value=value):
-                new = _inside(value) if name in later else _root(value)
-                found.append(replace(stmt, value=new))
+                looked_at = name in later or _looked_at(name, body[number:], once.get(name, 0))
+                found.append(replace(stmt, value=_inside(value) if looked_at else _root(value)))
             case Store(index=index, value=value):
                 found.append(replace(stmt, index=tuple(map(_root, index)), value=_root(value)))
             case Loop(start=a, stop=b, step=c, body=inner):
                 own = _accumulated(stmt) - later
                 ends = tuple(map(_root, (a, b, c)))
-                found.append(replace(stmt, start=ends[0], stop=ends[1], step=ends[2], body=_block(inner, later | own)))
+                new = _block(inner, later | own, once)
+                found.append(replace(stmt, start=ends[0], stop=ends[1], step=ends[2], body=new))
                 found += [Assign(name, _watch(var), stmt.span) for name, var in sorted(_vars(inner, own).items())]
             case While(test=test, body=inner):
-                found.append(replace(stmt, test=_root(test), body=_block(inner, later)))
+                found.append(replace(stmt, test=_root(test), body=_block(inner, later, once)))
             case If(test=test, then=then, other=other):
-                found.append(replace(stmt, test=_root(test), then=_block(then, later), other=_block(other, later)))
+                blocks = _block(then, later, once), _block(other, later, once)
+                found.append(replace(stmt, test=_root(test), then=blocks[0], other=blocks[1]))
             case _:
                 found.append(stmt)
     return tuple(found)
+
+
+def _looked_at(name: str, rest: tuple[Stmt, ...], reads: int) -> bool:
+    """Whether all `reads` of scalar `name` stand in `rest`, which surely runs, where an infinity or a NaN shows."""
+    seen = 0
+    for stmt in rest:
+        if isinstance(stmt, (Assign, Store)):
+            seen += _shows(name, stmt.value)
+        elif any(isinstance(s, (Break, Continue)) for s in walk_stmts((stmt,))):
+            break
+    return 0 < seen == reads
+
+
+def _shows(name: str, root: Expr) -> int:
+    """How often `root` reads scalar `name` where, if that is infinite or NaN, a value is that is looked at."""
+
+    def count(expr: Expr, passed_on: bool) -> int:
+        if isinstance(expr, Var):
+            return int(passed_on and expr.name == name)
+        if isinstance(expr, (Select, Logical)):
+            return 0  # not all of it is evaluated
+        passing = {id(e) for e in _passing(expr)}
+        return sum(count(e, passed_on if id(e) in passing else _dirty(e)) for e in children(expr))
+
+    return count(root, _dirty(root))
 
 
 def _root(expr: Expr) -> Expr:

@@ -4,7 +4,9 @@ In:  the disk cache; the environment (which device).
 Out: `open_device`: an `Accelerator`, or why there is none.
 
 A device that is a CPU works on the host's arrays where they lie (CL_MEM_USE_HOST_PTR: OpenCL 1.2 specification, 5.2.1;
-map and unmap: 5.4.2); others get copies. Kernels are compiled without any relaxation of floating point.
+map and unmap: 5.4.2); others get copies. Most CPU drivers make no copy of such memory, which is tried out when the
+device is opened: nothing is then mapped, and its own buffers are host memory, too, which the host reads and writes.
+Kernels are compiled without any relaxation of floating point.
 """
 
 from __future__ import annotations
@@ -99,6 +101,10 @@ class OpenCLDevice:
         self.name = f"opencl: {' '.join(device.name.split())} ({platform.name})"
         self.style: Literal["grid", "rows"] = "rows" if is_cpu else "grid"
         self.shares_memory = is_cpu
+        self._pending = False  # something may be in the queue
+        self._memory: dict[int, Any] = {}  # of its own buffers, as bytes, where the device works in host memory
+        self._direct = False
+        self._direct = is_cpu and self._works_in_host_memory()
         units = device.max_compute_units
         self.limits = Limits(
             units * (_LANES_PER_UNIT if is_cpu else _GRID_PER_UNIT), device.max_work_group_size, (_MANY,) * 3
@@ -165,16 +171,43 @@ class OpenCLDevice:
 
     # --- memory ----------------------------------------------------------------------------------------------------
 
+    def _works_in_host_memory(self) -> bool:
+        """Whether the host sees what is written to a wrapped array, however it is aligned, without mapping it."""
+        import numpy as np
+
+        for first in (0, 8):
+            array = np.zeros(4096, np.uint8)[first:]
+            buffer = self._over(array, True)
+            self._cl.enqueue_fill_buffer(self._queue, buffer, b"\1", 0, array.size)
+            self._queue.finish()
+            seen = bool(array.all())
+            buffer.release()
+            if not seen:
+                return False
+        return True
+
     def allocate(self, size: int) -> Any:
+        if self._direct:
+            import numpy as np
+
+            memory = np.empty(size, np.uint8)
+            buffer = self._over(memory, True)
+            self._memory[buffer.int_ptr] = memory
+            return buffer
         buffer = self._cl.Buffer(self._context, self._cl.mem_flags.READ_WRITE, size)
         if not self.shares_memory:  # drivers allocate at the first use: fail now if it fails
             self._cl.enqueue_fill_buffer(self._queue, buffer, b"\0", 0, size)
         return buffer
 
     def release(self, buffer: Any) -> None:
+        self._memory.pop(buffer.int_ptr, None)
         buffer.release()
 
     def wrap(self, array: Array, write: bool) -> Any:
+        return self._over(array, write)
+
+    def _over(self, array: Array, write: bool) -> Any:
+        """A buffer that is the array's memory."""
         flags = self._cl.mem_flags
         return self._cl.Buffer(
             self._context, flags.USE_HOST_PTR | (flags.READ_WRITE if write else flags.READ_ONLY), hostbuf=array
@@ -183,6 +216,9 @@ class OpenCLDevice:
     def unwrap(self, buffer: Any) -> None:
         import numpy as np
 
+        if self._direct:
+            self._idle()
+            return
         cl = self._cl
         mapped, _ = cl.enqueue_map_buffer(
             self._queue, buffer, cl.map_flags.READ, 0, (buffer.size,), np.uint8, is_blocking=True
@@ -191,12 +227,24 @@ class OpenCLDevice:
         self._queue.finish()
 
     def upload(self, buffer: Any, array: Array) -> None:
+        if self._direct:
+            self._idle()
+            self._memory[buffer.int_ptr][: array.nbytes] = _bytes_of(array)
+            return
         self._cl.enqueue_copy(self._queue, buffer, array, is_blocking=True)
 
     def download(self, array: Array, buffer: Any) -> None:
+        if self._direct:
+            self._idle()
+            _bytes_of(array)[:] = self._memory[buffer.int_ptr][: array.nbytes]
+            return
         self._cl.enqueue_copy(self._queue, array, buffer, is_blocking=True)
 
     def clear(self, buffer: Any, size: int) -> None:
+        if self._direct:
+            self._idle()
+            self._memory[buffer.int_ptr][:size] = 0
+            return
         self._cl.enqueue_fill_buffer(self._queue, buffer, b"\0", 0, size)
 
     # --- running ---------------------------------------------------------------------------------------------------
@@ -204,6 +252,7 @@ class OpenCLDevice:
     def launch(self, function: Any, groups: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any]) -> None:
         function.set_args(*args)
         items = tuple(n * width for n, width in zip(groups, group))
+        self._pending = True
         self._cl.enqueue_nd_range_kernel(self._queue, function, items, group)
 
     def most_items(self, function: Any) -> int:
@@ -212,6 +261,12 @@ class OpenCLDevice:
 
     def finish(self) -> None:
         self._queue.finish()
+        self._pending = False
+
+    def _idle(self) -> None:
+        """Waits if there is something to wait for: the host is about to touch memory that the device works in."""
+        if self._pending:
+            self.finish()
 
     def explain(self, error: BaseException) -> DeviceError:
         cl = self._cl
@@ -226,6 +281,13 @@ class OpenCLDevice:
         with contextlib.suppress(Exception):
             self._queue.finish()
         self._queue = self._context = None
+
+
+def _bytes_of(array: Array) -> Any:
+    """The contiguous array's memory."""
+    import numpy as np
+
+    return array.reshape(-1).view(np.uint8)
 
 
 # Element types of arguments passed by value; a bool is one byte in OpenCL C and CUDA C both, and passed as an int.

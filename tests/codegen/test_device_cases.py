@@ -358,6 +358,25 @@ FAULTS: dict[str, Case] = {
             x = 1.0 / q[i]
             b[i] = 2.0
     """, b=GRID[0].copy(), q=OFFSET * 1.0),
+    "a value that shows in a later one": case("""
+        for i in range(n):
+            x = 1.0 / q[i]
+            b[i] = x * x + 1.0
+    """, b=GRID[0].copy(), q=OFFSET * 1.0),
+    "a value that is lost in a later one": case("""
+        for i in range(n):
+            x = 1.0 / q[i]
+            b[i] = 1.0 / x + x * 0.0 if x < 3.0 else 0.0
+    """, b=GRID[0].copy(), q=OFFSET * 1.0),
+    "a value that a later one may not use": case("""
+        for i in range(n):
+            x = 1.0 / q[i]
+            b[i] = x + 1.0 if m < 0 else 2.0
+    """, b=GRID[0].copy(), q=OFFSET * 1.0, m=2),
+    "single precision": case("""
+        for i in range(n):
+            f[i] = f[i] * f[i]
+    """, f=(GRID[0] * 1e30).astype(np.float32)),
     "a sum of ints": case("""
         for i in range(n):
             s += h[i]
@@ -384,6 +403,18 @@ def test_what_raises_or_warns_is_a_fault(name: str, style: str) -> None:
     assert not spec.without, spec.without
     assert spec.sources["opencl"].faults
     assert run(spec, given) == (2, 1)
+
+
+def test_a_scalar_that_only_passes_on_what_is_looked_at_needs_no_look(style: str) -> None:
+    text = """
+        for i in range(n):
+            x = a[i, 0] * 2.0
+            y = x * x + x
+            b[i] = y - a[i, 1]
+    """
+    spec = specialised(text, style, {"n": N, "a": GRID, "b": GRID[0].copy()})
+    kernel = spec.sources["opencl"].text.partition("__kernel")[2]
+    assert kernel.count("alp_watch_f64(") == 1
 
 
 def test_the_host_must_know_which_names_were_set(style: str) -> None:
