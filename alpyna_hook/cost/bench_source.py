@@ -13,7 +13,7 @@ SCALAR = ("add.f64", "mul.f64", "div.f64", "sqrt.f64", "idiv.int", "pow.f64", "f
 LIBM = ("exp", "log", "sin", "cos", "tan", "erf", "tanh", "atan2")
 VECTOR = ("add.f64", "mul.f64", "div.f64", "sqrt.f64")
 MEMORY = ("stream", "random", "copy")
-THREADS = ("fork_hot", "fork_idle", "latency", "compute")
+THREADS = ("fork_hot", "fork_idle", "region", "latency", "compute")
 
 NAMES = (
     *(f"latency:{n}" for n in LATENCY),
@@ -47,7 +47,7 @@ typedef union { int64_t i; uint64_t u; double d; float f; void *p; } alp_slot;
 #endif
 
 #define SMALL 512 /* doubles: 4 KiB, in any L1 */
-static double sa[SMALL], sb[SMALL], sc[SMALL];
+static double sa[SMALL], sb[SMALL], sc[SMALL], sd[SMALL];
 static volatile double one = 1.0000001;
 static volatile int64_t three = 3;
 
@@ -100,17 +100,18 @@ static double s_idiv(int64_t n) {
     return (double)s;
 }
 
-/* n calls over the elements of a small array */
+/* n calls over the elements of a small array; those of library functions, which branch on their arguments, in no order
+   (sd) */
 #define SWEEP(CALL) { for (int64_t k = 0; k < n; k += SMALL) { \
     for (int64_t i = 0; i < SMALL; i++) sc[i] = CALL; __asm__ volatile("" ::: "memory"); } return sc[3]; }
-static double m_exp(int64_t n) SWEEP(exp(sa[i]))
-static double m_log(int64_t n) SWEEP(log(sa[i]))
-static double m_sin(int64_t n) SWEEP(sin(sa[i]))
-static double m_cos(int64_t n) SWEEP(cos(sa[i]))
-static double m_tan(int64_t n) SWEEP(tan(sa[i]))
-static double m_erf(int64_t n) SWEEP(erf(sa[i]))
-static double m_tanh(int64_t n) SWEEP(tanh(sa[i]))
-static double m_atan2(int64_t n) SWEEP(atan2(sa[i], sb[i]))
+static double m_exp(int64_t n) SWEEP(exp(sd[i]))
+static double m_log(int64_t n) SWEEP(log(sd[i]))
+static double m_sin(int64_t n) SWEEP(sin(sd[i]))
+static double m_cos(int64_t n) SWEEP(cos(sd[i]))
+static double m_tan(int64_t n) SWEEP(tan(sd[i]))
+static double m_erf(int64_t n) SWEEP(erf(sd[i]))
+static double m_tanh(int64_t n) SWEEP(tanh(sd[i]))
+static double m_atan2(int64_t n) SWEEP(atan2(sd[i], sb[i]))
 /* eight operations per element, so that loads and stores weigh little */
 static double v_add(int64_t n) SWEEP((((((((sa[i] + sb[i]) + 1.1) + sa[i]) + 1.2) + sb[i]) + 1.3) + sa[i]) + 1.4)
 static double v_mul(int64_t n) SWEEP((((((((sa[i] * sb[i]) * 1.1) * sa[i]) * 1.2) * sb[i]) * 1.3) * sa[i]) * 1.4)
@@ -188,17 +189,25 @@ static double copies(int64_t n, int64_t reps, double *sum) {
     return seconds;
 }
 
-/* Seconds per empty parallel region; `idle` sleeps 20 ms before each. */
-static double forks(int64_t reps, int threads, int idle, double *sum) {
+/* Seconds per parallel region as kernels have them, with next to nothing to do: a loop that is shared, and flags that
+   are brought together. `idle` sleeps 20 ms before each; `alone`: one thread does it all. */
+static double forks(int64_t reps, int threads, int idle, int alone, double *sum) {
+    static double cells[8 * 1024];
+    const int64_t rows = threads < 1024 ? threads : 1024;
     double total = 0.0;
+    int64_t flags = 0;
     for (int64_t r = 0; r < reps; r++) {
         if (idle) { struct timespec t = {0, 20000000}; nanosleep(&t, NULL); }
         double start = now();
-        #pragma omp parallel num_threads(threads)
-        { __asm__ volatile("" ::: "memory"); }
+        #pragma omp parallel num_threads(threads) if(!alone) reduction(| : flags)
+        {
+            #pragma omp for schedule(static)
+            for (int64_t i = 0; i < rows; i++) cells[8 * i] += 1.0;
+            flags |= cells[0] < 0.0;
+        }
         total += now() - start;
     }
-    *sum = total;
+    *sum = total + (double)flags;
     return total / (double)reps;
 }
 
@@ -216,7 +225,11 @@ int32_t kernel(const alp_slot *in, alp_slot *out) {
     int threads = (int)in[0].i;
     int64_t which = in[1].i, n = in[2].i, reps = in[3].i;
     double sum = 0.0, seconds = -1.0;
-    for (int64_t i = 0; i < SMALL; i++) { sa[i] = 0.3 + 0.002 * (double)i; sb[i] = 1.0 + 1e-6 * (double)i; }
+    for (int64_t i = 0; i < SMALL; i++) {
+        sa[i] = 0.3 + 0.002 * (double)i;
+        sb[i] = 1.0 + 1e-6 * (double)i;
+        sd[i] = 0.01 + 4.0 / SMALL * (double)(i * 0x9E3779B97F4A7C15u >> 55);
+    }
     if (which < SIMPLE) {
         double start = now();
         sum = simple[which](reps);
@@ -225,10 +238,11 @@ int32_t kernel(const alp_slot *in, alp_slot *out) {
         case 0: seconds = stream(n, reps, threads, &sum); break;
         case 1: seconds = random_loads(n, reps, &sum); break;
         case 2: seconds = copies(n, reps, &sum); break;
-        case 3: seconds = forks(reps, threads, 0, &sum); break;
-        case 4: seconds = forks(reps, threads, 1, &sum); break;
-        case 5: seconds = together(reps, threads, 0, &sum); break;
-        case 6: seconds = together(reps, threads, 1, &sum); break;
+        case 3: seconds = forks(reps, threads, 0, 0, &sum); break;
+        case 4: seconds = forks(reps, threads, 1, 0, &sum); break;
+        case 5: seconds = forks(reps, threads, 0, 1, &sum); break;
+        case 6: seconds = together(reps, threads, 0, &sum); break;
+        case 7: seconds = together(reps, threads, 1, &sum); break;
     }
     out[0].i = 0;
     out[1].d = seconds;

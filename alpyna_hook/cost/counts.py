@@ -93,9 +93,10 @@ class LoopCount:
 
     @property
     def vectorisable(self) -> bool:
-        """By structure: innermost, straight, unit or zero strides, no chain, no checks, no calls. Whether dependences
-        allow it is the analysis' business (`Candidate.vectorised`)."""
-        return self.straight and _vectorisable(self.body, self.counter)
+        """By structure: innermost, straight, affine subscripts, no chain, no checks, no calls. Whether dependences
+        allow it is the analysis' business (`Candidate.vectorised`); whether it pays is the model's: elements that are
+        not side by side are moved one by one."""
+        return self.straight and _vectorisable(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,19 +352,13 @@ def _own_statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
             yield from _own_statements(stmt.then + stmt.other)
 
 
-def _vectorisable(block: Block, counter: str) -> bool:
+def _vectorisable(block: Block) -> bool:
     if block.loops or block.chain:
         return False
     scalar_only = ("check", "bounds", "libm.", "npy.", "pow.", "fmod.", "idiv.")
     if any(name.startswith(scalar_only) for name, _ in block.ops):
         return False
-    for access in block.accesses:
-        if access.strides is None:
-            return False
-        stride = dict(access.strides).get(counter, ZERO)
-        if stride not in (ZERO, QConst(access.itemsize)):
-            return False
-    return True
+    return all(access.strides is not None for access in block.accesses)
 
 
 def _expr(expr: Expr, walker: _Walker, tally: _Tally, values: Values, address: bool = False) -> None:

@@ -141,7 +141,7 @@ _SCALAR_CYCLES = {
     "select.int": 0.6, "cvt.int": 1, "bit.int": 0.3,
     "add.c128": 1, "mul.c128": 4, "div.c128": 30, "pow.c128": 150, "sqrt.c128": 60, "abs.c128": 25,
     "check": 0.7, "bounds": 1.2, "branch": 3, "forward": 0, "load": 0.5, "store": 1, "trip": 1, "loop": 8,
-    "libm.*": 50, "npy.*": 110,
+    "region": 1400, "libm.*": 50, "npy.*": 110,
 }  # fmt: skip
 _VECTOR_CYCLES = {
     "add.f64": 0.15, "mul.f64": 0.15, "div.f64": 2.2, "sqrt.f64": 2.8, "neg.f64": 0.15, "abs.f64": 0.15,

@@ -181,6 +181,7 @@ class _Bench:
         found["memory:copy"] = self.task("memory:copy", _LARGEST // 16, first=1, most=1)
         if self._openmp:
             found["threads:fork_hot"] = self.task("threads:fork_hot", 0, self._threads, first=100, most=400)
+            found["threads:region"] = self.task("threads:region", first=100, most=4000)
             found["threads:latency"] = self.task("threads:latency", 0, self._threads, first=1 << 16)
             found["threads:compute"] = self.task("threads:compute", 0, self._threads, first=1 << 18)
             found["threads:fork_idle"] = self._idle()

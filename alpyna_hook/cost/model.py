@@ -15,7 +15,8 @@ Sources, by term:
 - triangular loops: two-point quadrature over the discrete uniform counter (mean +- standard deviation, variance
   (n^2-1)/12), exact for polynomial work up to degree 3 because it matches the first three moments;
 - accelerators: `offload.py`;
-- OpenMP: fork/join + work / effective threads; static chunks of triangular work as in Bull, EWOMP 1999.
+- OpenMP: fork/join + work / effective threads; static chunks of triangular work as in Bull, EWOMP 1999; what one
+  thread has just made comes to the others through the cache that they share (Hackenberg et al., MICRO 2009).
 """
 
 from __future__ import annotations
@@ -104,28 +105,27 @@ class Bound:
 
     def _compiled(self, values: list[float], threads: int) -> Parts:
         profile = self.profile
+        threads = threads if self.variant == "omp" else 1
         serial, shared, forks, speedup = 0.0, 0.0, 0.0, 1.0
         for loop in self.top:
-            a, b, f, s = _split(loop, values, threads if self.variant == "omp" else 1)
+            a, b, f, s = _split(loop, values, threads)
             serial, shared, forks = serial + a, shared + b, forks + f
             speedup = larger(speedup, s)
+        if threads > 1:
+            serial += profile.scalar_of("region") * sum(_alone(loop) for loop in self.top)
         speedup = smaller(speedup, _cores(profile, threads))
-        saving = self._saving(values)
-        if saving and self.variant == "omp" and forks > 0.0:
-            shared += saving
-        else:
-            serial += saving
-        compute = serial + shared
+        compute, saving = serial + shared, self._saving(values)
         sizes = {name: size(values) for name, size in self.sizes.items()}
         for slot in self.counters:
             values[slot] = 0.0
         moved = traffic(self.top, sizes, profile, self.geometry(values))
         memory = moved.seconds(1)
-        if self.variant == "omp" and compute > 0.0 and forks > 0.0:
+        if compute > 0.0 and forks > 0.0:
             part = shared / compute
             memory = part * larger(moved.seconds(threads), memory / speedup) + (1.0 - part) * memory
             compute = serial + shared / speedup
-        kernel = self.root_s + larger(compute, memory) + forks * profile.fork_hot_s
+            saving = saving / speedup + part * moved.handed_over(threads)
+        kernel = self.root_s + larger(compute, memory) + saving + forks * profile.fork_hot_s
         return kernel, profile.call_s + _journal_seconds(sum(sizes[name] for name in self.journal), profile)
 
     def _offloaded(self, values: list[float], threads: int) -> float:
@@ -147,13 +147,13 @@ class Bound:
         return offload.seconds(work, device, profile, _cores(profile, threads))
 
     def _saving(self, values: list[float]) -> float:
-        """Seconds of saving rows by blocks: each is read and written once more, in the cache that holds the block
-        (codegen/blocks.py keeps it within L2)."""
+        """Seconds of saving rows by blocks, before the loop runs over them: read, write-allocate and write back, in the
+        cache that holds the block (transform/blocks.py keeps it within L2)."""
         if not self.rows:
             return 0.0
         bandwidth = self.profile.levels[min(1, len(self.profile.levels) - 1)].bandwidth
         return sum(
-            2.0 * self.rows[loop.counter](values) * loop.total / bandwidth
+            3.0 * self.rows[loop.counter](values) * loop.total / bandwidth
             for loop in _all(self.top)
             if loop.counter in self.rows
         )
@@ -292,6 +292,13 @@ def _split(loop: PricedLoop, v: list[float], threads: int) -> tuple[float, float
         a, b, f, s = _split(inner, v, threads)
         own, shared, forks, speedup = own + a, shared + b, forks + f, larger(speedup, s)
     return own, shared, forks, speedup
+
+
+def _alone(loop: PricedLoop) -> float:
+    """Parallel regions entered for so little work that one thread does it: OpenMP makes a team of one."""
+    if loop.parallel:
+        return 0.0 if loop.trips > loop.threshold else loop.entries
+    return sum(map(_alone, loop.inner))
 
 
 def _items(loop: PricedLoop) -> float:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from alpyna_hook.cost.counts import Access, ArrayInfo, Block, Counts, LoopCount
 from alpyna_hook.cost.machine import Profile
-from alpyna_hook.cost.symbolic import compiled
-from alpyna_hook.ir.affine import QParam, Quantity, leaves
+from alpyna_hook.cost.symbolic import ZERO, compiled
+from alpyna_hook.ir.affine import QConst, QParam, Quantity, leaves
 from alpyna_hook.ir.plan import DeviceProgram, Plan
 
 Eval = Callable[[Sequence[float]], float]
@@ -110,6 +110,7 @@ class PricedLoop:
     scalar_body: float
     groups: list[Group]
     threshold: float = 0.0  # trips per entry up to which one thread does it all
+    strip: float = 1.0  # neighbouring iterations that run side by side
     inner: list[PricedLoop] = field(default_factory=list)
     entries: float = 0.0
     total: float = 0.0
@@ -168,6 +169,9 @@ def slots_of(root: Block, arrays: tuple[ArrayInfo, ...]) -> dict[Quantity, int]:
 
 
 _ALONE = ("libm.", "npy.", "pow.", "fmod.", "branch")  # operations that little else overlaps with
+_DIVIDER = ("div.", "idiv.", "sqrt.")  # those of the one unit that is not pipelined
+
+Strip = tuple[str, int]  # counter of a strip-mined loop and its width
 
 
 @dataclass
@@ -184,34 +188,61 @@ class Pricer:
     def _term(self, q: Quantity) -> int:
         return self.terms.setdefault(q, len(self.terms))
 
-    def block(self, block: Block, counter: str, vector: bool, width: int = 1) -> float:
-        """Seconds per execution of the block's own work: the largest of memory ports, arithmetic ports and carried
-        chain, and in addition what nothing overlaps with (calls, mispredicted branches).
+    def block(self, block: Block, counter: str, vector: bool, strip: Strip = ("", 1), trip: float = 0.0) -> float:
+        """Seconds per execution of the block's own work: the largest of what loads, stores, the divider, all other
+        arithmetic, the loop's own jump and the carried chain take, each of which has units of its own (Fog,
+        "Microarchitecture"), and in addition what nothing overlaps with (calls, mispredicted branches).
 
         counter  of the loop whose body this is: what does not move with it stays in a register
-        width    neighbouring iterations of an outer loop that run side by side, hiding each other's latency
+        strip    counter and number of the neighbouring iterations of an outer loop that run side by side, hiding each
+                 other's latency
+        trip     seconds of the jump
         """
         profile = self.profile
         if self.variant == "interp":
             return sum(n * profile.interp.get(name, 0.0) for name, n in block.interp)
         of = profile.vector_of if vector else profile.scalar_of
         alone = sum(n * of(name) for name, n in block.ops if name.startswith(_ALONE))
-        arithmetic = sum(n * of(name) for name, n in block.ops if not name.startswith(_ALONE))
-        moving = (a for a in block.accesses if a.strides is None or counter in dict(a.strides) or not counter)
-        memory = sum(a.weight * of("store" if a.store else "load") for a in moving)
+        divider = sum(n * of(name) for name, n in block.ops if name.startswith(_DIVIDER))
+        others = sum(n * of(name) for name, n in block.ops if not name.startswith(_ALONE + _DIVIDER))
+        loads = stores = 0.0
+        for access in block.accesses:
+            if access.strides is None or not counter or counter in dict(access.strides):
+                seconds = access.weight * self._moved(access, vector, strip if strip[0] else (counter, 1))
+                loads, stores = (loads, stores + seconds) if access.store else (loads + seconds, stores)
         chain = sum(n * profile.latency_of(name) for name, n in block.chain)
-        return max(memory, arithmetic, chain / width) + alone
+        return max(loads, stores, divider, others, chain / strip[1], trip) + alone
 
-    def loop(self, loop: LoopCount, width: int = 1) -> PricedLoop:
-        """`loop` and all inside. `width` as for `block`: of the enclosing strip-mined loop."""
+    def _moved(self, access: Access, vector: bool, lanes: Strip) -> float:
+        """Seconds per element of a load or a store. Vector code takes elements that are not side by side one by one,
+        and puts them into place; one element for all lanes of a strip is loaded once.
+
+        lanes  counter of the iterations that become lanes, and how many of them share what does not move with it
+        """
+        profile, name = self.profile, "store" if access.store else "load"
+        if not vector:
+            return profile.scalar_of(name)
+        stride = dict(access.strides or ()).get(lanes[0], ZERO)
+        if access.strides is not None and stride == QConst(access.itemsize):
+            return profile.vector_of(name)
+        if access.strides is not None and stride == ZERO:
+            return profile.scalar_of(name) / lanes[1]
+        return profile.scalar_of(name) + profile.scalar_of("bit.f64")
+
+    def loop(self, loop: LoopCount, strip: Strip = ("", 1)) -> PricedLoop:
+        """`loop` and all inside. `strip` as for `block`: the enclosing strip-mined loop."""
         candidate, profile = self.candidate, self.profile
         native = self.variant != "interp"
-        width = dict(candidate.strips).get(loop.counter, width)
-        vector = loop.vectorisable if candidate.vectorised is None else loop.counter in candidate.vectorised
-        vector = native and (vector or width > 1) and not self.scalar_lanes
+        width = dict(candidate.strips).get(loop.counter, 0)
+        strip = (loop.counter, width) if width else strip
         dependent = {leaf for inner in _all_loops(loop.body) for q in _bounds(inner) for leaf in leaves(q)}
         bounds = [compiled(q, self.slots) if q is not None else None for q in (loop.start, loop.stop, loop.step)]
-        trip = (profile.vector_of("trip") if vector else profile.scalar_of("trip")) if native else 0.0
+        scalar = self.block(loop.body, loop.counter, False, trip=profile.scalar_of("trip") if native else 0.0)
+        body, vector = scalar, False
+        if native and self._lanes(loop, strip):
+            trip = profile.vector_of("trip")
+            wide = self.block(loop.body, loop.counter, True, strip, trip)
+            body, vector = (wide, True) if strip[1] > 1 else min((wide, True), (scalar, False))
         return PricedLoop(
             counter=loop.counter,
             slot=self.slots[QParam(loop.counter)],
@@ -221,17 +252,24 @@ class Pricer:
             weight=loop.weight,
             share=loop.trip_share,
             varies=QParam(loop.counter) in dependent,
-            body=self.block(loop.body, loop.counter, vector, width) + trip,
-            entry=profile.scalar_of("loop") * (2.0 if vector else 1.0) / width if native else 0.0,
+            body=body,
+            entry=profile.scalar_of("loop") * (2.0 if vector else 1.0) / strip[1] if native else 0.0,
             parallel=loop.counter in candidate.parallel,
             collapsed=loop.counter in candidate.collapse,
             balanced=loop.counter in candidate.balanced,
-            vector=vector and width == 1,
-            scalar_body=self.block(loop.body, loop.counter, False) + (profile.scalar_of("trip") if native else 0.0),
+            vector=vector and strip[1] == 1,
+            scalar_body=scalar,
             groups=self._groups(loop.body.accesses) if native else [],
             threshold=self._threshold(loop.counter),
-            inner=[self.loop(inner, width) for inner in loop.body.loops],
+            strip=float(width or 1),
+            inner=[self.loop(inner, strip) for inner in loop.body.loops],
         )
+
+    def _lanes(self, loop: LoopCount, strip: Strip) -> bool:
+        """Whether the loop's body may run in vector lanes."""
+        given = self.candidate.vectorised
+        vector = loop.vectorisable if given is None else loop.counter in given
+        return (vector or strip[1] > 1) and not self.scalar_lanes
 
     def _threshold(self, counter: str) -> float:
         for name, least, work in self.candidate.min_work:

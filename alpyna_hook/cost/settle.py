@@ -67,6 +67,8 @@ def _operations(good: Mapping[str, float], base: Profile) -> Found:
     tables["latency"]["pow.f64"] = tables["scalar"]["pow.f64"]
     _scale_single(tables["scalar"], base.scalar)
     _scale_single(tables["vector"], base.vector)
+    if "stream:L1" in good:
+        _scale_stream(tables["vector"], good["stream:L1"])
     values = {f"{table}.{name}": seconds for table, figures in tables.items() for name, seconds in figures.items()}
     return {name: seconds for name, seconds in values.items() if "libm." not in name or name not in noisy}, noisy
 
@@ -90,6 +92,15 @@ def _scale_single(table: dict[str, float], before: Mapping[str, float]) -> None:
         single, double = f"{head}.f32", f"{head}.f64"
         if single in before and double in before and double in table:
             table[single] = table[double] * before[single] / before[double]
+
+
+def _scale_stream(vector: dict[str, float], seconds: float) -> None:
+    """Vector loads, stores and jumps from a stream within the nearest cache, y += a x, as the model prices it: they
+    keep their default ratios to each other. `seconds`: per element."""
+    memory = max(2.0 * vector["load"], vector["store"], vector["trip"])
+    if seconds > vector["add.f64"] + vector["mul.f64"]:  # else arithmetic is what it waits for
+        for name in ("load", "store", "trip"):
+            vector[name] *= seconds / memory
 
 
 def _memory(good: Mapping[str, float], seen: set[str], base: Profile) -> Found:
@@ -141,6 +152,10 @@ def _threads(good: Mapping[str, float], seen: set[str], base: Profile) -> Found:
     cores_there = _cores_there(good)
     values: dict[str, float] = {}
     noisy: set[str] = set()
+    if "threads:region" in good:
+        values["scalar.region"] = good["threads:region"]
+    else:
+        noisy.add("scalar.region")
     for task, name in (("threads:fork_hot", "fork_hot_s"), ("threads:fork_idle", "fork_idle_s")):
         if cores_there and task in good:
             values[name] = good[task]

@@ -19,6 +19,7 @@ from alpyna_hook.cost.priced import Group, PricedLoop
 from alpyna_hook.cost.tape import larger, smaller
 
 LINE = 64  # bytes of a cache line
+SHARED = 2  # level of the first cache that cores share: L1 and L2 belong to one core
 APART = 2 * LINE  # from this stride on the hardware's stream prefetchers do not help
 
 
@@ -34,9 +35,10 @@ class _Reach:
 
 @dataclass(slots=True)
 class Placed:
-    """Footprints of one loop in bytes by group (its number in preorder): `one` trip, `all` trips of one entry."""
+    """Footprints of one loop in bytes by group (its number in preorder): `one` trip, `all` trips of one entry; of a
+    loop inside a strip-mined one, for all lanes together."""
 
-    loop: PricedLoop
+    entries: float
     one: dict[int, float]
     all: dict[int, float]
     reach: dict[int, _Reach]
@@ -46,13 +48,20 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Bytes served by each level in streams and in scattered lines, and seconds of data-dependent accesses."""
+    """Bytes served by each level in streams and in scattered lines, seconds of data-dependent accesses, and bytes of
+    footprints that fit into the caches of one core."""
 
     levels: Sequence[Level]
     measured_with: int  # threads that the levels' joint bandwidth is for
     streamed: tuple[float, ...]
     scattered: tuple[float, ...]
     indirect_s: float
+    private: float
+
+    def handed_over(self, threads: int) -> float:
+        """Seconds that it takes threads to get what lies in the caches of the one that made it: each its share, through
+        the first cache that they share."""
+        return self.private / threads / self.levels[min(SHARED, len(self.levels) - 1)].bandwidth
 
     def seconds(self, threads: int) -> float:
         """Time of the slowest level, streams by its bandwidth and scattered lines by its random access time, and of the
@@ -76,16 +85,18 @@ def traffic(
     levels = profile.levels
     streamed = [0.0] * len(levels)
     scattered = [0.0] * len(levels)
-    indirect = 0.0
+    indirect = private = 0.0
     for loop in top:
-        tree = _place(loop, geometry, [0])
+        tree = _place(loop, geometry, [0], ("", 1.0))
         whole = sum(tree.all.values())
         for index in range(1, len(levels)):
             capacity = levels[index - 1].size or 0
             if whole > capacity:
                 _cross(tree, capacity, index, streamed, scattered)
+        if whole <= (levels[min(SHARED, len(levels)) - 1].size or 0):
+            private += whole
         indirect += _indirect(loop, sizes, levels)
-    return Traffic(levels, profile.threads, tuple(streamed), tuple(scattered), indirect)
+    return Traffic(levels, profile.threads, tuple(streamed), tuple(scattered), indirect, private)
 
 
 def _joint(level: Level, threads: int, measured_with: int) -> float:
@@ -96,7 +107,12 @@ def _joint(level: Level, threads: int, measured_with: int) -> float:
     return alone * min(level.bandwidth_t / (measured_with * level.bandwidth), 1.0) if measured_with > 1 else alone
 
 
-def _place(loop: PricedLoop, geometry: Sequence[float], number: list[int]) -> Placed:
+def _place(loop: PricedLoop, geometry: Sequence[float], number: list[int], strip: tuple[str, float]) -> Placed:
+    """`strip`: counter of the enclosing loop whose iterations run side by side, the innermost ones here, and how many:
+    transform/strips.py makes of `for j: for k` a loop over blocks of j, one over k, and the lanes of j in it."""
+    entries = loop.entries / strip[1]
+    if loop.strip > 1.0:
+        strip = (loop.counter, smaller(loop.strip, larger(loop.trips, 1.0)))
     reach: dict[int, _Reach] = {}
     apart: set[int] = set()
     one: dict[int, float] = {}
@@ -106,23 +122,29 @@ def _place(loop: PricedLoop, geometry: Sequence[float], number: list[int]) -> Pl
         k = number[0]
         number[0] += 1
         reach[k] = found = _reach(group, geometry)
+        lane = found.strides.get(strip[0], 0.0)
+        if lane > 0.0:
+            found.steps.append((lane, strip[1]))
         one[k] = _distinct(found)
-        if found.strides.get(loop.counter, 0.0) >= APART:
+        run = lane * strip[1] if lane <= LINE else 0.0
+        if found.strides.get(loop.counter, 0.0) >= APART and run < APART:
             apart.add(k)
-    inner = [_place(child, geometry, number) for child in loop.inner]
+    inner = [_place(child, geometry, number, strip) for child in loop.inner]
     for child in inner:
         one.update(child.all)
         apart |= child.apart
         reach.update(child.reach)
     every = {}
     for k, found in reach.items():
-        stride = found.strides.get(loop.counter, 0.0)
-        if stride > 0.0 and loop.trips > 1.0:
-            insort(found.steps, (stride, loop.trips))
+        stride, trips = found.strides.get(loop.counter, 0.0), loop.trips
+        if loop.counter == strip[0]:
+            stride, trips = stride * strip[1], trips / strip[1]
+        if stride > 0.0 and trips > 1.0:
+            insort(found.steps, (stride, trips))
             every[k] = _distinct(found)
         else:
             every[k] = one[k]
-    return Placed(loop, one, every, reach, apart, inner)
+    return Placed(entries, one, every, reach, apart, inner)
 
 
 def _reach(group: Group, geometry: Sequence[float]) -> _Reach:
@@ -163,12 +185,12 @@ def _spread(reach: _Reach) -> float:
 
 def _cross(tree: Placed, capacity: float, index: int, streamed: list[float], scattered: list[float]) -> None:
     """Add what the loops of `tree` bring into a cache of `capacity` bytes from the level `index` behind it."""
-    fits = sum(tree.one.values()) <= capacity or not tree.inner
+    fits = not tree.inner or sum(tree.one.values()) <= capacity
     inside = set() if fits else {k for child in tree.inner for k in child.all}
     for k, size in tree.all.items():
         if k not in inside:
             moved = scattered if k in tree.apart else streamed
-            moved[index] += tree.loop.entries * size * tree.reach[k].group.passes
+            moved[index] += tree.entries * size * tree.reach[k].group.passes
     if not fits:
         for child in tree.inner:
             _cross(child, capacity, index, streamed, scattered)

@@ -252,3 +252,65 @@ def test_threads_that_share_a_core_gain_what_was_measured():
         profile = replace(default_profile(2), compute_t=cores)
         gain.append(bind(offer, profile, "seq").seconds(env) / bind(offer, profile, "omp").seconds(env, 2))
     assert gain[0] == pytest.approx(2.0, rel=0.05) and gain[1] == pytest.approx(1.2, rel=0.05)
+
+
+def priced(one: Nest, profile=PROFILE, strips=()) -> float:
+    """Seconds per trip of the innermost loop's body."""
+    loop = bind(Candidate(count(one), strips=strips), profile, "seq").top[0]
+    while loop.inner:
+        (loop,) = loop.inner
+    return loop.body
+
+
+def test_the_divider_works_beside_the_adders():
+    i = var("i")
+    quotient = op("/", load("x", i), load("y", i))
+    total = quotient
+    for _ in range(3):
+        total = op("+", total, load("x", i))
+    short, long = (
+        priced(nest(loop("i", 0, var("n"), store("z", (i,), v)), {k: vector() for k in "xyz"}, n=INT))
+        for v in (quotient, total)
+    )
+    assert short == long == PROFILE.vector["div.f64"]
+
+
+def test_elements_apart_are_moved_one_by_one_and_vector_code_is_left_where_that_costs_more():
+    def body(step: int, *more: int) -> float:
+        i = var("i")
+        value = load("x", op("*", num(step), i))
+        for _ in more:
+            value = op("*", value, num(1.5))
+        return priced(nest(loop("i", 0, var("n"), store("y", (i,), value)), {"x": vector(), "y": vector()}, n=INT))
+
+    scalar = max(PROFILE.scalar["load"], PROFILE.scalar["store"], PROFILE.scalar["trip"])
+    assert body(1) < body(2) <= scalar
+    much = range(12)
+    assert body(1, *much) <= body(2, *much) < 12 * PROFILE.scalar["mul.f64"]
+
+
+def test_blocks_of_columns_bring_whole_lines_into_the_caches():
+    counts, env = count(matmul()), env_of(1500, a=2, b=2, c=2)
+    free = replace(PROFILE, vector=dict.fromkeys(PROFILE.vector, 0.0), scalar=dict.fromkeys(PROFILE.scalar, 0.0))
+    free = replace(free, latency=dict.fromkeys(PROFILE.latency, 0.0))  # memory alone
+    plain, stripped = (bind(Candidate(counts, strips=s), free, "seq").seconds(env) for s in ((), (("j", 64),)))
+    assert 3 * stripped < plain
+
+
+def test_a_region_for_one_thread_costs_a_team_of_one():
+    i, j = var("i"), var("j")
+    body = loop("i", 0, var("n"), loop("j", 0, var("n"), store("x", (op("+", i, j),), num(0.0))))
+    counts, env = count(nest(body, {"x": vector()}, n=INT)), env_of(100, x=1)
+    offer = Candidate(counts, frozenset("j"), min_work=(("j", 1000, 1),))
+    seq, omp = (bind(offer, PROFILE, v).seconds(env, 2) for v in ("seq", "omp"))
+    assert omp - seq == pytest.approx(100 * PROFILE.scalar["region"])
+
+
+def test_what_one_thread_has_made_comes_to_the_others_through_a_shared_cache():
+    counts, offer = count(saxpy()), Candidate(count(saxpy()), frozenset("i"))
+    slow = replace(PROFILE, levels=tuple(replace(x, bandwidth=1e9) if x.name == "L3" else x for x in PROFILE.levels))
+    env = env_of(10_000, x=1, y=1)  # within L2
+    apart = [bind(offer, p, "omp").seconds(env, 2) for p in (PROFILE, slow)]
+    one = [bind(Candidate(counts), p, "seq").seconds(env) for p in (PROFILE, slow)]
+    assert one[0] == one[1]
+    assert apart[1] - apart[0] == pytest.approx(80e3 * (1e-9 - 1.0 / PROFILE.levels[2].bandwidth), rel=0.01)

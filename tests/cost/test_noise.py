@@ -140,3 +140,18 @@ def test_a_noisy_figure_is_the_default_scaled_to_the_measured_clock():
     values, noisy = settle(samples, BASE)
     assert "scalar.div.f64" in noisy
     assert values["scalar.div.f64"] == pytest.approx(2.0 * BASE.scalar["div.f64"])
+
+
+def test_vector_memory_figures_make_the_stream_in_the_nearest_cache_take_what_was_measured():
+    values, _ = settle(raw(stream_L1=7e-10), BASE)
+    load, store, trip = (values[f"vector.{name}"] for name in ("load", "store", "trip"))
+    assert max(2.0 * load, store, trip) == pytest.approx(7e-10)
+    assert store / load == pytest.approx(BASE.vector["store"] / BASE.vector["load"])
+
+
+def test_a_region_for_one_thread_is_measured_and_noisy_without():
+    samples = raw()
+    assert "scalar.region" in settle(samples, BASE)[1]
+    samples["threads:region"] = Figure(Task(Sample), [4e-7, 4.01e-7])
+    values, noisy = settle(samples, BASE)
+    assert values["scalar.region"] == 4e-7 and "scalar.region" not in noisy
