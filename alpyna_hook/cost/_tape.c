@@ -2,7 +2,7 @@
  *
  * in:  Tape(code, constants, inputs, outputs): `code` int32 triples (operation, a, b), `constants` doubles, the number of
  *      inputs, `outputs` int32 places. Places: the inputs, then the constants, then the result of each triple.
- * out: tape(sequence of inputs) -> tuple of float, or None if a comparison does not turn out as it was recorded
+ * out: tape(tuple of inputs) -> tuple of float, or None if a comparison does not turn out as it was recorded
  *
  * The twin in Python is tape.Twin; the operations are numbered alike there.
  */
@@ -63,14 +63,14 @@ static PyObject *
 tape_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     Tape *tape = (Tape *)callable;
-    if (PyVectorcall_NARGS(nargsf) != 1 || names != NULL || !PyList_CheckExact(args[0]) ||
-        PyList_GET_SIZE(args[0]) != tape->inputs) {
-        PyErr_SetString(PyExc_TypeError, "a tape takes the list of its inputs");
+    if (PyVectorcall_NARGS(nargsf) != 1 || names != NULL || !PyTuple_CheckExact(args[0]) ||
+        PyTuple_GET_SIZE(args[0]) != tape->inputs) {
+        PyErr_SetString(PyExc_TypeError, "a tape takes the tuple of its inputs");
         return NULL;
     }
     for (Py_ssize_t k = 0; k < tape->inputs; ++k) {
-        PyObject *item = PyList_GET_ITEM(args[0], k);
-        if (!PyFloat_CheckExact(item) && !PyLong_CheckExact(item)) { /* anything else could run code that changes it */
+        PyObject *item = PyTuple_GET_ITEM(args[0], k);
+        if (!PyFloat_CheckExact(item) && !PyLong_CheckExact(item)) { /* anything else could run code */
             PyErr_SetString(PyExc_TypeError, "the inputs of a tape are int or float");
             return NULL;
         }

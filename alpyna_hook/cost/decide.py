@@ -34,6 +34,7 @@ FEWEST_CALLS = 2
 MEASURED_CALLS = 50
 THREADED_CALLS = 10  # the same for threads: what a busy machine makes of them cannot be predicted
 THREADS_SAVE_S = 2e-6  # seconds per call below which threads are not used: they take a core from somebody else
+_WIDER = ("omp", "opencl", "cuda")
 NEVER = 1 << 62
 STAKE_FACTOR = 10.0  # calibrate when this many times its price is at stake: it then costs under 10 %
 MOST_DOUBLINGS = 6
@@ -150,11 +151,13 @@ class Oracle:
         if _negligible(predicted, self.profile):
             return self._leave_alone(model, predicted, history)
         unpaid = _Prices(self.profile, ready)
-        if best == "interp" or unpaid[best] <= 0.0:
+        if best == "interp" or ready.get(best) == "compiled":
             chosen, reason, calls = best, "fastest", NEVER
         else:
             chosen, reason, calls = _rent_or_buy(predicted, {v: unpaid[v] for v in predicted}, history)
-        tried = worth_a_try(predicted, parts, best, unpaid, history) if chosen == best != "interp" else None
+        tried = None
+        if chosen == best != "interp" and history.spent_s > 0.0:
+            tried = worth_a_try(predicted, parts, best, unpaid, history)
         if tried is not None:
             chosen, reason, calls = tried, f"a try: {tried} may be faster than {best}", TRY_CALLS
         elif chosen != "interp":
@@ -230,15 +233,15 @@ class Oracle:
         places = {leaf: model.leaves.index(leaf) for leaf in sized}
         rising = {leaf: _rises(model, inputs, places[leaf], span) for leaf, span in sized.items()}
         for _ in range(6):
-            low, high = inputs[:], inputs[:]
+            low, high = list(inputs), list(inputs)
             for leaf, span in sized.items():
                 low[places[leaf]], high[places[leaf]] = span if rising[leaf] else span[::-1]
-            if all(self._good(model, corner, chosen, history) for corner in (low, high)):
+            if all(self._good(model, corner, chosen, history) for corner in (tuple(low), tuple(high))):
                 return {**box, **sized}
             sized = {leaf: _narrowed(span, int(env[leaf])) for leaf, span in sized.items()}
         return {**box, **{leaf: (int(env[leaf]), int(env[leaf])) for leaf in sized}}
 
-    def _good(self, model: Evaluator, inputs: list[float], chosen: str, history: History) -> bool:
+    def _good(self, model: Evaluator, inputs: tuple[float, ...], chosen: str, history: History) -> bool:
         predicted = history.corrected(model.at(inputs), model.unknown)
         if chosen == "interp" and _negligible(predicted, self.profile):
             return True
@@ -246,9 +249,9 @@ class Oracle:
         return predicted[chosen] <= TOLERANCE * min(predicted.values()) + slack
 
 
-def _rises(model: Evaluator, inputs: list[float], place: int, span: tuple[int, int]) -> bool:
+def _rises(model: Evaluator, inputs: tuple[float, ...], place: int, span: tuple[int, int]) -> bool:
     """Whether more work comes with larger values of a leaf: `hi` of range(lo, hi) yes, `lo` no."""
-    ends = [inputs[:place] + [end] + inputs[place + 1 :] for end in span]
+    ends = [(*inputs[:place], end, *inputs[place + 1 :]) for end in span]
     low, high = (sum(model.at(end)["interp"]) for end in ends)
     return high >= low
 
@@ -310,7 +313,10 @@ def _negligible(predicted: Mapping[str, float], profile: Profile) -> bool:
     interp = predicted["interp"]
     if interp <= RETIRE_SECONDS:
         return True
-    return all(seconds >= interp - profile.decline_s for v, seconds in predicted.items() if v != "interp")
+    for variant, seconds in predicted.items():
+        if seconds < interp - profile.decline_s and variant != "interp":
+            return False
+    return True
 
 
 def _worth_threads(predicted: dict[str, float]) -> dict[str, float]:
@@ -321,14 +327,12 @@ def _worth_threads(predicted: dict[str, float]) -> dict[str, float]:
 
 
 def _cheapest(predicted: Mapping[str, float]) -> str:
-    """The variant with the least seconds; of those that are next to it, one that takes less from others."""
-    best = min(predicted, key=predicted.__getitem__)
-    while best not in ("interp", "seq"):
-        modest = [v for v in predicted if v != best and v not in DEVICES]
-        other = min(modest, key=predicted.__getitem__, default=best)
-        if predicted[best] <= PARALLEL_MARGIN * predicted[other] or other == best:
-            break
-        best = other
+    """The variant with the least seconds; what takes more from others (threads, accelerators) must save a share of
+    1 - PARALLEL_MARGIN."""
+    best = "seq" if predicted.get("seq", math.inf) < predicted["interp"] else "interp"
+    for wider in _WIDER:
+        if wider in predicted and predicted[wider] <= PARALLEL_MARGIN * predicted[best]:
+            best = wider
     return best
 
 

@@ -212,10 +212,11 @@ class Twin:
         self._inputs = inputs
         self._outputs = [x for x, in struct.iter_unpack("i", outputs)]
 
-    def __call__(self, inputs: list[float]) -> tuple[float, ...] | None:
-        if len(inputs) != self._inputs or any(type(x) not in (int, float) for x in inputs):
-            raise TypeError("a tape takes the list of its inputs, int or float")
-        values = [float(x) for x in inputs] + self._constants
+    def __call__(self, inputs: Sequence[float]) -> tuple[float, ...] | None:
+        given = type(inputs) is tuple and len(inputs) == self._inputs
+        if not given or any(type(x) not in (int, float) for x in inputs):
+            raise TypeError("a tape takes the tuple of its inputs, int or float")
+        values = [*map(float, inputs), *self._constants]
         try:
             for name, negated, a, b in self._steps:
                 result = _RUN[name](values[a], values[b])

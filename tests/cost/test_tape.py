@@ -40,8 +40,8 @@ def everything(v):
 def test_every_operation_gives_what_python_gives(kind, monkeypatch):
     monkeypatch.setattr(tapes, "Tape", kind)
     found, tape = record(everything, [2, -3.5])
-    assert found == everything([2.0, -3.5]) == list(tape([2, -3.5]))
-    for inputs in ([0.0, 0.0], [-7, 11], [1e9, 1e-9], [2.5, 2.5]):
+    assert found == everything([2.0, -3.5]) == list(tape((2, -3.5)))
+    for inputs in ((0.0, 0.0), (-7, 11), (1e9, 1e-9), (2.5, 2.5)):
         assert list(tape(inputs)) == everything(inputs)
 
 
@@ -61,22 +61,21 @@ def test_a_comparison_that_turns_out_otherwise_stops_a_tape(kind, number, monkey
         _, tape = record(lambda v: [v[0] if holds(*v) else v[1]], first)
         for other in points:
             same = holds(*first) == holds(*other)
-            assert (tape(list(other)) is not None) == same
+            assert (tape(other) is not None) == same
 
 
 @pytest.mark.parametrize("kind", BOTH)
-def test_what_is_no_tape_or_no_list_of_its_inputs_is_refused(kind):
+def test_what_is_no_tape_or_no_tuple_of_its_inputs_is_refused(kind):
     def packed(*code):
         return struct.pack(f"{len(code)}i", *code)
 
     tape = kind(packed(0, 0, 1), b"", 2, packed(2))
-    assert tape([1, 2.5]) == (3.5,)
-    for wrong in ([1], [1, 2, 3], (1, 2), ["1", 2], [True, 2], [None, 2]):
-        if kind is not Twin or not isinstance(wrong, tuple):
-            with pytest.raises(TypeError):
-                tape(wrong)
+    assert tape((1, 2.5)) == (3.5,)
+    for wrong in ((1,), (1, 2, 3), [1, 2], ("1", 2), (True, 2), (None, 2), 1):
+        with pytest.raises(TypeError):
+            tape(wrong)
     with pytest.raises(OverflowError):
-        tape([10**400, 1])
+        tape((10**400, 1))
     if kind is not Twin:
         wrong_code = [(packed(*step), packed(2)) for step in ((0, 0, 2), (99, 0, 0), (0, 0, -1))]
         for code, outputs in [*wrong_code, (packed(0, 0, 1), packed(3)), (packed(0, 0, 1), packed(-1))]:
