@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _WRITEABLE: Final = 0x200  # PyBUF_WRITE of CPython's object.h; PyBUF_READ is 0x100
 _SMALLEST: Final = 256  # bytes
 KEPT: Final = 1 << 30  # bytes that a pool keeps while nobody uses them
+JOURNALS_KEPT: Final = 1 << 28
 
 
 @cache
@@ -123,6 +124,15 @@ class Pool:
         for buffers in free.values():
             for buffer in buffers:
                 self._release(buffer)
+
+
+@cache
+def journals() -> Pool:
+    """Host memory for what a run must be able to undo. New memory would cost a page fault per 4 KiB each time. For
+    runs on a device that shares the host's memory, of which there is one: they take turns."""
+    import numpy as np
+
+    return Pool(lambda size: np.empty(size, np.uint8), lambda _: None, JOURNALS_KEPT)
 
 
 def size_class(size: int) -> int:
