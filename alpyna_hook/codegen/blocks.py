@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from alpyna_hook.codegen.expr import render, scalar_type
+from alpyna_hook.codegen.expr import look_at_flags, render, scalar_type
 from alpyna_hook.codegen.helpers import CTYPE
 from alpyna_hook.codegen.outs import write_outs
 from alpyna_hook.codegen.rowsave import Saved, at_start, at_store, restore, saved_array
@@ -69,7 +69,7 @@ def block_loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body, run: Callable[[Loop, 
         run(one, replace(loop_plan, saved=()), inside)
         watched = [t for t, used in (("fault", scope.faults), ("(fp & fp_mask)", ctx.plan.watch_fp)) if used]
         if ctx.plan.watch_fp:
-            w.line("fp |= alp_fp_raised();")
+            look_at_flags(scope, w)
         if watched:
             with w.block(f"if ({' || '.join(watched)})"):
                 _restore(block, ctx)

@@ -77,7 +77,7 @@ typedef union { int64_t i; uint64_t u; double d; float f; void *p; } alp_slot;""
     ivdep="#pragma GCC ivdep",
     libm=True,
     scalar_only='__asm__ volatile(""); /* not to be vectorised: gcc 12 miscompiles several conditional last values */',
-    evaluate='__asm__ volatile("" : : "m"({value})); /* unused, yet it may raise a flag */',
+    evaluate='__asm__ volatile("" : : "r"({value}) : "memory"); /* of no use, but for the flags it may have raised */',
 )
 
 WIDE = "typedef __int128 alp_wide; /* entry conditions are evaluated without overflow */"

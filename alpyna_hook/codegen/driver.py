@@ -27,7 +27,7 @@ from alpyna_hook.codegen.hostpy import PRELUDE, condition, evaluated, limits, pl
 from alpyna_hook.codegen.kernel import NO_TRIP, NOT_REPRESENTABLE, UNDERFLOW_WATCHED
 from alpyna_hook.codegen.outs import slot_field
 from alpyna_hook.errors import InternalError
-from alpyna_hook.ir.flow import assigned
+from alpyna_hook.ir.flow import assigned, at_entry
 from alpyna_hook.ir.nodes import Break, Const, Expr, Loop, Nest, walk
 from alpyna_hook.ir.abi import FP_UNDERFLOW
 from alpyna_hook.ir.plan import KernelOut, Plan
@@ -140,7 +140,8 @@ class Driver:
             return
         loop = next((s for s in nest.body if isinstance(s, Loop)), None)
         if loop is not None:
-            start, stop, step = (plain(e, self.names) for e in (loop.start, loop.stop, loop.step))
+            bounds = (at_entry(e, nest.body) for e in (loop.start, loop.stop, loop.step))
+            start, stop, step = (plain(e, self.names) for e in bounds)
             with self.block(f"if alp_trips({start}, {stop}, {step}) == 0:"):
                 self.line(f"return 1, [{NO_TRIP}]")
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from alpyna_hook.codegen import powers
 from alpyna_hook.codegen.dialect import Dialect
 from alpyna_hook.codegen.helpers import CTYPE
+from alpyna_hook.codegen.keep import raises_flags
 from alpyna_hook.codegen.linear import linear_of, power_of_two
+from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.nodes import (
     Binary, Call, Cast, Compare, Const, Dim, Expr, Load, Logical, Mode, Select, Unary, Var,
@@ -27,6 +29,8 @@ class Scope:
     names    IR name -> C name (arrays, scalars, counters); a parallel region may override some
     copies   arrays of which a parallel region uses a copy of its own -> C name of the copy
     lanes    scalars expanded over the lanes of a strip -> the lane index they are read with
+    faults, keeps  something in the text notes a fault; keeps a value (codegen/keep.py)
+    watch_fp  the kernel looks at the floating-point flags
     vector   inside a loop that the C compiler should vectorise
     helpers  collects the helper functions used; ufuncs the NumPy loops, in order of first use
     """
@@ -40,6 +44,8 @@ class Scope:
     lanes: dict[str, str] = field(default_factory=dict)
     lane_counter: tuple[str, str] = ("", "")
     faults: bool = False
+    keeps: bool = False
+    watch_fp: bool = False
     vector: bool = False
 
     def call(self, helper: str, *args: str, fault: bool = False) -> str:
@@ -62,6 +68,19 @@ def rep_of(expr: Expr) -> Rep:
     if expr.type is None:
         raise InternalError(f"untyped expression {expr}")
     return expr.type.rep
+
+
+def kept(text: str, rep: Rep, scope: Scope) -> str:
+    """`text`, whose value is computed even if nothing uses it."""
+    scope.keeps = True
+    return scope.call(f"alp_keep_{rep.value}", text, "&kept")
+
+
+def look_at_flags(scope: Scope, w: Writer) -> None:
+    """C lines that note the floating-point flags, once what is kept has been computed."""
+    if scope.keeps:
+        w.line(scope.dialect.evaluate.format(value="kept"))
+    w.line("fp |= alp_fp_raised();")
 
 
 def render(expr: Expr, scope: Scope) -> str:
@@ -92,6 +111,9 @@ def _render(expr: Expr, scope: Scope) -> tuple[str, int]:
             return _compare(op, left, right, scope)
         case Logical(op=op, left=left, right=right):
             level, token = (_AND, "&&") if op == "and" else (_OR, "||")
+            if scope.watch_fp and raises_flags(left):  # of no use where the right side is known
+                left_text = kept(render(left, scope), Rep.BOOL, scope)
+                return f"{left_text} {token} {_at(right, scope, level + 1)}", level
             return f"{_at(left, scope, level + 1)} {token} {_at(right, scope, level + 1)}", level
         case Select(test=test, then=then, other=other):
             parts = (_at(test, scope, _COND + 1), _at(then, scope, _COND + 1), _at(other, scope, _COND))

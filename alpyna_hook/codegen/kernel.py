@@ -21,8 +21,9 @@ import re
 from collections.abc import Mapping
 
 from alpyna_hook.codegen.dialect import FP_STATUS, UFUNC, WIDE, C, Dialect
-from alpyna_hook.codegen.expr import Scope, render
+from alpyna_hook.codegen.expr import Scope, look_at_flags, render
 from alpyna_hook.codegen.helpers import CTYPE, text_of
+from alpyna_hook.codegen.keep import kept_values
 from alpyna_hook.codegen.libm import declarations
 from alpyna_hook.codegen.names import c_names
 from alpyna_hook.codegen.outs import live_outs, slot_field, write_outs
@@ -32,7 +33,7 @@ from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.affine import (
     PAll, PAny, PCompare, PFinite, Predicate, QBinary, QConst, QDim, QParam, QStride, Quantity,
 )  # fmt: skip
-from alpyna_hook.ir.flow import unused_assignments
+from alpyna_hook.ir.flow import at_entry
 from alpyna_hook.ir.nodes import Const, LiveIn, Loop, Nest, While, walk_stmts
 from alpyna_hook.ir.plan import KernelOut, KernelParam, KernelSource, Plan
 from alpyna_hook.ir.types import ArrayType, ObjectType, Rep, ScalarType, Type
@@ -75,6 +76,7 @@ def render_kernel(
         for number, condition in enumerate(conditions):
             w.line(f"if (!({condition})) {{ out[0].i = {number}; return {PRECONDITION_FAILED}; }}")
         w.lines("int64_t fault = 0;" if scope.faults else "")
+        w.lines("uint64_t kept = 0;" if scope.keeps else "")
         if empty:
             with w.block(f"if ({empty})"):
                 w.line(f"out[0].i = {NO_TRIP};")
@@ -109,8 +111,9 @@ def _body(
         declare.line(f"int64_t {flag} = 0;")
     writer = Writer()
     writer.indent()
-    unused = unused_assignments(nest.body, frozenset(kept)) if plan.watch_fp else frozenset()
-    ctx = Body(plan, scope, writer, lines, declared=outer | live, flags=flags, outs=outs, unused=unused)
+    keep = kept_values(nest.body, frozenset(kept)) if plan.watch_fp else frozenset()
+    scope.watch_fp = plan.watch_fp
+    ctx = Body(plan, scope, writer, lines, declared=outer | live, flags=flags, outs=outs, keep=keep)
     block(nest.body, ctx)
     text = resolve(writer.take(), scope.faults)
     for point in plan.resume:  # faults are only looked at there
@@ -125,9 +128,9 @@ def no_trip(nest: Nest, scope: Scope) -> str:
         return ""
     for stmt in nest.body:
         if isinstance(stmt, While):
-            return f"!({render(stmt.test, scope)})"
+            return f"!({render(at_entry(stmt.test, nest.body), scope)})"
         if isinstance(stmt, Loop):
-            start, stop, step = (render(e, scope) for e in (stmt.start, stmt.stop, stmt.step))
+            start, stop, step = (render(at_entry(e, nest.body), scope) for e in (stmt.start, stmt.stop, stmt.step))
             if not isinstance(stmt.step, Const):
                 return scope.call("alp_trips", start, stop, step, fault=True) + " == 0"
             return f"({start}) {'>=' if stmt.step.value > 0 else '<='} ({stop})"  # type: ignore[operator]
@@ -222,7 +225,7 @@ def _unfit(text: str, source: Rep, target: Rep) -> str:
 def _finish(outs: tuple[KernelOut, ...], scope: Scope, flags: dict[str, str], plan: Plan, w: Writer) -> None:
     write_outs(outs, plan.nest, scope, flags, w)
     if plan.watch_fp:
-        w.line("fp |= alp_fp_raised();")
+        look_at_flags(scope, w)
     if plan.resume:  # faults have returned already, each from its block
         w.line("return 0;")
         return

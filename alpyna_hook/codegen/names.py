@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 _RESERVED = frozenset(
     """auto break case char const continue default do double else enum extern float for goto if inline int long
     register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
-    bool true false asm typeof main in out threads fault fp fp_mask resume term l kernel complex I
+    bool true false asm typeof main in out threads fault fp fp_mask kept resume term l kernel complex I
     sqrt sin cos tan exp log pow fabs floor ceil abs div round trunc erf erfc gamma lgamma tgamma hypot fmod
     fmin fmax fma atan atan2 asin acos sinh cosh tanh asinh acosh atanh cbrt exp2 expm1 log2 log10 log1p
     copysign rint y0 y1 yn j0 j1 jn drem exp10 pow10 scalb signbit significand logb frexp ldexp modf nan

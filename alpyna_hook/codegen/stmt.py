@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from alpyna_hook.codegen.blocks import block_loop
-from alpyna_hook.codegen.expr import Scope, element, render, rep_of, scalar_type
+from alpyna_hook.codegen.expr import Scope, element, kept, look_at_flags, render, rep_of, scalar_type
 from alpyna_hook.codegen.headers import Header, header
 from alpyna_hook.codegen.helpers import CTYPE
 from alpyna_hook.codegen.rowsave import unrolled
@@ -17,8 +18,7 @@ from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.flow import assigned, exposed, mentions, reads_of
 from alpyna_hook.ir.nodes import (
-    Assign, Binary, Break, Call, Cast, Const, Continue, Expr, If, Load, Loop, Nest, Stmt, Store, Unary, Var, While,
-    walk, walk_stmts,
+    Assign, Binary, Break, Const, Continue, Expr, If, Load, Loop, Nest, Stmt, Store, Var, While, walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.plan import KernelOut, LoopPlan, Plan
 from alpyna_hook.ir.types import Rep
@@ -37,7 +37,7 @@ class Body:
     flags     live-outs that may stay unassigned -> C name of their "was assigned" flag
     outs      the live-outs' slots
     at        inside a parallel loop: conditionally written scalars -> C name of "written at iteration"
-    unused    `id`s of Assigns that are kept for their floating-point flags only
+    keep      `id`s of the statements whose value is kept for its floating-point flags (codegen/keep.py)
     key       C text that grows with the iteration of that parallel loop
     atomic    arrays that work items update one element of at a time, in any order
     around    the loops that enclose the statement, outermost first
@@ -53,7 +53,7 @@ class Body:
     declared: set[str]
     flags: dict[str, str]
     outs: tuple[KernelOut, ...] = ()
-    unused: frozenset[int] = frozenset()
+    keep: frozenset[int] = frozenset()
     at: dict[str, str] = field(default_factory=dict)
     key: str = ""
     parallel: bool = False
@@ -122,9 +122,10 @@ def _first_assignments(body: tuple[Stmt, ...], names: set[str]) -> dict[str, int
     return result
 
 
-def _computes_floats(value: Expr) -> bool:
-    parts = (e for e in walk(value) if isinstance(e, (Binary, Call, Cast, Unary)))
-    return any(rep_of(e).is_float or rep_of(e).is_complex for e in parts)
+def _value(stmt: Stmt, value: Expr, ctx: Body) -> str:
+    """C text of what `stmt` computes."""
+    text = render(value, ctx.scope)
+    return kept(text, rep_of(value), ctx.scope) if id(stmt) in ctx.keep else text
 
 
 def statement(stmt: Stmt, ctx: Body, declare: str | None = None) -> None:
@@ -136,9 +137,7 @@ def statement(stmt: Stmt, ctx: Body, declare: str | None = None) -> None:
         case Assign(name=name, value=value):
             kind = f"{CTYPE[scalar_type(scope, name).rep]} " if declare == name else ""
             target = render(Var(name), scope)
-            w.line(f"{kind}{target} = {render(value, scope)};{ctx.comment(stmt)}")
-            if id(stmt) in ctx.unused and _computes_floats(value):
-                w.line(scope.dialect.evaluate.format(value=target))
+            w.line(f"{kind}{target} = {_value(stmt, value, ctx)};{ctx.comment(stmt)}")
             _note_assigned(name, ctx)
         case Store(array=array, index=index, modes=modes, value=value):
             _store(stmt, element(array, index, modes, scope), value, ctx)
@@ -205,10 +204,11 @@ def _store(stmt: Store, target: str, value: Expr, ctx: Body) -> None:
         return
     if isinstance(value, Binary) and stmt.array in ctx.scope.copies and _only_counted(stmt.array, ctx.plan.nest):
         value = replace(value, checks=frozenset())
-    line = f"{target} = {render(value, ctx.scope)};"
+    line = f"{target} = {_value(stmt, value, ctx)};"
     if isinstance(value, Binary) and not value.checks and value.op in ("+", "-", "*") and isinstance(value.left, Load):
         left = value.left
         same = left.array == stmt.array and left.index == stmt.index and left.modes == stmt.modes
+        same &= id(stmt) not in ctx.keep
         if same and rep_of(value) in (Rep.F32, Rep.F64, Rep.I64, Rep.U64) and "checked" not in stmt.modes:
             line = f"{target} {value.op}= {render(value.right, ctx.scope)};"
     ctx.writer.line(line + ctx.comment(stmt))
@@ -249,7 +249,7 @@ def _note_assigned(name: str, ctx: Body) -> None:
 
 def _if(stmt: If, ctx: Body) -> None:
     w = ctx.writer
-    test = render(stmt.test, ctx.scope)
+    test = _value(stmt, stmt.test, ctx)
     with w.block(f"if ({test})", "}" if not stmt.other else "} else {"):
         head = ctx.comment(stmt)
         if head:
@@ -276,7 +276,7 @@ def aside(ctx: Body) -> Iterator[list[str]]:
 def _while(stmt: While, ctx: Body) -> None:
     outer_faults, ctx.scope.faults = ctx.scope.faults, False
     comment = ctx.comment(stmt)
-    test = render(stmt.test, ctx.scope)
+    test = _value(stmt, stmt.test, ctx)
     ctx.writer.indent()
     with aside(ctx) as lines:
         block(stmt.body, ctx)
@@ -448,11 +448,13 @@ def _region(loop_plan: LoopPlan, clauses: str, enough: str, faulty: bool, lines:
     shared = [v for v, used in (("fault", faulty), ("fp", ctx.plan.watch_fp)) if used]
     reduce = f" reduction(|:{', '.join(shared)})" if shared else ""
     if ctx.plan.watch_fp:
-        w.line("fp |= alp_fp_raised();")  # this thread is one of the team, whose flags are cleared
+        look_at_flags(ctx.scope, w)  # this thread is one of the team, whose flags are cleared
+    own_kept = any(re.search(r"\bkept\b", line) for line in lines)
     w.line(f"#pragma omp parallel num_threads(threads){enough}{reduce}")
     with w.block(""):
         if ctx.plan.watch_fp:
             w.line("alp_fp_clear();")
+        w.lines("uint64_t kept = 0;" if own_kept else "")
         for array, _ in loop_plan.array_reductions:
             kind = ctx.scope.array(array)
             c = names[array]
@@ -464,7 +466,7 @@ def _region(loop_plan: LoopPlan, clauses: str, enough: str, faulty: bool, lines:
         w.line(f"#pragma omp for{clauses}")
         w.raw(lines)
         if ctx.plan.watch_fp:
-            w.line("fp |= alp_fp_raised();")
+            look_at_flags(ctx.scope, w)
         for name in loop_plan.conditional:
             c = names[name]
             w.line("#pragma omp critical")

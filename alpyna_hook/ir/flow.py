@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from alpyna_hook.ir.nodes import (
-    Assign, Break, Continue, Expr, If, Loop, Stmt, Store, Var, While, exprs_of, walk, walk_exprs, walk_stmts,
+    Assign, Break, Continue, Expr, If, Loop, Stmt, Store, Var, While, exprs_of, rewrite_expr, walk, walk_exprs,
+    walk_stmts,
 )  # fmt: skip
 
 
@@ -62,6 +63,21 @@ def _flow(body: tuple[Stmt, ...], done: frozenset[str], found: set[str]) -> froz
     return done
 
 
+def at_entry(expr: Expr, body: tuple[Stmt, ...]) -> Expr:
+    """`expr`, which the first loop of `body` evaluates first, in terms of what holds before `body`."""
+    values: dict[str, Expr] = {}
+
+    def value(e: Expr) -> Expr:
+        return values.get(e.name, e) if isinstance(e, Var) else e
+
+    for stmt in body:
+        if isinstance(stmt, (Loop, While)):
+            break
+        if isinstance(stmt, Assign):
+            values[stmt.name] = rewrite_expr(stmt.value, value)
+    return rewrite_expr(expr, value)
+
+
 def uniform_names(loop: Loop) -> frozenset[str]:
     """Scalars that the body of `loop` only gives values of its inner loops' counters: the same in all of its
     iterations that run side by side."""
@@ -95,75 +111,3 @@ def _sure(body: tuple[Stmt, ...], done: frozenset[str], escapes: list[frozenset[
             case _:
                 pass
     return done
-
-
-def unused_assignments(body: tuple[Stmt, ...], live_out: frozenset[str]) -> frozenset[int]:
-    """The `id`s of Assigns whose value nothing uses, or only what follows the innermost loop around them: a C
-    compiler may leave them out, or compute them for the last trip alone.
-
-    live_out: scalars read after `body`.  Backward liveness that does not follow unused assignments (faint
-    variables: Nielson, Nielson & Hankin, Principles of Program Analysis, exercise 2.4).
-    """
-    unused: set[int] = set()
-    _live(body, live_out, frozenset(), frozenset(), unused)
-    for stmt in walk_stmts(body):
-        if isinstance(stmt, (Loop, While)):
-            head = _live_loop(stmt, stmt.body, live_out | assigned(body), set())
-            carried = _live(stmt.body, head, head, head, set())  # to the next trip
-            if isinstance(stmt, While):
-                carried |= reads_of(stmt.test)
-            within: set[int] = set()
-            _live(stmt.body, carried, frozenset(), carried, within)
-            unused |= within & _own_assignments(stmt.body)
-    return frozenset(unused)
-
-
-def _own_assignments(body: tuple[Stmt, ...]) -> set[int]:
-    """The `id`s of the Assigns in `body` but not in its loops."""
-    found: set[int] = set()
-    for stmt in body:
-        if isinstance(stmt, Assign):
-            found.add(id(stmt))
-        elif isinstance(stmt, If):
-            found |= _own_assignments(stmt.then) | _own_assignments(stmt.other)
-    return found
-
-
-def _live(
-    body: tuple[Stmt, ...], live: frozenset[str], at_break: frozenset[str], at_continue: frozenset[str],
-    unused: set[int],
-) -> frozenset[str]:  # fmt: skip
-    """Scalars whose value is needed before `body`, given those needed after it and where its jumps lead.
-
-    `unused` is kept up to date: live sets only grow, so what the last visit of a statement says holds.
-    """
-    for stmt in reversed(body):
-        match stmt:
-            case Assign(name=name, value=value) if name in live:
-                unused.discard(id(stmt))
-                live = (live - {name}) | reads_of(value)
-            case Assign():
-                unused.add(id(stmt))
-            case Store():
-                live = live.union(*(reads_of(e) for e in exprs_of(stmt)))
-            case If(test=test, then=then, other=other):
-                taken = _live(then, live, at_break, at_continue, unused)
-                live = taken | _live(other, live, at_break, at_continue, unused) | reads_of(test)
-            case Loop(body=inner) | While(body=inner):
-                live = _live_loop(stmt, inner, live, unused)
-            case Break():
-                live = at_break
-            case Continue():
-                live = at_continue
-    return live
-
-
-def _live_loop(stmt: Loop | While, inner: tuple[Stmt, ...], after: frozenset[str], unused: set[int]) -> frozenset[str]:
-    """Scalars needed before a loop: least fixpoint at its head."""
-    tests = frozenset[str]().union(*(reads_of(e) for e in exprs_of(stmt)))
-    head = after | tests
-    while True:
-        grown = head | _live(inner, head, after, head, unused)
-        if grown == head:
-            return head
-        head = grown

@@ -206,6 +206,8 @@ def nest(p: Program) -> None:
     depth = p.depth
     if p.loops and p.chance(0.12) and p.ints:
         while_loop(p)
+    elif p.ints and p.chance(0.04):
+        countdown(p)
     else:
         left = for_loop(p)
         p.depth = depth
@@ -338,6 +340,23 @@ def while_loop(p: Program) -> None:
     p.counters.pop()
 
 
+def countdown(p: Program) -> None:
+    """A loop that ends by what becomes of a scalar (which may be a bool first)."""
+    name = p.rng.choice(p.ints)
+    p.loops += 1
+    if p.chance(0.3):
+        p.line(f"{name} = {p.rng.choice(('True', 'False', 'n > 1', '0'))}")
+    p.line(f"while {p.rng.choice(('%s > 0', '%s > 1', '0 < %s < 10**6')) % name}:")
+    p.depth += 1
+    p.ints.remove(name)
+    if p.ints and p.chance(0.7):
+        p.line(f"{p.rng.choice(p.ints)} {p.rng.choice(('=', '+=', '^='))} {name} % {p.rng.choice((2, 3, 10))}")
+    elif p.floats:
+        p.line(f"{p.rng.choice(p.floats)} {p.rng.choice(('=', '+=', '*='))} {expression(p, 'f', 2)}")
+    p.ints.append(name)
+    p.line(f"{name} {p.rng.choice(('//= 2', '//= 3', '-= 5', '>>= 1'))}")
+
+
 # ---- statements ---------------------------------------------------------------------------------
 
 
@@ -367,10 +386,35 @@ def statement(p: Program) -> None:
         name = p.rng.choice(p.floats)
         op = p.rng.choice(("=", "+=", "+=", "-=", "*=", "/=", "="))
         p.line(f"{name} {op} {expression(p, 'f', 2)}")
+    elif choice < 0.86:
+        half_used(p)
     else:
         name = p.rng.choice(p.ints)
         op = p.rng.choice(("=", "+=", "+=", "-=", "//=", "%=", "|=", "^=", "="))
         p.line(f"{name} {op} {expression(p, 'i', 2)}")
+
+
+def half_used(p: Program) -> None:
+    """A quotient, root or product that may warn, and a use of it that may not come about."""
+    name, depth = p.rng.choice(p.floats), p.depth
+    p.line(f"{name} = {p.rng.choice(('%s / %s', '%s * 1e300 * %s', 'np.sqrt(%s) - %s', '%s / (%s - 1)'))}"
+           .replace("%s", "{}").format(expression(p, "f", 1), expression(p, "f", 1)))  # fmt: skip
+    choice = p.rng.random()
+    if choice < 0.4:
+        p.line(f"if {condition(p)}:")
+    elif choice < 0.6 and len(p.counters) < 3:
+        p.line(f"for q in range({p.rng.choice(p.ints)} % 3):")
+    elif choice < 0.8:
+        p.line(f"if {name} > 0.5 {p.rng.choice(('or', 'and'))} {condition(p)}:")
+    else:
+        return
+    p.depth += 1
+    flat = [a for a in p.arrays if len(a.dims) == 1 and a.kind in "f"]
+    if flat and p.chance(0.5):
+        p.line(f"{p.rng.choice(flat).name}[{p.rng.choice(('0', '-1'))}] = {name}")
+    else:
+        p.line(f"{p.rng.choice(p.floats)} = {name} + 1")
+    p.depth = depth
 
 
 def store(p: Program) -> None:
