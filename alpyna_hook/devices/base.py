@@ -135,6 +135,7 @@ class Accelerator(Protocol):
     style          of the device programs that suit it
     shares_memory  kernels can work on the host's arrays where they lie (`wrap`)
     abilities      what it can do of that which `DeviceProgram.needs` may ask for
+    memory         bytes that it has
     failure        why it is not used any more, "" while it is
 
     All methods but `close` are called with `lock` held and inside `current()`. They raise DeviceError, or what the
@@ -146,6 +147,7 @@ class Accelerator(Protocol):
     shares_memory: bool
     limits: Limits
     abilities: frozenset[str]
+    memory: int
     failure: str
     lock: Any
 
@@ -172,6 +174,16 @@ class Accelerator(Protocol):
 
     def download(self, array: Any, buffer: Any) -> None:
         """Copies the buffer into a contiguous array; waits until it is there."""
+
+    def staging(self, size: int) -> Any:
+        """`size` bytes of the host's memory, as an array, that copies to and from the device are fast with."""
+
+    def send(self, buffer: Any, first: int, part: Any) -> None:
+        """Copies a part of a staging array into the buffer, from byte `first` on; it is perhaps not read yet when this
+        returns."""
+
+    def fetch(self, part: Any, buffer: Any) -> None:
+        """Copies the buffer into a part of a staging array; waits until it is there."""
 
     def unwrap(self, buffer: Any) -> None:
         """The host can see what was written to a wrapped buffer when this returns."""

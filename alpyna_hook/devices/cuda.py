@@ -87,6 +87,7 @@ class CudaDevice:
             get(attribute.MAX_THREADS_PER_BLOCK),
             (get(attribute.MAX_GRID_DIM_X), get(attribute.MAX_GRID_DIM_Y), get(attribute.MAX_GRID_DIM_Z)),
         )
+        self.memory = int(device.total_memory())
         self.failure = ""
         self.lock = threading.RLock()
         self._modules: list[Any] = []  # unloaded in `close`, where the context is current
@@ -184,6 +185,18 @@ class CudaDevice:
             coming.append((first, part, ready))
         for one in coming:
             _take(data, one)
+
+    def staging(self, size: int) -> Any:
+        import numpy as np
+
+        return np.empty(size, np.uint8) if size < STAGED else self._cuda.pagelocked_empty(size, np.uint8)
+
+    def send(self, buffer: Any, first: int, part: Array) -> None:
+        self._cuda.memcpy_htod_async(int(buffer) + first, part, self._stream)
+
+    def fetch(self, part: Array, buffer: Any) -> None:
+        self._cuda.memcpy_dtoh_async(part, buffer, self._stream)
+        self._stream.synchronize()
 
     def _staged(self, size: int) -> Iterator[tuple[int, Any, Any]]:
         """(first byte, page-locked buffer, event that tells when it is free) of each piece of a copy."""

@@ -85,6 +85,7 @@ class Pool:
     little find their buffers again.
 
     allocate, release  of the device
+    reserve            gives back buffers that could be done without
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Pool:
         self._allocate, self._release, self._kept = allocate, release, kept
         self._free: dict[int, list[Any]] = {}
         self._free_bytes = 0
+        self.reserve: Callable[[], None] = lambda: None
 
     def take(self, size: int) -> tuple[int, Any]:
         """(size class, buffer) of at least `size` bytes. What `allocate` raises passes if nothing can be freed."""
@@ -104,6 +106,7 @@ class Pool:
         try:
             return rounded, self._allocate(rounded)
         except Exception:
+            self.reserve()
             if not self._free_bytes:
                 raise
         self.drain()

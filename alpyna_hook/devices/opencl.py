@@ -110,6 +110,7 @@ class OpenCLDevice:
             units * (_LANES_PER_UNIT if is_cpu else _GRID_PER_UNIT), device.max_work_group_size, (_MANY,) * 3
         )
         self.abilities = _abilities(cl, device)
+        self.memory = int(device.global_mem_size)
         self.failure = ""
         self.lock = threading.RLock()
         rounding = ("-cl-fp32-correctly-rounded-divide-sqrt",) if "div32" in self.abilities else ()
@@ -239,6 +240,17 @@ class OpenCLDevice:
             _bytes_of(array)[:] = self._memory[buffer.int_ptr][: array.nbytes]
             return
         self._cl.enqueue_copy(self._queue, array, buffer, is_blocking=True)
+
+    def staging(self, size: int) -> Any:
+        import numpy as np
+
+        return np.empty(size, np.uint8)
+
+    def send(self, buffer: Any, first: int, part: Array) -> None:
+        self._cl.enqueue_copy(self._queue, buffer, part, dst_offset=first, is_blocking=True)
+
+    def fetch(self, part: Array, buffer: Any) -> None:
+        self.download(part, buffer)
 
     def clear(self, buffer: Any, size: int) -> None:
         if self._direct:

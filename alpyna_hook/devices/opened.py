@@ -9,6 +9,7 @@ fork does not copy. What its parent opened is neither used nor released there.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import importlib
 import os
@@ -17,6 +18,7 @@ from typing import Any, Final
 
 from alpyna_hook.devices.base import Accelerator, Cache
 from alpyna_hook.devices.memory import Pool
+from alpyna_hook.devices.resident import Residents, budget_of
 
 _IN_CHILD: Final = "this is a forked process, and the device belongs to its parent"
 _NEEDS: Final = {
@@ -29,10 +31,17 @@ _NEEDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A device that is ready, and its memory."""
+    """A device that is ready, its memory, and the arrays that are there (None: it works where they lie)."""
 
     device: Any
     pool: Pool
+    residents: Residents | None = None
+
+    def drain(self) -> None:
+        """Gives back all memory that no call uses. With the device's lock held, and the device current."""
+        if self.residents is not None:
+            self.residents.drain()
+        self.pool.drain()
 
 
 _opened: dict[str, Opened | str] = {}
@@ -56,7 +65,9 @@ def get(variant: str, cache: Cache) -> Opened | str:
 
 def use(variant: str, device: Any) -> Opened:
     """From now on `device` runs `variant` (tests put devices here that fail)."""
-    opened = _opened[variant] = Opened(device, Pool(device.allocate, device.release))
+    pool = Pool(device.allocate, device.release)
+    residents = None if device.shares_memory else Residents(device, pool, budget_of(device))
+    opened = _opened[variant] = Opened(device, pool, residents)
     return opened
 
 
@@ -84,11 +95,15 @@ def close(owner: int) -> None:
     if os.getpid() != owner:
         return
     for found in _opened.values():
-        if isinstance(found, Opened):
-            found.device.failure = found.device.failure or "the program has ended"
-            with found.device.lock, found.device.current():
-                found.pool.drain()
-            found.device.close()
+        if not isinstance(found, Opened):
+            continue
+        if found.device.failure:  # the driver would only complain, on the program's stderr
+            _keep_for_ever(found)
+            continue
+        found.device.failure = "the program has ended"
+        with contextlib.suppress(Exception), found.device.lock, found.device.current():
+            found.drain()
+        found.device.close()
 
 
 def _after_fork() -> None:
@@ -96,6 +111,9 @@ def _after_fork() -> None:
     for found in _opened.values():
         if isinstance(found, Opened):
             found.device.failure = _IN_CHILD
-            # Never released: the driver would wait for threads that this process does not have.
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(found.device))
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(found.pool))
+            _keep_for_ever(found)  # the driver would wait for threads that this process does not have
+
+
+def _keep_for_ever(found: Opened) -> None:
+    """Nothing of the device is released, not even when the interpreter ends."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(found))

@@ -22,6 +22,7 @@ from typing import Any, Final
 from alpyna_hook import log
 from alpyna_hook.devices import memory
 from alpyna_hook.devices.base import Accelerator, CompileFailure, DeviceError, Kernel
+from alpyna_hook.devices.resident import Residents
 from alpyna_hook.devices.run import Operand, Run
 from alpyna_hook.ir.abi import DEVICE_FAILED
 from alpyna_hook.ir.plan import DeviceProgram, KernelOut, KernelSource
@@ -51,12 +52,13 @@ class Program:
 
     def __init__(
         self, name: str, source: KernelSource, types: Mapping[str, Type], disjoint: Sequence[tuple[str, str]],
-        device: Accelerator, pool: memory.Pool, functions: tuple[Any, ...],
+        device: Accelerator, pool: memory.Pool, residents: Residents | None, functions: tuple[Any, ...],
     ) -> None:  # fmt: skip
         assert source.device is not None
         self.name, self.failure = name, ""
         self.pending: BaseException | None = None
-        self._source, self._program, self._device, self._pool = source, source.device, device, pool
+        self._source, self._program, self._device = source, source.device, device
+        self._pool, self._residents = pool, residents
         self._functions = functions
         self._inputs, self._in = _layout(source, types)
         self._suspects = _suspects(source.device, {frozenset(pair) for pair in disjoint})
@@ -105,10 +107,13 @@ class Program:
         with device.lock, device.current():
             run = Run(
                 device, self._pool, self._program.kernels, self._functions, max(self._program.resident, 1),
-                self._source.faults,
+                self._source.faults, self._residents,
             )  # fmt: skip
+            failed = True
             try:
-                return self._run(run, operands, slots, outputs)
+                code = self._run(run, operands, slots, outputs)
+                failed = False
+                return code
             except BaseException as error:
                 run.abandon()
                 if run.committed and isinstance(error, Exception):
@@ -116,7 +121,7 @@ class Program:
                     return 0
                 raise
             finally:
-                run.release()
+                run.release(failed)
 
     def _run(self, run: Run, operands: Mapping[str, Operand], slots: tuple[Any, ...], outputs: int) -> int:
         placed = run.place(list(operands.values()))
@@ -221,7 +226,7 @@ def _form(out: KernelOut, tag: int) -> str:
 
 def load(
     name: str, source: KernelSource, types: Mapping[str, Type], disjoint: Sequence[tuple[str, str]],
-    device: Accelerator, pool: memory.Pool,
+    device: Accelerator, pool: memory.Pool, residents: Residents | None = None,
 ) -> Kernel | CompileFailure:  # fmt: skip
     """Builds a device program: a kernel whose `keep` is the `Program`."""
     start = time.perf_counter()
@@ -229,7 +234,7 @@ def load(
     try:
         with device.lock, device.current():
             functions, cache = device.build(source.text, source.device.kernels)
-        program = Program(name, source, types, disjoint, device, pool, functions)
+        program = Program(name, source, types, disjoint, device, pool, residents, functions)
     except Exception as error:
         failure = error if isinstance(error, DeviceError) else device.explain(error)
         if failure.lost:

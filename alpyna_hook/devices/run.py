@@ -11,13 +11,16 @@ only one launch, at the end: one that cannot be enqueued has written nothing.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from alpyna_hook import settings
 from alpyna_hook.devices import memory
 from alpyna_hook.devices.base import Accelerator, DeviceError, Limits
+from alpyna_hook.devices.resident import Resident, Residents
 from alpyna_hook.ir.plan import DeviceKernel
 from alpyna_hook.ir.types import Rep
 
@@ -55,12 +58,14 @@ class Operand:
 
 @dataclass
 class _Placed:
-    """An operand on the device. `taken`: from the pool; None: the buffer is the array's own memory."""
+    """An operand on the device. `apart`: the buffer is not the array's own memory; it is that of `resident`, if there
+    is one."""
 
     operand: Operand
     host: Array
     buffer: Any
-    taken: tuple[int, Any] | None
+    apart: bool
+    resident: Resident | None = None
 
 
 @dataclass
@@ -68,6 +73,7 @@ class Run:
     """The `rt` of a driver. Made for one call and used by one thread.
 
     may_fault  the kernels may set `fault` after they have written
+    residents  arrays that are on the device already; None: nothing is kept there
     """
 
     device: Accelerator
@@ -76,8 +82,10 @@ class Run:
     functions: tuple[Any, ...]
     out_slots: int
     may_fault: bool
+    residents: Residents | None = None
     _placed: list[_Placed] = field(default_factory=list)
     _taken: list[tuple[int, Any]] = field(default_factory=list)
+    _claimed: list[Resident] = field(default_factory=list)
     _journals: list[tuple[int, Any]] = field(default_factory=list)
     _held: tuple[int, tuple[int, ...], tuple[Any, ...]] | None = None
     _launched: bool = False  # perhaps: an interrupt may have come between
@@ -174,15 +182,11 @@ class Run:
         for operand in operands:
             host = memory.view(operand.address, operand.dims, operand.strides, operand.rep)
             if self.device.shares_memory and _stands_alone(operand, operands):
-                placed = _Placed(operand, host, self.device.wrap(_flat(operand), operand.written), None)
+                placed = _Placed(operand, host, self.device.wrap(_flat(operand), operand.written), False)
                 strides = operand.strides
             else:
-                taken = self.pool.take(operand.bytes)
-                self._taken.append(taken)
-                placed = _Placed(operand, host, taken[1], taken)
+                placed = self._brought(operand, host)
                 strides = memory.packed_strides(operand.dims)
-                if operand.read or not operand.overwritten:
-                    self.device.upload(taken[1], _packed(host))
             self._placed.append(placed)
             found[operand.name] = (placed.buffer, strides)
         return found
@@ -192,14 +196,20 @@ class Run:
         but for ResultsLost."""
         import numpy as np
 
-        apart = [p for p in self._placed if p.operand.written and p.taken is not None]
+        apart = [p for p in self._placed if p.operand.written and p.apart]
         self._apart = len(apart)
         self._issue_held(save=bool(apart))  # those apart are still to be copied, which may fail
         results = []
         for placed in apart:
-            results.append(np.empty(placed.operand.dims, placed.host.dtype))
-            self.device.download(results[-1], placed.buffer)
+            if placed.resident is not None:
+                self.device.fetch(placed.resident.bytes, placed.buffer)
+                results.append(placed.resident.array)
+            else:
+                results.append(np.empty(placed.operand.dims, placed.host.dtype))
+                self.device.download(results[-1], placed.buffer)
         self._settle()
+        for resident in (p.resident for p in apart if p.resident is not None):
+            resident.sound = True
         # One call into C, so that no signal handler of the program runs between two arrays.
         self._copied.extend(map(np.copyto, [p.host for p in apart], results))
 
@@ -227,24 +237,58 @@ class Run:
                 raise ResultsLost("the device failed when it was to write to the program's arrays")
             self._settle()
 
-    def release(self) -> None:
-        """Gives the buffers back."""
+    def release(self, failed: bool) -> None:
+        """Gives the buffers back. `failed`: what is on the device is not known any more. The results are where they
+        belong: what the device has to say against it now is of no account."""
+        claimed, self._claimed = self._claimed, []
         taken, self._taken = self._taken, []
-        for one in taken:
-            self.pool.give(one)
         journals, self._journals = self._journals, []
+        placed, self._placed = self._placed, []
+        if self.residents is not None:
+            for resident in claimed:
+                resident.sound &= not failed
+                with contextlib.suppress(Exception):
+                    self.residents.keep(resident)
+            if failed:
+                with contextlib.suppress(Exception):
+                    self.residents.forget()
+        for one in taken:
+            with contextlib.suppress(Exception):
+                self.pool.give(one)
         for one in journals:
             memory.journals().give(one)
-        placed, self._placed = self._placed, []
         for array in placed:
-            if array.taken is None:
-                self.device.release(array.buffer)
+            if not array.apart:
+                with contextlib.suppress(Exception):
+                    self.device.release(array.buffer)
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
     @property
     def _writes_in_place(self) -> bool:
-        return any(p.taken is None and p.operand.written for p in self._placed)
+        return any(not p.apart and p.operand.written for p in self._placed)
+
+    def _brought(self, operand: Operand, host: Array) -> _Placed:
+        """A copy of the array on the device; only what the loop may see of it is sent."""
+        needed = operand.read or not operand.overwritten
+        key = (operand.address, operand.dims, operand.strides, operand.rep)
+        for other in self._placed:  # two names of one array
+            seen = other.resident is not None and other.resident.key == key
+            if seen and not (operand.written or other.operand.written):
+                return _Placed(operand, host, other.buffer, True)
+        resident = None if self.residents is None else self.residents.claim(key, operand.bytes)
+        if resident is None:
+            buffer = self._take(operand.bytes)
+            if needed:
+                self.device.upload(buffer, _packed(host))
+            return _Placed(operand, host, buffer, True)
+        self._claimed.append(resident)
+        buffer = resident.taken[1]
+        if needed:
+            for first, behind in resident.refresh(host, settings.current().threads):
+                self.device.send(buffer, first, resident.bytes[first:behind])
+        resident.sound &= not operand.written
+        return _Placed(operand, host, buffer, True, resident)
 
     def _take(self, size: int) -> Any:
         taken = self.pool.take(size)
@@ -258,7 +302,7 @@ class Run:
         self._saved = [
             self._saved_copy(p.host)
             for p in self._placed
-            if p.taken is None and p.operand.written and (self.may_fault or not p.operand.overwritten)
+            if not p.apart and p.operand.written and (self.may_fault or not p.operand.overwritten)
         ]
 
     def _saved_copy(self, host: Array) -> tuple[Array, Array]:
@@ -316,7 +360,7 @@ class Run:
     def _wait(self) -> None:
         self.device.finish()
         for placed in self._placed:
-            if placed.taken is None and placed.operand.written:
+            if not placed.apart and placed.operand.written:
                 self.device.unwrap(placed.buffer)
         self._settled = True
 

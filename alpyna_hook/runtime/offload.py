@@ -72,7 +72,7 @@ def compile_variant(
     if unmet:
         _missing(variant, f"{found.device.name}: {unmet}", settings.current().variant == variant)
         return f"{found.device.name}: {unmet}"
-    result = program.load(name, source, types, spec.disjoint, found.device, found.pool)
+    result = program.load(name, source, types, spec.disjoint, found.device, found.pool, found.residents)
     if isinstance(result, CompileFailure):
         log.warning(f"{name}: {result.reason}; the loop runs without it")
         log.debug(result.log)

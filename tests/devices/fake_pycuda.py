@@ -47,6 +47,9 @@ class FakeCuda:
         self.initialised = False
         self.Context = SimpleNamespace(pop=self._pop)
         self.log: list[tuple[Any, ...]] = []
+        self.sent: list[int] = []  # bytes of each copy to the device
+        self.fetched: list[int] = []  # and back
+        self.locked: list[int] = []  # bytes of each piece of page-locked memory that was asked for
 
     # what the module offers
 
@@ -85,6 +88,7 @@ class FakeCuda:
 
     def memcpy_htod_async(self, target: Any, array: Any, stream: Any) -> None:
         self.check()
+        self.sent.append(array.nbytes)
         destination = self.bytes(int(target), array.nbytes)
         if isinstance(array, _Locked):
             stream.later(lambda: np.copyto(destination, array))
@@ -94,6 +98,7 @@ class FakeCuda:
 
     def memcpy_dtoh_async(self, array: Any, source: Any, stream: Any) -> None:
         self.check()
+        self.fetched.append(array.nbytes)
         origin = self.bytes(int(source), array.nbytes)
         stream.later(lambda: np.copyto(array, origin))
 
@@ -103,6 +108,7 @@ class FakeCuda:
 
     def pagelocked_empty(self, size: int, dtype: Any) -> Any:
         self.check()
+        self.locked.append(size)
         return np.empty(size, dtype).view(_Locked)
 
     # its inside
@@ -140,6 +146,9 @@ class _Device:
 
     def name(self) -> str:
         return "Pretended GPU"
+
+    def total_memory(self) -> int:
+        return self.cuda.room
 
     def compute_capability(self) -> tuple[int, int]:
         return 9, 0

@@ -32,6 +32,7 @@ class PretendDevice:
     style = "grid"
     abilities = frozenset(("fp64", "denorm32", "div32", "atomics64"))
     limits = Limits(64, 256, (2**31 - 1, 65535, 65535))
+    memory = 1 << 30
 
     def __init__(self, functions: Mapping[str, Function], shares_memory: bool = False) -> None:
         self.name = "pretended device"
@@ -72,6 +73,15 @@ class PretendDevice:
 
     def download(self, array: Any, buffer: Any) -> None:
         array.reshape(-1).view(np.uint8)[:] = buffer[: array.nbytes]
+
+    def staging(self, size: int) -> Any:
+        return np.full(size, 0x5A, np.uint8)
+
+    def send(self, buffer: Any, first: int, part: Any) -> None:
+        buffer[first : first + part.size] = part
+
+    def fetch(self, part: Any, buffer: Any) -> None:
+        part[:] = buffer[: part.size]
 
     def clear(self, buffer: Any, size: int) -> None:
         buffer[:size] = 0

@@ -23,6 +23,7 @@ from alpyna_hook import settings
 from alpyna_hook.devices import cuda, cudacc, program
 from alpyna_hook.devices.base import DeviceError, Kernel, NoCache
 from alpyna_hook.devices.memory import Pool
+from alpyna_hook.devices.resident import Residents
 from alpyna_hook.ir.abi import DEVICE_FAILED
 from alpyna_hook.ir.plan import DeviceKernel
 
@@ -56,7 +57,9 @@ def opened(fake: FakeCuda, cache: Any = None) -> cuda.CudaDevice:
 
 def load(device: Any, **options: Any) -> Kernel:
     pool = Pool(device.allocate, device.release)
-    kernel = program.load("m:1", pretend.source(**options), TYPES, DISJOINT, device, pool)
+    kernel = program.load(
+        "m:1", pretend.source(**options), TYPES, DISJOINT, device, pool, Residents(device, pool, 1 << 24)
+    )
     assert isinstance(kernel, Kernel), kernel
     return kernel
 
@@ -114,6 +117,7 @@ def test_the_context_of_others_stays_current_and_nothing_is_left_behind(compiled
     assert call(kernel, 2.0, -x, y, z)[0] == 2
     assert fake.stack() == [other] and fake.allocations
     with device.current():
+        kernel.keep._residents.drain()
         kernel.keep._pool.drain()
     device.close()
     device.close()

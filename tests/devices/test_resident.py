@@ -1,0 +1,288 @@
+"""Arrays stay on the device between calls, and only there where that is proved: on a pretended CUDA driver with memory
+of its own, which counts what is copied and refuses freed memory."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pretend
+import pytest
+from fake_pycuda import FakeCuda
+from pretend import DISJOINT, DRIVER, FUNCTIONS, SIMPLE_DRIVER, TYPES, FailingDevice, call
+from test_program import MemoryCache, arrays
+
+from alpyna_hook import settings
+from alpyna_hook.devices import cuda, cudacc, opened, program, resident
+from alpyna_hook.devices.base import Kernel
+from alpyna_hook.devices.memory import Pool, dtype_of
+from alpyna_hook.devices.resident import Residents
+from alpyna_hook.ir.types import Rep
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(cudacc, "compile_text", lambda text, capability: b"machine code")
+    before = settings.current()
+    settings.use(before.replace(log="off", threads=2))
+    yield
+    settings.use(before)
+
+
+class Machine:
+    """A pretended GPU, and kernels on it that share its memory as those of one process do."""
+
+    def __init__(self, budget: int = 1 << 24, room: int = 1 << 30) -> None:
+        self.fake = FakeCuda(FUNCTIONS, room)
+        self.fake.init()
+        self.device: Any = cuda.CudaDevice(self.fake, 0, MemoryCache())
+        self.pool = Pool(self.device.allocate, self.device.release)
+        self.residents = Residents(self.device, self.pool, budget)
+
+    def load(self, driver: str = SIMPLE_DRIVER, device: Any = None, **options: Any) -> Kernel:
+        source = pretend.source(driver, **options)
+        kernel = program.load("m:1", source, TYPES, DISJOINT, device or self.device, self.pool, self.residents)
+        assert isinstance(kernel, Kernel)
+        return kernel
+
+    def sent(self) -> list[int]:
+        """Bytes of each copy to the device since the last time."""
+        found, self.fake.sent = self.fake.sent, []
+        return found
+
+    def saxpy(self, kernel: Kernel, a: float, x: Any, y: Any, z: Any) -> list[int]:
+        """Calls the kernel, which must give what NumPy gives; what was sent."""
+        self.sent()
+        expected = a * x + y
+        assert call(kernel, a, x, y, z)[0] == 0
+        assert y.tobytes() == expected.tobytes()
+        return self.sent()
+
+
+def test_a_second_call_sends_nothing_and_one_of_another_loop_neither() -> None:
+    machine = Machine()
+    one, other = machine.load(), machine.load()
+    x, y, z = arrays()
+    assert machine.saxpy(one, 2.0, x, y, z) == [8000, 8000]
+    assert machine.saxpy(one, 3.0, x, y, z) == []
+    assert machine.saxpy(other, 4.0, x, y, z) == []
+    assert machine.saxpy(other, 4.0, z, y, x) == [8000]  # which loops have not seen yet
+
+
+def test_after_a_write_of_one_element_one_piece_is_sent() -> None:
+    machine = Machine()
+    kernel = machine.load()
+    n = 5 * resident.PIECE // 16  # two pieces and a half
+    x, y, z = arrays(n)
+    assert sum(machine.saxpy(kernel, 2.0, x, y, z)) == 16 * n
+    x[n // 2] = 7.0
+    assert machine.saxpy(kernel, 2.0, x, y, z) == [resident.PIECE]
+    y[-1] = 7.0
+    assert machine.saxpy(kernel, 2.0, x, y, z) == [resident.PIECE // 2]
+    x[:] = 1.0
+    assert machine.saxpy(kernel, 2.0, x, y, z) == [8 * n]  # neighbours go together
+
+
+@pytest.mark.parametrize("step", [1, -1, 3])
+def test_bits_are_compared_and_not_values(step: int) -> None:
+    machine = Machine()
+    kernel = machine.load()
+    x, y, z = arrays(step=step)
+    x[:] = np.nan
+    y[:] = 0.0
+    assert machine.saxpy(kernel, 1.0, x, y, z) == [8000, 8000]
+    assert machine.saxpy(kernel, 1.0, x, y, z) == []  # the same NaNs
+    x[:] = 0.0
+    y[:] = -0.0
+    machine.saxpy(kernel, 1.0, x, y, z)
+    x[:] = -0.0
+    y[:] = -0.0
+    assert machine.saxpy(kernel, 1.0, x, y, z) == [8000, 8000]  # equal values, other bits
+    assert np.signbit(y).all()
+
+
+def test_writes_through_other_views_and_new_arrays_in_old_memory_are_seen() -> None:
+    machine = Machine()
+    kernel = machine.load()
+    memory = np.random.default_rng(0).random(4000)
+    y, z = np.ones(1000), np.zeros(1000)
+    machine.saxpy(kernel, 2.0, memory[:1000], y, z)
+    memory[::-1][3500] = 5.0
+    assert machine.saxpy(kernel, 2.0, memory[:1000], y, z) == [8000]
+    assert machine.saxpy(kernel, 2.0, memory[:2000:2], y, z) == [8000]  # another layout of the same memory
+    machine.saxpy(kernel, 2.0, y, memory[:2000:2], z)  # writes through that layout
+    assert machine.saxpy(kernel, 2.0, memory[:1000], y, z) == [8000]
+    other = memory[:1000].view(np.int64).view(np.float64)
+    assert machine.saxpy(kernel, 2.0, other, y, z) == []
+
+
+def test_any_order_of_calls_writes_views_and_faults_gives_the_right_results() -> None:
+    rng = np.random.default_rng(5)
+    machine = Machine(budget=40_000)
+    simple, checked = machine.load(), machine.load(DRIVER)
+    memory = [rng.random(1200) for _ in range(3)]
+    for _ in range(400):
+        step = int(rng.choice([1, 2, -1, -3]))
+        n, start = int(rng.integers(1, 300)), int(rng.integers(0, 10))
+        x, y, z = (memory[k][start:][: n * abs(step)][::step][:n] for k in rng.permutation(3))
+        if rng.random() < 0.5:
+            memory[rng.integers(3)][rng.integers(0, 300)] = rng.random()
+        if rng.random() < 0.3:
+            x[rng.integers(0, n)] = -1.0
+        before, expected = [m.copy() for m in memory], 0.5 * x + y
+        kernel = simple if rng.random() < 0.5 else checked
+        rc, _out = call(kernel, 0.5, x, y, z)
+        if kernel is checked and (x < 0).any():
+            assert rc == 2 and all(np.array_equal(a, b) for a, b in zip(memory, before))
+        else:
+            assert rc == 0 and np.array_equal(y, expected)
+            assert kernel is simple or np.array_equal(z, x)
+        for m in memory:
+            np.abs(m, out=m)
+
+
+@pytest.mark.parametrize("operation", ["send", "fetch", "launch", "finish", "allocate", "staging"])
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt()])
+def test_after_a_failure_nothing_is_believed_to_be_there(operation: str, error: BaseException | None) -> None:
+    for nth, after in itertools.product((1, 2, 3), (False, True)):
+        machine = Machine()
+        failing = FailingDevice(machine.device, operation, nth, error=error, for_good=False, after=after)
+        machine.pool._allocate = failing.allocate
+        machine.residents._device, machine.residents._shadows._allocate = failing, failing.staging
+        kernel = machine.load(device=failing)
+        x, y, z = arrays(300)
+        for _ in range(4):
+            before, expected = y.copy(), 2.0 * x + y
+            rc, _out = call(kernel, 2.0, x, y, z)
+            assert np.array_equal(y, expected if rc == 0 else before)
+            assert rc == 0 or not machine.residents._kept
+            x[7] += 1.0
+
+
+def test_a_fault_leaves_a_copy_that_is_not_used() -> None:
+    machine = Machine()
+    kernel = machine.load(DRIVER)
+    x, y, z = arrays()
+    assert call(kernel, 2.0, x, y, z)[0] == 0
+    x[3] = -1.0
+    before = y.copy()
+    assert call(kernel, 2.0, x, y, z)[0] == 2 and np.array_equal(y, before)
+    x[3] = 1.0
+    machine.sent()
+    expected = 2.0 * x + y
+    assert call(kernel, 2.0, x, y, z)[0] == 0
+    assert np.array_equal(y, expected) and np.array_equal(z, x)
+    assert machine.sent() == [8000, 8000]  # x, of which an element has changed; y, which the kernels wrote
+
+
+def test_copies_keep_within_their_budget_and_the_oldest_goes_first() -> None:
+    machine = Machine(budget=5 * 8000)
+    kernel = machine.load()
+    y, z, *xs = (np.random.default_rng(k).random(1000) for k in range(7))
+    for x in xs:
+        machine.saxpy(kernel, 1.0, x, y, z)
+        assert sum(one.size for one in machine.residents._kept.values()) <= 5 * 8000
+    assert machine.saxpy(kernel, 1.0, xs[4], y, z) == []
+    assert machine.saxpy(kernel, 1.0, xs[0], y, z) == [8000]
+    big = arrays(10_000)
+    for _ in range(2):
+        assert machine.saxpy(kernel, 1.0, *big) == [80_000, 80_000]  # no budget would do
+
+
+def test_arrays_that_come_and_go_do_not_pin_more_and_more_memory() -> None:
+    machine = Machine(budget=8 << 20)
+    kernel = machine.load()
+    alive = []
+    for k in range(12):
+        alive.append(arrays(1 << 17, seed=k))
+        machine.saxpy(kernel, 1.0, *alive[-1])
+    pinned = [size for size in machine.fake.locked if size == 1 << 20]
+    assert len(pinned) <= 10
+
+
+def test_a_full_device_gives_up_copies_before_it_gives_up_the_call() -> None:
+    machine = Machine(room=100_000)
+    kernel = machine.load()
+    first, second = arrays(4000, seed=1), arrays(4500, seed=2)
+    machine.saxpy(kernel, 1.0, *first)
+    machine.saxpy(kernel, 1.0, *second)
+    assert kernel.keep.failure == ""
+    assert machine.saxpy(kernel, 1.0, *second) == []
+    assert sum(machine.saxpy(kernel, 1.0, *first)) == 64_000
+
+
+def test_two_names_of_one_array_that_is_only_read_share_a_copy() -> None:
+    machine = Machine()
+    kernel = machine.load()
+    kernel.keep._program = program.DeviceProgram(
+        *(getattr(kernel.keep._program, f) for f in ("style", "kernels", "driver", "inputs")), ("x", "z"), ("y",)
+    )
+    x, y, _ = arrays()
+    assert machine.saxpy(kernel, 1.0, x, y, x) == [8000, 8000]
+
+
+def test_all_is_given_back_in_the_end() -> None:
+    machine = Machine()
+    kernel = machine.load(DRIVER)
+    before = dict(opened._opened)
+    try:
+        opened._opened["cuda"] = opened.Opened(machine.device, machine.pool, machine.residents)
+        x, y, z = arrays()
+        assert call(kernel, 1.0, x, y, z)[0] == 0 and machine.fake.allocations
+        opened.close(opened.os.getpid())
+        assert machine.fake.allocations == {} and machine.fake.retained == 0
+    finally:
+        opened._opened.clear()
+        opened._opened.update(before)
+
+
+def test_a_lost_device_is_left_alone_at_the_end() -> None:
+    machine = Machine()
+    kernel = machine.load()
+    before = dict(opened._opened)
+    try:
+        opened._opened["cuda"] = opened.Opened(machine.device, machine.pool, machine.residents)
+        x, y, z = arrays()
+        assert call(kernel, 1.0, x, y, z)[0] == 0
+        machine.device.failure = "lost"
+        kept = dict(machine.fake.allocations)
+        opened.close(opened.os.getpid())
+        assert machine.fake.allocations == kept
+    finally:
+        opened._opened.clear()
+        opened._opened.update(before)
+
+
+# ---- comparing ----
+
+
+@pytest.mark.parametrize("rep", list(Rep))
+@pytest.mark.parametrize("piece", [64, 1000, 1 << 20])
+def test_shadows_follow_arrays_of_any_type_and_layout(rep: Rep, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resident, "PIECE", piece)
+    monkeypatch.setattr(resident, "_BATCH", 3)
+    rng = np.random.default_rng(1)
+    base = rng.integers(0, 2, (6, 10, 14)).astype(dtype_of(rep))
+    views = [base, base.T, base[:, ::2, ::-1], base[1:, 1:, 1:], base[::-1, 3], base[2, :, 5], base[:1], base[..., :1]]
+    for view, threads in itertools.product(views, (1, 2)):
+        shadow = np.empty(view.shape, view.dtype)
+        assert sum(b - a for a, b in resident.refresh(shadow, view, True, threads)) == view.nbytes
+        assert np.array_equal(shadow, view)
+        assert list(resident.refresh(shadow, view, False, threads)) == []
+        for _ in range(5):
+            there = np.copy(shadow).reshape(-1).view(np.uint8)
+            place = tuple(int(rng.integers(n)) for n in view.shape)
+            view[place] = 1 - view[place] if rep is not Rep.BOOL else not view[place]
+            spans = list(resident.refresh(shadow, view, False, threads))
+            assert len(spans) == 1 and spans[0][1] - spans[0][0] <= max(piece, view.itemsize)
+            for first, behind in spans:
+                there[first:behind] = shadow.reshape(-1).view(np.uint8)[first:behind]
+            assert np.array_equal(there.view(view.dtype).reshape(view.shape), view)
+
+
+def test_budgets_are_shares_of_both_memories() -> None:
+    machine = Machine(room=1 << 20)
+    assert resident.budget_of(machine.device) == 1 << 18
+    assert 1 << 28 < resident.host_memory() < 1 << 50
