@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from alpyna_hook.codegen.powers import exponent_of
 from alpyna_hook.errors import InternalError
-from alpyna_hook.ir.nodes import Binary, Call, Cast, Compare, Expr
+from alpyna_hook.ir.nodes import Binary, Call, Cast, Compare, Const, Expr
 from alpyna_hook.ir.types import NP_CLASS_OF_REP, Rep, ScalarType
 
 # Interpreter operations, each with the loading of its names and constants:
@@ -59,12 +59,21 @@ def machine_binary(expr: Binary) -> str:
     if expr.op in ("//", "%"):
         if expr.wraps:
             return "select.int"
-        return "idiv.int" if group == "int" else f"fmod.{group}"
+        return _int_division(expr.right) if group == "int" else f"fmod.{group}"
     if expr.op == "/" and group == "int":
         return "div.f64"
     if expr.op == "**" and (group == "int" or (group == "f64" and exponent_of(expr.right) is not None)):
         return "idiv.int"  # a few multiplications and a branch: about a division's time
     return f"{_BINARY[expr.op]}.{group}"
+
+
+def _int_division(divisor: Expr) -> str:
+    """Compilers shift for a power of two, and multiply for another constant (Granlund, Montgomery, PLDI 1994)."""
+    while isinstance(divisor, Cast):
+        divisor = divisor.operand
+    if not isinstance(divisor, Const) or not isinstance(divisor.value, int) or divisor.value == 0:
+        return "idiv.int"
+    return "bit.int" if abs(divisor.value) & (abs(divisor.value) - 1) == 0 else "mul.int"
 
 
 def cast_class(expr: Cast) -> str | None:

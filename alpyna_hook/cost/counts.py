@@ -23,38 +23,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from alpyna_hook.cost.accesses import Access, ArrayInfo, access_of, arrays_of
 from alpyna_hook.cost.chains import Amounts, carried, chain_of, memory_chain, nominal
 from alpyna_hook.cost.classes import call_class, cast_class, interp_binary, interp_call, machine_binary, rep_name
 from alpyna_hook.cost.induction import Values, assigned_names, at_loop_entry, counted
-from alpyna_hook.cost.symbolic import ZERO, slope, symbolic
+from alpyna_hook.cost.symbolic import symbolic
 from alpyna_hook.errors import InternalError
-from alpyna_hook.ir.affine import QConst, QDim, QParam, QStride, Quantity, leaves, simplify
+from alpyna_hook.ir.affine import QConst, QParam, Quantity, leaves
 from alpyna_hook.ir.nodes import (
     Assign, Binary, Break, Call, Cast, Compare, Const, Continue, Dim, Expr, If, Load, Logical, Loop, Nest, Select, Stmt,
-    Store, Unary, Var, While, walk_stmts,
+    Store, Unary, Var, While, walk, walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.types import ArrayType, ScalarType, Type
 
 BRANCH_TAKEN = 0.5  # share of executions that take a data-dependent branch: nothing is known of the data
 BREAK_TRIPS = 0.5  # share of its range that a loop with a `break` runs: uniform position of the hit
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """The loads or stores of one subscripted reference.
-
-    strides  (counter, bytes moved per unit of that counter) for the enclosing counters it depends on;
-             None if the subscript is data-dependent
-    offset   byte offset where all counters are zero; None if data-dependent
-    weight   executions per execution of the block (branches)
-    """
-
-    array: str
-    store: bool
-    itemsize: int
-    strides: tuple[tuple[str, Quantity], ...] | None
-    offset: Quantity | None
-    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +83,6 @@ class LoopCount:
 
 
 @dataclass(frozen=True, slots=True)
-class ArrayInfo:
-    """One array of the nest: `size` in bytes as a Quantity (dimensions x item size), and those dimensions."""
-
-    name: str
-    itemsize: int
-    size: Quantity
-    dims: tuple[QDim, ...]
-    written: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Counts:
     """All that the model needs of a nest.
 
@@ -141,7 +113,7 @@ def count(nest: Nest) -> Counts:
     trip_leaves = [q for q in found if not (isinstance(q, QParam) and (q.name in counters or "@" in q.name))]
     return Counts(
         root=root,
-        arrays=_arrays(nest, types),
+        arrays=arrays_of(nest, types),
         trip_leaves=tuple(sorted(trip_leaves, key=str)),
         can_fault=any(name in ("check", "bounds") for block in blocks(root) for name, _ in block.ops),
         unknown=tuple(QParam(f"@while{k}") for k in range(walker.whiles)),
@@ -164,12 +136,14 @@ def blocks(block: Block) -> Iterator[Block]:
 
 @dataclass
 class _Walker:
-    """What stays the same over a nest; how many loops of unknown length and how many counted `while`s were met."""
+    """What stays the same over a nest; how many loops of unknown length and how many counted `while`s were met; what
+    int names stand for but for some jumps (`up = (i - 1) % n`): good for strides, not for trip counts."""
 
     types: Mapping[str, Type]
     live: frozenset[str]
     whiles: int = 0
     counted: int = 0
+    near: dict[str, Expr] = field(default_factory=dict)
 
 
 @dataclass
@@ -233,6 +207,9 @@ def _assign(name: str, value: Expr, walker: _Walker, tally: _Tally, values: Valu
     _expr(value, walker, tally, values, address=known is not None and _is_index_type(value))
     tally.py("assign")
     values[name] = known
+    walker.near.pop(name, None)
+    if known is None and _is_index_type(value) and name not in _names(value):
+        walker.near[name] = value
     depth = chain_of(value, tally.depth)
     if depth is None:
         tally.depth.pop(name, None)
@@ -262,6 +239,7 @@ def _if(
         results.append(inside)
     tally.weight = outer
     for name in assigned_names(then + other):
+        walker.near.pop(name, None)
         values[name] = results[0].get(name) if results[0].get(name) == results[1].get(name) else None
 
 
@@ -427,7 +405,7 @@ def _operation(
             tally.py(interp_call(expr))
         case Cast():
             name = cast_class(expr)  # implicit in Python: part of the operation that needs it
-    if address:
+    if address and not (isinstance(expr, Call) and expr.fn in ("min", "max")):
         return
     if name is not None:
         tally.op(name)
@@ -459,61 +437,11 @@ def _subscripts(
     info = walker.types.get(array)
     if not isinstance(info, ArrayType):
         raise InternalError(f"no array type for {array!r}")
-    tally.accesses.append(_access(array, info, index, store, tally, values))
+    tally.accesses.append(access_of(array, info, index, store, (tally.counters, tally.weight, values), walker.near))
 
 
-def _access(
-    array: str, info: ArrayType, index: tuple[Expr, ...], store: bool, tally: _Tally, values: Values
-) -> Access:
-    places = [symbolic(_unwrapped(sub), values) for sub in index]
-    size = info.elem.itemsize
-    if any(p is None for p in places):
-        return Access(array, store, size, None, None, tally.weight)
-    strides: list[tuple[str, Quantity]] = []
-    steps = [axis_stride(array, info, axis) for axis in range(info.ndim)]
-    for counter in tally.counters:
-        moved: Quantity = ZERO
-        for place, step in zip(places, steps):
-            assert place is not None
-            moved = simplify("+", moved, simplify("*", slope(place, counter), step))
-        if moved != ZERO:
-            strides.append((counter, moved))
-    offset: Quantity = ZERO
-    for place, step in zip(places, steps):
-        assert place is not None
-        offset = simplify("+", offset, simplify("*", place, step))
-    return Access(array, store, size, tuple(strides), offset, tally.weight)
-
-
-def _unwrapped(sub: Expr) -> Expr:
-    """A subscript without the modulus that makes it periodic: `(j + 1) % n` moves like `j + 1` but for one jump."""
-    if isinstance(sub, Binary) and sub.op == "%" and not isinstance(sub.right, Const):
-        return sub.left
-    return sub
-
-
-def axis_stride(array: str, info: ArrayType, axis: int) -> Quantity:
-    """Bytes between neighbours along `axis`: from the dimensions for C and Fortran order, else the stride leaf."""
-    size: Quantity = QConst(info.elem.itemsize)
-    if info.layout == "S":
-        return simplify("*", QStride(array, axis), size)
-    inner = range(axis + 1, info.ndim) if info.layout == "C" else range(axis)
-    for k in inner:
-        size = simplify("*", QDim(array, k), size)
-    return size
-
-
-def _arrays(nest: Nest, types: Mapping[str, Type]) -> tuple[ArrayInfo, ...]:
-    written = {s.array for s in walk_stmts(nest.body) if isinstance(s, Store)}
-    found = []
-    for name, info in sorted(types.items()):
-        if isinstance(info, ArrayType):
-            dims = tuple(QDim(name, axis) for axis in range(info.ndim))
-            size: Quantity = QConst(info.elem.itemsize)
-            for dim in dims:
-                size = simplify("*", dim, size)
-            found.append(ArrayInfo(name, info.elem.itemsize, size, dims, name in written))
-    return tuple(found)
+def _names(expr: Expr) -> set[str]:
+    return {e.name for e in walk(expr) if isinstance(e, Var)}
 
 
 def _is_int(t: Type | None) -> bool:

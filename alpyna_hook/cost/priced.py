@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from alpyna_hook.cost.counts import Access, ArrayInfo, Block, Counts, LoopCount
+from alpyna_hook.cost.accesses import Access, ArrayInfo
+from alpyna_hook.cost.counts import Block, Counts, LoopCount
 from alpyna_hook.cost.machine import Profile
 from alpyna_hook.cost.symbolic import ZERO, compiled
 from alpyna_hook.ir.affine import QConst, QParam, Quantity, leaves
@@ -223,7 +224,7 @@ class Pricer:
         if not vector:
             return profile.scalar_of(name)
         stride = dict(access.strides or ()).get(lanes[0], ZERO)
-        if access.strides is not None and stride == QConst(access.itemsize):
+        if access.strides is not None and stride == QConst(access.itemsize) and lanes[0] not in access.bent:
             return profile.vector_of(name)
         if access.strides is not None and stride == ZERO:
             return profile.scalar_of(name) / lanes[1]

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from alpyna_hook.cost.accesses import Access
 from alpyna_hook.cost.chains import Amounts
-from alpyna_hook.cost.counts import Access, Block, LoopCount
+from alpyna_hook.cost.counts import Block, LoopCount
 from alpyna_hook.ir.affine import QConst, simplify
 
 # gcc 12: max-completely-peel-times = 16, max-completely-peeled-insns = 200; clang 19 unrolls about as far.

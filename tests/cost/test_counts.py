@@ -10,7 +10,7 @@ from build import F64, dot, load, loop, matmul, nest, num, op, saxpy, store, tin
 from alpyna_hook.cost.counts import LoopCount, count, loops
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.affine import QConst, QDim, QParam, evaluate, pretty
-from alpyna_hook.ir.nodes import Assign, Binary, Break, Compare, If, LiveIn, Logical, Nest, Var, While
+from alpyna_hook.ir.nodes import Assign, Binary, Break, Call, Compare, If, LiveIn, Logical, Nest, Var, While
 from alpyna_hook.ir.types import BOOL, FLOAT, INT
 
 
@@ -219,3 +219,39 @@ def test_a_periodic_subscript_moves_like_what_is_wrapped():
     )  # fmt: skip
     (read, _) = only(count(around)).body.accesses
     assert dict(read.strides) == {"i": QConst(8)}
+
+
+def test_a_periodic_neighbour_with_a_name_moves_like_what_is_wrapped():
+    i, n = var("i"), var("n")
+    wrapped = Binary("%", op("+", i, num(1)), n, type=INT)
+    body = loop("i", 0, n, Assign("up", wrapped), store("y", (i,), load("x", var("up"))))
+    load_x, store_y = only(count(nest(body, {"x": vector(), "y": vector()}, n=INT, up=INT))).body.accesses
+    assert load_x.strides == store_y.strides == (("i", QConst(8)),)
+    assert load_x.bent == {"i"} and not store_y.bent
+
+
+def test_a_name_that_data_decide_later_is_no_neighbour_any_more():
+    i, n = var("i"), var("n")
+    wrapped = Binary("%", op("+", i, num(1)), n, type=INT)
+    chosen = Assign("up", load("idx", i, elem=INT))
+    body = loop("i", 0, n, Assign("up", wrapped), chosen, store("y", (i,), load("x", var("up"))))
+    counts = count(nest(body, {"x": vector(), "y": vector(), "idx": vector("int64")}, n=INT, up=INT))
+    assert next(a for a in only(counts).body.accesses if a.array == "x").strides is None
+
+
+def test_a_clamped_subscript_moves_by_its_stride_but_not_in_whole_vectors():
+    i, n = var("i"), var("n")
+    clamped = Call("min", (op("+", i, num(1)), op("-", n, num(1))), type=INT)
+    one = nest(loop("i", 0, n, store("y", (i,), load("x", clamped))), {"x": vector(), "y": vector()}, n=INT)
+    body = only(count(one)).body
+    load_x, _ = body.accesses
+    assert load_x.strides == (("i", QConst(8)),) and load_x.bent == {"i"}
+    assert dict(body.ops)["min.int"] == 1
+
+
+@pytest.mark.parametrize("divisor, expected", [(2, "bit.int"), (-8, "bit.int"), (10, "mul.int"), (None, "idiv.int")])
+def test_division_by_a_constant_is_no_division(divisor: int | None, expected: str):
+    right = var("m") if divisor is None else num(divisor)
+    value = Binary("//", load("x", var("i"), elem=INT), right, type=INT)
+    one = nest(loop("i", 0, var("n"), store("x", (var("i"),), value)), {"x": vector("int64")}, n=INT, m=INT)
+    assert dict(only(count(one)).body.ops) == {expected: 1}
