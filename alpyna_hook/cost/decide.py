@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from alpyna_hook.cost.evaluate import Evaluator
-from alpyna_hook.cost.learn import TRY_CALLS, History as History, worth_a_try
+from alpyna_hook.cost.learn import History as History, batch, worth_a_try
 from alpyna_hook.cost.machine import CALIBRATE_S, Profile
 from alpyna_hook.cost.model import DEVICES, Env
 from alpyna_hook.cost.priced import Candidate
@@ -28,11 +28,11 @@ RETIRE_SECONDS = 2e-6  # interpreter seconds per call below which compiled code 
 TOLERANCE = 1.5  # how much worse than the best a cached choice may be predicted elsewhere in its box
 PARALLEL_MARGIN = 0.9  # threads must be predicted to save 10 %: they take a core from somebody else
 # A compiled variant first comes up for review after so many predicted seconds, within these numbers of calls, so that
-# what was measured is heard; later after as many calls again as there were.
+# what was measured is heard (of other cores sooner: what a busy machine makes of them cannot be predicted); later after
+# as many calls again as there were.
 MEASURED_S = 0.05
 FEWEST_CALLS = 2
 MEASURED_CALLS = 50
-THREADED_CALLS = 10  # the same for threads: what a busy machine makes of them cannot be predicted
 THREADS_SAVE_S = 2e-6  # seconds per call below which threads are not used: they take a core from somebody else
 _WIDER = ("omp", "opencl", "cuda")
 NEVER = 1 << 62
@@ -157,9 +157,10 @@ class Oracle:
             chosen, reason, calls = _rent_or_buy(predicted, {v: unpaid[v] for v in predicted}, history)
         tried = None
         if chosen == best != "interp" and history.spent_s > 0.0:
-            tried = worth_a_try(predicted, parts, best, unpaid, history)
+            offered = all_predicted if predicted[best] > 2.0 * THREADS_SAVE_S else predicted
+            tried = worth_a_try(offered, parts, best, unpaid, history)
         if tried is not None:
-            chosen, reason, calls = tried, f"a try: {tried} may be faster than {best}", TRY_CALLS
+            (chosen, calls), reason = tried, f"a try: {tried[0]} may be faster than {best}"
         elif chosen != "interp":
             known = history.fresh(chosen, parts[chosen][0])
             calls = min(calls, _until_review(chosen, predicted[chosen], known, history))
@@ -279,7 +280,7 @@ def _until_review(variant: str, seconds: float, known: bool, history: History) -
     """Calls after which a compiled variant comes up for review."""
     if known:
         return max(MEASURED_CALLS, history.calls)
-    most = MEASURED_CALLS if variant == "seq" else THREADED_CALLS
+    most = MEASURED_CALLS if variant == "seq" else batch(seconds)
     return min(max(math.ceil(MEASURED_S / seconds), FEWEST_CALLS), most)
 
 

@@ -8,7 +8,8 @@ predicted seconds of the kernel alone, per variant and decade of seconds. A rati
 logarithms: one batch that the machine disturbed moves nothing once there are three.
 
 What one variant shows is used for others as far as they share it: trip counts that depend on data are the same for
-all of them; sequential and threaded code share their operation counts. That threads were slow says nothing about one.
+all of them; sequential and threaded code share their operation counts. That threads were slow says nothing about one
+thread; that they were fast does.
 
 Trying is paid from an allowance, a fixed share of the seconds spent so far (a budgeted "epsilon-first" policy:
 Tran-Thanh et al., AAAI 2010); a variant predicted TRY_WITHIN times as slow as the best is never tried.
@@ -25,11 +26,14 @@ from alpyna_hook.cost.model import Parts
 KEPT = 7  # batches that a ratio remembers
 FIRM = 3  # batches before the ratio of threads or of a device is believed in full: the first calls wake them
 MOST = math.log(100.0)
-SHARED = 0.7  # of the logarithm of sequential code's ratio that is believed of threads, too
+SHARED = 0.7  # of the logarithm of a ratio, of sequential code or of threads, that is believed of the other
 DISTANCE = 0.5  # share of a ratio's logarithm that is believed a decade away
 TRY_WITHIN = 3.0  # never try what is predicted to be this many times as slow as the best
 TRY_SHARE = 0.05  # of the seconds spent so far that trying may have cost
+TRY_S = 4e-4  # seconds that the two decisions take which a try needs
 TRY_CALLS = 4
+BATCH_S = 1e-3  # ten times what waking a thread takes
+MOST_CALLS = 1000
 STALE = 8  # a ratio is old when the specialisation has had this many times the calls that it had then
 
 
@@ -96,6 +100,8 @@ class History:
             return min((log for log in others if log is not None), default=0.0, key=abs)
         if variant == "omp" and "seq" in parts:
             return SHARED * (self._nearest("seq", parts["seq"][0]) or 0.0)
+        if variant == "seq" and "omp" in parts:
+            return SHARED * min(self._nearest("omp", parts["omp"][0]) or 0.0, 0.0)
         return 0.0
 
     def _nearest(self, variant: str, kernel_s: float) -> float | None:
@@ -130,18 +136,24 @@ def decade(seconds: float) -> int:
     return round(math.log10(seconds))
 
 
+def batch(seconds: float) -> int:
+    """Calls of that length to measure what runs on other cores by: the first ones have to wake them."""
+    return max(TRY_CALLS, math.ceil(BATCH_S / max(seconds, BATCH_S / MOST_CALLS)))
+
+
 def worth_a_try(
     predicted: Mapping[str, float], parts: Mapping[str, Parts], best: str, unpaid: Mapping[str, float], history: History
-) -> str | None:
-    """The variant that is to be tried for TRY_CALLS calls instead of `best`, if its price is allowed for; noted."""
-    allowance = TRY_SHARE * history.spent_s - history.tried_s
+) -> tuple[str, int] | None:
+    """A variant that is to be tried instead of `best`, and for how many calls, if its price is allowed for; noted."""
+    allowance = TRY_SHARE * history.spent_s - history.tried_s - TRY_S
     within = TRY_WITHIN * predicted[best]
     worthy = [v for v, s in predicted.items() if s <= within and v not in (best, "interp")] if allowance > 0.0 else []
     for variant in sorted(worthy, key=predicted.__getitem__):
         if history.fresh(variant, parts[variant][0]):
             continue
-        price = TRY_CALLS * (predicted[variant] - predicted[best]) + unpaid[variant]
+        calls = TRY_CALLS if variant == "seq" else batch(predicted[variant])
+        price = calls * max(predicted[variant] - predicted[best], 0.0) + unpaid[variant]
         if price <= allowance:
-            history.tried_s += price
-            return variant
+            history.tried_s += price + TRY_S
+            return variant, calls
     return None
