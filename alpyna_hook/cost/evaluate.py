@@ -65,19 +65,18 @@ class Evaluator:
         return dict(zip(self.variants, zip(each, each)))
 
     def _seconds(self, inputs: Sequence[float]) -> Sequence[float]:
-        tapes = self._tapes
-        for number, tape in enumerate(tapes):
+        tapes = self._tapes  # never changed in place: other threads may be going through them
+        for tape in tapes:
             seconds = tape(inputs)
             if seconds is not None:
-                if number:
-                    tapes.insert(0, tapes.pop(number))
+                if tape is not tapes[0]:
+                    self._tapes = [tape, *(other for other in tapes if other is not tape)]
                 return seconds
         self._evaluations += 1
         if self._evaluations <= DIRECT:
             return self._walk(inputs)
         found, tape = record(self._walk, inputs)
-        tapes.insert(0, tape)
-        del tapes[MOST_TAPES:]
+        self._tapes = [tape, *tapes[: MOST_TAPES - 1]]
         return found
 
     def _walk(self, inputs: Sequence[Any]) -> list[float]:
