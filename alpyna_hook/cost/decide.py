@@ -40,6 +40,7 @@ STAKE_FACTOR = 10.0  # calibrate when this many times its price is at stake: it 
 MOST_DOUBLINGS = 6
 FASTEST_COMPILE_S = 0.015
 DISK_LOAD_S = 2e-3  # loading a kernel that is in the disk cache
+OPEN_S = 0.2  # opening an accelerator, its Python package included
 
 
 @dataclass(slots=True)
@@ -110,7 +111,8 @@ class Oracle:
         """The choice for a call with these entry values, and for which others it stands.
 
         candidates  one per legal variant; "interp" must be among them
-        ready       variant -> "compiled" (loaded), "disk" (in the disk cache) or "no" (also if absent)
+        ready       variant -> "compiled" (loaded), "disk" (in the disk cache), "no" (also if absent) or "closed" (on a
+                    device that is still to be opened)
         history     of this specialisation; call `spent` with the old decision first when it comes up for review
         pin         the variant that the project wants for this site, "": none; `forced` goes before it
         """
@@ -271,7 +273,7 @@ class _Prices(dict[str, float]):
             price = DISK_LOAD_S
         else:
             usual = self._profile.device(variant).build_s if variant in DEVICES else 0.2
-            price = self._profile.compile_s.get(variant, usual)
+            price = self._profile.compile_s.get(variant, usual) + (OPEN_S if state == "closed" else 0.0)
         self[variant] = price
         return price
 

@@ -29,6 +29,7 @@ class Work:
 
     serial_s, shared_s  computing outside and inside the grids, seconds of one core of the host
     memory_s            of all, on the host with as many threads as the device has cores (style "rows")
+    saving_s            copying what a fault or a failure would have to undo
     launches, items     grids started; work items of one, in the mean
     moved               bytes that come from, or go to, main memory
     sent, fetched       bytes copied to the device and back; `arrays` of them each way
@@ -37,6 +38,7 @@ class Work:
     serial_s: float
     shared_s: float
     memory_s: float
+    saving_s: float
     launches: float
     items: float
     moved: float
@@ -49,6 +51,7 @@ def seconds(work: Work, device: DeviceFigures, profile: Profile, cores: float) -
     """Seconds of the whole call. `cores`: of the host, as far as a device that is the host's CPU can use them."""
     launches = larger(work.launches, 1.0)
     fixed = DRIVER_S + device.launch_s + (launches - 1.0) * device.enqueue_s + launches * DRIVER_LAUNCH_S
+    fixed += work.saving_s
     if device.shares_memory:
         moving = sum(work.arrays) * (device.to_s + device.from_s) / 2.0
     else:

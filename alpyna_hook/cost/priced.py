@@ -71,7 +71,7 @@ def _on_device(plan: Plan, counts: Counts, program: DeviceProgram) -> Candidate:
     sent = tuple(a for a in program.reads + program.writes if a not in program.overwritten)
     return Candidate(
         counts, frozenset(g for g in grids if g not in below), frozenset(g for g in grids if g in below),
-        strips=strips, journal=False, reads=tuple(dict.fromkeys(sent)), writes=program.writes,
+        strips=strips, journal=plan.faults, reads=tuple(dict.fromkeys(sent)), writes=program.writes,
     )  # fmt: skip
 
 

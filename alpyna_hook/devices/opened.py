@@ -63,6 +63,11 @@ def get(variant: str, cache: Cache) -> Opened | str:
     return found
 
 
+def is_open(variant: str) -> bool:
+    """Whether `get` has opened the device that runs `variant`."""
+    return isinstance(_opened.get(variant), Opened)
+
+
 def use(variant: str, device: Any) -> Opened:
     """From now on `device` runs `variant` (tests put devices here that fail)."""
     pool = Pool(device.allocate, device.release)

@@ -7,7 +7,7 @@ Out: the targets that nests are specialised for; loaded kernels, or why there ar
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,21 +22,22 @@ if TYPE_CHECKING:
 VARIANTS: Final = ("cuda", "opencl")
 
 
-def targets(known: Collection[str], cache: Cache) -> tuple[str, ...]:
+def targets(known: Mapping[str, str], cache: Cache) -> tuple[str, ...]:
     """What a nest is to be specialised for besides the host, as `pipeline.Request.devices` names it.
 
-    known  the variants whose devices the machine profile has figures of; others take part only if the user forces them
+    known  the variants whose devices the machine profile has figures of, and their style; others take part only if the
+           user forces them. They are opened, which takes 0.1 s and more, when a loop is to run there, not to be priced.
     """
     forced = settings.current().variant
-    wanted = [forced] if forced in VARIANTS else [v for v in VARIANTS if v in known] if forced == "auto" else []
-    found = []
-    for variant in wanted:
-        opened = device(variant, cache)
-        if isinstance(opened, str):
-            _missing(variant, opened, forced == variant)
-        else:
-            found.append(f"{variant}:{opened.device.style}")
-    return tuple(found)
+    if forced == "auto":
+        return tuple(f"{variant}:{known[variant]}" for variant in VARIANTS if variant in known)
+    if forced not in VARIANTS:
+        return ()
+    opened = device(forced, cache)
+    if isinstance(opened, str):
+        _missing(forced, opened, True)
+        return ()
+    return (f"{forced}:{opened.device.style}",)
 
 
 def device(variant: str, cache: Cache) -> Opened | str:
@@ -63,11 +64,14 @@ def compile_variant(
     """
     found = device(variant, cache)
     if isinstance(found, str):
+        _missing(variant, found, settings.current().variant == variant)
         return found
     from alpyna_hook.devices import opened, program
 
     source = spec.sources[variant]  # type: ignore[index]
     assert source.device is not None
+    if source.device.style != found.device.style:
+        return f"{found.device.name} is not the device that was calibrated"
     unmet = opened.unmet(found, source.device.needs)
     if unmet:
         _missing(variant, f"{found.device.name}: {unmet}", settings.current().variant == variant)
@@ -78,6 +82,13 @@ def compile_variant(
         log.debug(result.log)
         return result.reason
     return result
+
+
+def is_open(variant: str) -> bool:
+    """Whether the device that runs `variant` is open already."""
+    from alpyna_hook.devices import opened
+
+    return opened.is_open(variant)
 
 
 def cached(spec: Specialisation, variant: str, cache: Cache) -> bool:

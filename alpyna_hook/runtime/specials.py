@@ -56,9 +56,8 @@ def disk() -> DiskCache:
 
 def targets() -> tuple[str, ...]:
     """The kinds of accelerator that nests are specialised for (pipeline.Request.devices): where the user leaves the
-    choice to the oracle, those that were calibrated and are not the host's own CPU, which threads use better."""
-    known = [variant for variant, figures in oracle().profile.devices.items() if not figures.shares_memory]
-    return offload.targets(known, disk())
+    choice to the oracle, those that were calibrated."""
+    return offload.targets({v: figures.style for v, figures in oracle().profile.devices.items()}, disk())
 
 
 @cache
@@ -141,8 +140,8 @@ def _version() -> str:
 
 
 class Readiness(Mapping[str, str]):
-    """What the oracle wants to know of each variant: "compiled" (loaded), "disk" or "no". The disk is only asked
-    about the variants that it looks at."""
+    """What the oracle wants to know of each variant: "compiled" (loaded), "disk", "no", or "closed": nor is its device
+    open. The disk is only asked about the variants that it looks at."""
 
     def __init__(self, spec: Specialisation, kernels: Mapping[str, Kernel]) -> None:
         self._spec, self._kernels = spec, kernels
@@ -151,6 +150,8 @@ class Readiness(Mapping[str, str]):
     def __getitem__(self, variant: str) -> str:
         if variant in self._kernels:
             return "compiled"
+        if variant in offload.VARIANTS and not offload.is_open(variant):
+            return "closed"
         if variant not in self._on_disk:
             text = self._spec.sources[variant].text  # type: ignore[index]
             if variant in offload.VARIANTS:

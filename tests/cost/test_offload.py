@@ -13,7 +13,7 @@ from test_decide import env_of
 
 from alpyna_hook.cost import measure, measure_device, offload
 from alpyna_hook.cost.counts import count
-from alpyna_hook.cost.decide import History, Oracle
+from alpyna_hook.cost.decide import OPEN_S, History, Oracle, _Prices
 from alpyna_hook.cost.machine import DeviceFigures, default_profile
 from alpyna_hook.cost.model import bind
 from alpyna_hook.cost.noise import Clocks
@@ -25,7 +25,7 @@ GPU = DeviceFigures(
     "a GPU", "grid", False, 1e-5, 2e-6, 1e-5, 1e10, 1e-5, 1e10, 1e12, {"f64": 4e12, "f32": 8e12, "int": 4e12},
     65536, 0.3,
 )  # fmt: skip
-WORK = offload.Work(0.0, 1.0, 0.5, 1.0, 1e6, 1e9, 1e9, 1e9, (2, 1))
+WORK = offload.Work(0.0, 1.0, 0.5, 0.0, 1.0, 1e6, 1e9, 1e9, 1e9, (2, 1))
 WITH_GPU = replace(PROFILE, devices={"cuda": GPU})
 
 
@@ -48,6 +48,32 @@ def test_a_small_grid_starves():
 def test_memory_that_is_shared_is_not_copied():
     shared = replace(GPU, shares_memory=True, style="rows")
     assert offload.seconds(WORK, shared, PROFILE, 2.0) == pytest.approx(0.5, rel=0.01)
+
+
+def test_what_a_run_in_the_hosts_memory_must_undo_is_copied_first():
+    counts, env = count(saxpy()), env_of(10_000_000, x=1, y=1)
+    shared = replace(PROFILE, devices={"opencl": replace(GPU, shares_memory=True, style="rows")})
+    safe = Candidate(counts, frozenset("i"), journal=False, reads=("x", "y"), writes=("y",))
+    faulty = replace(safe, journal=True)
+    gap = bind(faulty, shared, "opencl").seconds(env) - bind(safe, shared, "opencl").seconds(env)
+    assert gap == pytest.approx(8e7 / PROFILE.journal_bps, rel=1e-3)
+
+
+@pytest.mark.parametrize("n", [30, 300, 3000])
+def test_a_device_that_is_the_hosts_own_cpu_is_taken_where_there_are_no_threads(n: int):
+    figures = replace(GPU, shares_memory=True, style="rows", to_s=5e-6, from_s=5e-6)
+    oracle = Oracle(replace(PROFILE, devices={"opencl": figures}), 2)
+    offer = device_candidates(matmul(), ("a", "b", "c"), ("i",))
+    offer["opencl"] = offer.pop("cuda")
+    env, ready = env_of(n, a=2, b=2, c=2), {**READY, "opencl": "compiled"}
+    assert oracle.decide(offer, env, ready, History()).variant in ("seq", "omp")
+    del offer["omp"]
+    assert oracle.decide(offer, env, ready, History()).variant == ("seq" if n == 30 else "opencl")
+
+
+def test_opening_a_device_has_its_price():
+    prices = _Prices(WITH_GPU, {"cuda": "closed", "omp": "compiled"})
+    assert prices["cuda"] == pytest.approx(GPU.build_s + OPEN_S) and prices["omp"] == 0.0
 
 
 def device_candidates(nest: Any, arrays: tuple[str, ...], grid: tuple[str, ...]) -> dict[str, Candidate]:

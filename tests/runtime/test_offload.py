@@ -6,11 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from alpyna_hook.cost import profiles
+from alpyna_hook.cost.machine import DeviceFigures, default_profile
 
 pytest.importorskip("pyopencl")
 
@@ -170,7 +174,64 @@ def test_a_variant_without_a_device_costs_one_line(script: Path, cache: Path) ->
     assert line.startswith("alpyna: cuda: PyCUDA cannot be imported") and line.endswith("loops run on the host")
 
 
+MODULES = "\nimport sys\nprint([m for m in sys.modules if m in ('pyopencl', 'pycuda')])\n"
+HEAVY = """
+import numpy as np
+
+
+def sweep(a, n):
+    for i in range(n):
+        for j in range(n):
+            a[i, j] = a[i, j] * 0.5 + (i - j) * 0.25 + (i + j) * 0.125
+
+
+a = np.ones((900, 900))
+sweep(a, 900)
+print(a.sum())
+"""
+
+
+@pytest.fixture
+def calibrated(cache: Path, tmp_path: Path) -> Path:
+    """A cache folder with the profile of a machine whose own CPU is an OpenCL device."""
+    figures = DeviceFigures(
+        "PoCL", "rows", True, 8e-6, 2e-6, 5e-6, 1e12, 5e-6, 1e12, 5e10, {"f64": 5e9, "f32": 5e9, "int": 7e9}, 8, 0.05,
+    )  # fmt: skip
+    profile = replace(default_profile(2), origin="full", devices={"opencl": figures})
+    assert profiles.save(profile, tmp_path / "calibrated")
+    return tmp_path / "calibrated"
+
+
+def report(script: Path, folder: Path, **environment: str) -> tuple[str, dict[str, Any]]:
+    """What the program prints, and the decisions of its last site, by shape."""
+    out = script.with_suffix(".json")
+    command = ("-m", "alpyna", "--threads", "2", "--report", str(out), str(script))
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, cwd=ROOT,
+        env={**os.environ, "ALPYNA_CACHE_DIR": str(folder), **environment},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    sites = [site for site in json.loads(out.read_text())["sites"] if site["function"] == "sweep"]
+    return done.stdout, sites[0]["specialisations"][0]["decisions"][-1]
+
+
+def test_a_calibrated_cpu_is_priced_and_not_opened_where_threads_are_as_good(script: Path, calibrated: Path) -> None:
+    script.write_text(HEAVY + MODULES)
+    said, decision = report(script, calibrated)
+    assert decision["variant"] in ("seq", "omp")
+    assert decision["predicted_s"]["opencl"] > 0.9 * decision["predicted_s"]["omp"]
+    assert said.splitlines()[-1] == "[]"
+
+
+def test_a_calibrated_cpu_is_taken_where_it_pays(script: Path, calibrated: Path, cache: Path) -> None:
+    script.write_text(HEAVY)
+    plain = run(str(script), cache=cache)
+    said, decision = report(script, calibrated, ALPYNA_CC="/no/such/compiler")
+    assert decision["variant"] == "opencl"
+    assert said == plain.stdout
+
+
 def test_no_vendors_package_is_imported_unless_asked_for(script: Path, cache: Path) -> None:
-    script.write_text(PROGRAM + "import sys\nprint([m for m in sys.modules if m in ('pyopencl', 'pycuda')])\n")
+    script.write_text(PROGRAM + MODULES)
     done = run("-m", "alpyna", str(script), cache=cache)
     assert done.stdout.splitlines()[-1] == "[]"
