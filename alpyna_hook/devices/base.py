@@ -25,6 +25,7 @@ class Kernel:
     compile_s  seconds it took to have it: compiler, cache and loading
     cache      whether the disk cache had it
     keep       what must stay alive as long as the address is used
+    device     the address is of a Python function, which runs the kernel on an accelerator
     """
 
     address: int
@@ -32,6 +33,7 @@ class Kernel:
     cache: Literal["hit", "miss"]
     path: str = ""
     keep: Any = field(default=None, compare=False, repr=False)
+    device: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,10 @@ class Program:
 
     def _called(self, inputs: int, outputs: int) -> int:
         try:
-            return self._serve(inputs, outputs)
+            code = self._serve(inputs, outputs)
+            if code == 0:
+                ctypes.c_int64.from_address(outputs).value = 0  # to say that it was asked
+            return code
         except Exception as error:
             self._fail(error)
         except BaseException as interrupt:
@@ -240,4 +243,4 @@ def load(
         if failure.lost:
             device.failure = device.failure or str(failure)
         return CompileFailure(f"{device.name}: {failure}", failure.log)
-    return Kernel(program.address, time.perf_counter() - start, cache, "", program)
+    return Kernel(program.address, time.perf_counter() - start, cache, "", program, device=True)

@@ -314,6 +314,10 @@ call_kernel(Entry *e, const alp_slot *in, alp_slot *out)
     else {
         rc = kernel(in, out);
     }
+    if (e->device && out[0].i == UNANSWERED) { /* the recursion limit, say: rc has no meaning, and nothing is done */
+        out[0].i = DEVICE_FAILED;
+        rc = 1;
+    }
     if (timed) {
         e->total_ns += (now_ns() - start) * weight;
         e->last_timed = e->last_timed + weight;
@@ -331,6 +335,12 @@ run_entry(Site *site, Entry *e, Call *call, PyObject *const *args, Py_ssize_t na
     char *journal = save_journal(e, call->in, &saved);
     if (!saved) {
         Py_RETURN_NONE;
+    }
+    if (e->device) {
+        if (PyErr_CheckSignals() < 0) { /* it would be lost on the way into the kernel's Python function */
+            return NULL;
+        }
+        out[0].i = UNANSWERED;
     }
     int32_t rc = call_kernel(e, call->in, out);
     if (rc > 1 && journal != NULL) {

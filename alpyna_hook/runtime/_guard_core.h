@@ -50,6 +50,8 @@ typedef struct {
     int kinds[MAX_KINDS];
 } Out;
 
+enum { DEVICE_FAILED = -4, UNANSWERED = -5 }; /* ir/abi.py */
+
 typedef struct { int slot; int64_t lo, hi; } Range;
 typedef struct { int a, b; } Pair;
 
@@ -59,7 +61,7 @@ typedef struct {
     PyObject *params, *ranges, *values, *disjoint, *same, *journal, *outs, *failed, *data;
     unsigned long long kernel;
     long long threads, calls_left, calls, faults, declines, total_ns;
-    char time_always, release_gil;
+    char time_always, release_gil, device;
     /* parsed */
     long long last_timed; /* value of `calls` when the kernel was last timed */
     int n_params, n_in, n_out, n_outs, n_ranges, n_disjoint, n_same, n_journal;

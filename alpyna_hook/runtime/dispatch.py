@@ -467,14 +467,18 @@ class SiteState:
 
     def _device_failed(self, special: Special, args: tuple[Any, ...]) -> object:
         """A device could not do it, and nothing is written. The site never asks it again; another variant runs the
-        call. Raises what the program's own signal handlers raised meanwhile."""
+        call; or the interpreter, where the device could not even be asked (the recursion limit). Raises what the
+        program's own signal handlers raised meanwhile."""
         from alpyna_hook.runtime import offload
 
+        known = len(special.failures)
         for variant in offload.VARIANTS:
             reason = offload.failure(special.kernels[variant]) if variant in special.kernels else ""
             if reason:
                 special.failures[variant] = self.record.note = reason
                 self.drop(variant)
+        if len(special.failures) == known:
+            return None
         busy, self._busy = self._busy, False  # bounded: there is one variant less each time
         try:
             return self.slow(args)

@@ -258,6 +258,7 @@ class Entry:
         calls_left: int = -1,
         time_always: bool = False,
         release_gil: bool = False,
+        device: bool = False,
         data: Any = None,
     ) -> None:
         self.params = tuple(params)
@@ -273,6 +274,7 @@ class Entry:
         self.calls_left = calls_left
         self.time_always = time_always
         self.release_gil = release_gil
+        self.device = device
         self.data = data
         self.function: Any = None  # the kernel as a ctypes function, made at the first call
         self.calls = self.faults = self.declines = self.total_ns = self.last_timed = 0

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from alpyna_hook.ir.abi import DEVICE_FAILED, UNANSWERED
 from alpyna_hook.runtime import guard_values, journal
 from alpyna_hook.runtime.guard_entry import MAX_IN, MAX_OUT, MAX_PARAMS, Entry
 from alpyna_hook.runtime.guard_values import UNSET, describe, distinct, follow, overlap, set_error_state
@@ -124,7 +125,12 @@ class Site:
         except MemoryError:
             return None
         out = bytearray(8 * MAX_OUT)
+        if entry.device:
+            guard_values.INT.pack_into(out, 0, UNANSWERED)
         rc = _call_kernel(entry, call.slots, out)
+        if entry.device and guard_values.INT.unpack_from(out, 0)[0] == UNANSWERED:
+            rc = 1
+            guard_values.INT.pack_into(out, 0, DEVICE_FAILED)
         if rc > 1:
             journal.restore(arrays, saved)
         del saved

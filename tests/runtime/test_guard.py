@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
+import ctypes
 import gc
 import math
+import operator
 import random
 import subprocess
 import sys
@@ -15,6 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import as_strided
+
+from alpyna_hook.ir.abi import DEVICE_FAILED
 
 F64, I64 = np.dtype("d").num, np.dtype("l").num
 MISS = "slow"
@@ -793,6 +798,47 @@ def test_the_gil_is_released_only_on_request(guard: Any, kernel: Any) -> None:
     assert results == [(1,)]
 
 
+def python_kernel(answer: Any) -> tuple[Any, int]:
+    """A kernel that is a Python function: what keeps it alive, and its address."""
+    function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)(answer)
+    return function, ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_kernel_in_python_that_cannot_be_entered_has_done_nothing(guard: Any) -> None:
+    def answer(inputs: int, outputs: int) -> int:
+        if raises:
+            raise RecursionError
+        ctypes.c_int64.from_address(outputs).value = 0
+        return 0
+
+    keep, address = python_kernel(answer)
+    told: list[Any] = []
+    entry = guard.Entry([], address, device=True, failed=lambda *details: told.append(details))
+    site = site_of(guard, entry)
+    raises = True
+    for _ in range(3):
+        assert site() is None
+    assert told == [(1, DEVICE_FAILED, (), None)] * 3 and (entry.declines, entry.faults) == (3, 0)
+    raises = False
+    assert site() == () and len(told) == 3
+
+
+def test_a_signal_just_before_a_kernel_in_python_is_not_lost(guard: Any) -> None:
+    entered: list[int] = []
+
+    def answer(inputs: int, outputs: int) -> int:
+        entered.append(1)
+        return 0
+
+    keep, address = python_kernel(answer)
+    site = site_of(guard, guard.Entry([], address, device=True))
+    call = operator.methodcaller("__call__")
+    with pytest.raises(KeyboardInterrupt):  # no bytecode in between, at which Python would look for signals
+        list(map(call, (_thread.interrupt_main, site)))
+    assert not entered
+
+
 def test_calls_leak_nothing(guard: Any, kernel: Any, errors: Any) -> None:
     array = grid(4, 4, dtype=np.int64)
     holder = Plain(array)
@@ -895,12 +941,14 @@ def test_an_entry_shows_what_it_was_made_of(guard: Any) -> None:
     params = [(0, (), ("array", F64, 1, "C", True)), (1, (), ("array", F64, 1, "C", True))]
     entry = guard.Entry(
         params, 4096, threads=2, ranges=[(2, 0, 9)], values=[(3, 1)], disjoint=[(0, 1)], same=[(1, 1)], journal=[0],
-        outs=[(("int",), 1, -1, -1)], calls_left=7, time_always=True, release_gil=True, data="note",
+        outs=[(("int",), 1, -1, -1)], calls_left=7, time_always=True, release_gil=True, device=True,
+        data="note",
     )  # fmt: skip
     shown = (entry.params, entry.kernel, entry.threads, entry.ranges, entry.values, entry.disjoint, entry.same)
     assert shown == (tuple(params), 4096, 2, ((2, 0, 9),), ((3, 1),), ((0, 1),), ((1, 1),))
     assert (entry.journal, entry.outs, entry.failed) == ((0,), ((("int",), 1, -1, -1),), None)
     assert (entry.calls_left, entry.time_always, entry.release_gil, entry.data) == (7, True, True, "note")
+    assert entry.device is True
     assert (entry.calls, entry.faults, entry.declines, entry.total_ns) == (0, 0, 0, 0)
     site = guard.Site("m:5", print)
     assert site.key == "m:5" and site.slow is print
