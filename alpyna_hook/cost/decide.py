@@ -24,7 +24,7 @@ from alpyna_hook.cost.priced import Candidate
 from alpyna_hook.ir.affine import Quantity
 
 RETIRE_CALLS = 10_000  # calls that never paid before a site whose sizes can change is given up: about 1 ms of guards
-RETIRE_SECONDS = 2e-6  # interpreter seconds per call below which compiled code gains nothing worth a guard
+RETIRE_SECONDS = 2e-6  # interpreter seconds per call below which a guard that declines is felt
 TOLERANCE = 1.5  # how much worse than the best a cached choice may be predicted elsewhere in its box
 PARALLEL_MARGIN = 0.9  # threads must be predicted to save 10 %: they take a core from somebody else
 # A compiled variant first comes up for review after so many predicted seconds, within these numbers of calls, so that
@@ -118,7 +118,8 @@ class Oracle:
         """
         decision, best = self._choose(candidates, env, ready, history, pin)
         if best:
-            decision.ranges = self._box(self.evaluator(candidates), env, best, history)
+            unpaid = _Prices(self.profile, ready)
+            decision.ranges = self._box(self.evaluator(candidates), env, best, history, unpaid)
         return decision
 
     def choose(
@@ -150,9 +151,9 @@ class Oracle:
             predicted = history.corrected(parts, model.unknown)
         all_predicted, predicted = predicted, _worth_threads(predicted)
         best = _cheapest(predicted)
-        if _negligible(predicted, self.profile):
-            return self._leave_alone(model, predicted, history)
         unpaid = _Prices(self.profile, ready)
+        if _negligible(predicted, self.profile, unpaid):
+            return self._leave_alone(model, predicted, history)
         if best == "interp" or ready.get(best) == "compiled":
             chosen, reason, calls = best, "fastest", NEVER
         else:
@@ -226,7 +227,9 @@ class Oracle:
             return Decision("interp", predicted, {}, NEVER, True, 0.0, _NEGLIGIBLE), ""
         return Decision("interp", predicted, {}, left, False, 0.0, _NEGLIGIBLE), "interp"
 
-    def _box(self, model: Evaluator, env: Env, chosen: str, history: History) -> dict[Quantity, tuple[int, int]]:
+    def _box(
+        self, model: Evaluator, env: Env, chosen: str, history: History, unpaid: Mapping[str, float]
+    ) -> dict[Quantity, tuple[int, int]]:
         """Power-of-two buckets around the deciding leaves, narrowed while `chosen` would be a poor choice in the corner
         with the least or with the most work. A bucket alone says nothing of `range(lo, hi)` with both a million.
         """
@@ -239,14 +242,16 @@ class Oracle:
             low, high = list(inputs), list(inputs)
             for leaf, span in sized.items():
                 low[places[leaf]], high[places[leaf]] = span if rising[leaf] else span[::-1]
-            if all(self._good(model, corner, chosen, history) for corner in (tuple(low), tuple(high))):
+            if all(self._good(model, corner, chosen, history, unpaid) for corner in (tuple(low), tuple(high))):
                 return {**box, **sized}
             sized = {leaf: _narrowed(span, int(env[leaf])) for leaf, span in sized.items()}
         return {**box, **{leaf: (int(env[leaf]), int(env[leaf])) for leaf in sized}}
 
-    def _good(self, model: Evaluator, inputs: tuple[float, ...], chosen: str, history: History) -> bool:
+    def _good(
+        self, model: Evaluator, inputs: tuple[float, ...], chosen: str, history: History, unpaid: Mapping[str, float]
+    ) -> bool:
         predicted = history.corrected(model.at(inputs), model.unknown)
-        if chosen == "interp" and _negligible(predicted, self.profile):
+        if chosen == "interp" and _negligible(predicted, self.profile, unpaid):
             return True
         slack = self.profile.call_s
         return predicted[chosen] <= TOLERANCE * min(predicted.values()) + slack
@@ -311,15 +316,15 @@ def _narrowed(span: tuple[int, int], value: int) -> tuple[int, int]:
     return (value - math.isqrt(value - low), value + math.isqrt(high - value))
 
 
-def _negligible(predicted: Mapping[str, float], profile: Profile) -> bool:
-    """No compiled variant gains enough to pay for the guard in front of the loop."""
+def _negligible(predicted: Mapping[str, float], profile: Profile, unpaid: Mapping[str, float]) -> bool:
+    """No compiled variant gains enough to pay for the guard in front of the loop; or, of a tiny loop, for its compiler
+    within the calls that such a site is given: until then each guard takes more than 3 % of the loop."""
     interp = predicted["interp"]
-    if interp <= RETIRE_SECONDS:
-        return True
-    for variant, seconds in predicted.items():
-        if seconds < interp - profile.decline_s and variant != "interp":
-            return False
-    return True
+    best = min((v for v in predicted if v != "interp"), key=predicted.__getitem__, default="interp")
+    gain = interp - profile.decline_s - predicted[best]
+    if gain <= 0.0 or interp > RETIRE_SECONDS:
+        return gain <= 0.0
+    return unpaid[best] > RETIRE_CALLS * gain
 
 
 def _worth_threads(predicted: dict[str, float]) -> dict[str, float]:

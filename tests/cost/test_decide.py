@@ -8,7 +8,7 @@ import pytest
 from build import loop, matmul, nest, num, op, saxpy, store, tiny, var, vector
 
 from alpyna_hook.cost.counts import Counts, count
-from alpyna_hook.cost.decide import NEVER, RETIRE_CALLS, History, Oracle, bucket
+from alpyna_hook.cost.decide import NEVER, RETIRE_CALLS, RETIRE_SECONDS, History, Oracle, bucket
 from alpyna_hook.cost.machine import Profile, default_profile
 from alpyna_hook.cost.priced import Candidate
 from alpyna_hook.ir.affine import QDim, QParam
@@ -40,6 +40,18 @@ def test_a_loop_whose_size_may_grow_is_retired_only_after_many_small_calls():
     assert (first.variant, first.retire, first.calls_before_review) == ("interp", False, RETIRE_CALLS)
     oracle.spent(first, RETIRE_CALLS, history)
     assert oracle.decide(offer, env_of(3, x=1, y=1), {}, history).retire
+
+
+def test_a_tiny_loop_runs_compiled_where_the_compiler_is_paid_or_nearly():
+    oracle, offer, env = Oracle(PROFILE, 2), candidates(saxpy()), env_of(5, x=1, y=1)
+    interp, seq = (oracle.predict(offer, env)[v] for v in ("interp", "seq"))
+    assert 2.0 * seq < interp < RETIRE_SECONDS
+    assert oracle.decide(offer, env, COMPILED, History()).variant == "seq"
+    history, disk = History(), {"seq": "disk"}
+    rented = oracle.decide(offer, env, disk, history)
+    assert rented.variant == "interp" and not rented.retire and rented.calls_before_review < RETIRE_CALLS
+    oracle.spent(rented, rented.calls_before_review, history)
+    assert oracle.decide(offer, env, disk, history).variant == "seq"
 
 
 def test_a_worthwhile_call_starts_the_count_towards_retirement_anew():

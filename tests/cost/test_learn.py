@@ -153,5 +153,5 @@ def test_threads_that_were_slow_for_a_while_get_another_chance():
 
 
 def test_a_decision_changes_nothing_for_a_site_that_never_pays():
-    slowest = Oracle(PROFILE, 2).decide(candidates(saxpy()), env_of(3, x=1, y=1), COMPILED, History())
+    slowest = Oracle(PROFILE, 2).decide(candidates(saxpy()), env_of(3, x=1, y=1), {}, History())
     assert slowest.variant == "interp"
