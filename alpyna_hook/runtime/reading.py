@@ -6,6 +6,7 @@ is for runtime/signature.py to say. Nothing of the IR is imported.
 
 from __future__ import annotations
 
+import sys
 from itertools import combinations
 
 from alpyna_hook.runtime import guard
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     # An array's shape and its strides in elements; a real number; None for anything else.
     Fact: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]] | int | float | None
 
-MISSING, READ_ONLY, FOLDED = "missing", "read-only", "folded"  # obstacles
+MISSING, READ_ONLY, FOLDED, FOREIGN = "missing", "read-only", "folded", "foreign"  # obstacles
 
 
 class Reading:
@@ -30,7 +31,8 @@ class Reading:
     checks     guard check per live-in, in order
     facts      per live-in: its sizes or its value; no array is kept alive
     obstacles  live-in's number -> why its value cannot be handed over whatever its type: it has none (MISSING), the
-               loop stores into an array that is READ_ONLY, or in which several subscripts mean one element (FOLDED)
+               loop stores into an array that is READ_ONLY, or in which several subscripts mean one element (FOLDED);
+               it is an array of another library, which may lie on a device (FOREIGN)
     same       array -> the array that it is identical with
     may_alias  pairs that overlap in some other way
     """
@@ -72,6 +74,9 @@ def read(head: Head, args: tuple[Any, ...]) -> Reading:
             check = ("is", value) if value is resolve(intrinsic) else ("other", f"not {intrinsic}")
         else:
             check = guard.describe(value)
+            if check[0] == "other" and (library := foreign(value)):
+                found.obstacles[len(found.checks)] = FOREIGN
+                check = ("other", f"{library}.{check[1]}")
         if check[0] == "array":
             stored = name in head.stored
             if stored and not check[4]:
@@ -85,6 +90,19 @@ def read(head: Head, args: tuple[Any, ...]) -> Reading:
     if not found.obstacles:
         found.may_alias = _aliases(arrays, head.stored, found.same)
     return found
+
+
+def foreign(value: object) -> str:
+    """The library of an array that is not NumPy's and may lie on a device (CuPy, PyTorch), "" for anything else. None
+    of its code is run: its class offers the CUDA array interface (numba.readthedocs.io, "CUDA Array Interface, version 3")
+    or DLPack (dmlc.github.io/dlpack)."""
+    classes = type.__getattribute__(type(value), "__mro__")
+    members = [type.__getattribute__(cls, "__dict__") for cls in classes]
+    offers = any("__cuda_array_interface__" in own or "__dlpack__" in own for own in members)
+    numpy = sys.modules.get("numpy")
+    if not offers or (numpy is not None and numpy.ndarray in classes):
+        return ""
+    return str(type.__getattribute__(type(value), "__module__")).partition(".")[0]
 
 
 def resolve(name: str) -> object:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from alpyna_hook.errors import Rejection
 from alpyna_hook.ir.affine import QDim, QParam, QStride, Quantity
@@ -71,6 +71,8 @@ def of(head: Head, found: Reading) -> Signature | Rejection:
         if check[-1] is guard.UNSET:
             made.types[live.name] = UNBOUND
             continue
+        if obstacle == reading.FOREIGN:
+            return _refuse_foreign(nest, live, check[1])
         kind = _type_of(live, check)
         if kind is None:
             return _refuse(nest, live, f"it is {_in_words(check)}")
@@ -119,6 +121,23 @@ def _note_values(name: str, kind: Type, fact: Fact, made: Signature) -> None:
         made.entry[QParam(name)] = fact
         if kind.rep.is_int:
             made.shapes[name] = fact
+
+
+_TO_THE_HOST: Final = {"cupy": "cupy.asnumpy({})", "torch": "{}.numpy(force=True)", "numba": "{}.copy_to_host()"}
+
+
+def _refuse_foreign(nest: Nest, live: LiveIn, kind: str) -> Rejection:
+    """Loops over other libraries' arrays are not compiled where these lie: what their elements are in Python (arrays
+    without dimensions, which may be views) is for each library to say."""
+    copy = _TO_THE_HOST.get(kind.partition(".")[0], "numpy.from_dlpack({}, device='cpu')").format(live.name)
+    return Rejection(
+        "foreign-array",
+        f"{live.name} cannot be handed to compiled code: it is a {kind}, which may lie in a device's memory",
+        "this loop",
+        nest.span,
+        f"copy it to the host before the loop, {copy}, and back what the loop has stored; from loop to loop, NumPy arrays "
+        "that the host leaves alone stay on Alpyna's device",
+    )
 
 
 def _refuse(nest: Nest, live: LiveIn, why: str) -> Rejection:

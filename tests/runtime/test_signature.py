@@ -52,6 +52,78 @@ def test_what_cannot_be_handed_over_is_named(words: str) -> None:
     assert words in refused.title
 
 
+class Elsewhere:
+    """What CuPy's and PyTorch's arrays show of themselves; none of it is asked for."""
+
+    @property
+    def __cuda_array_interface__(self) -> Any:
+        raise AssertionError
+
+    def __getitem__(self, key: Any) -> Any:
+        raise AssertionError
+
+
+class Portable:
+    def __dlpack__(self, **options: Any) -> Any:
+        raise AssertionError
+
+
+class Numpys(np.ndarray):
+    pass
+
+
+@pytest.mark.parametrize("module, advice", [
+    ("cupy", "cupy.asnumpy(a)"), ("torch", "a.numpy(force=True)"), ("jaxlib.xla", "numpy.from_dlpack(a, device='cpu')"),
+    ("numba.cuda.devicearray", "a.copy_to_host()"),
+])  # fmt: skip
+@pytest.mark.parametrize("base", [Elsewhere, Portable])
+def test_arrays_on_devices_are_named_and_the_way_to_the_host_with_them(module: str, advice: str, base: type) -> None:
+    kind = type("ndarray", (base,), {"__module__": module})
+    refused = read(COPY, n=3, a=kind(), b=np.zeros(3))
+    assert isinstance(refused, Rejection) and refused.code == "foreign-array"
+    assert f"it is a {module.partition('.')[0]}.ndarray, which may lie in a device's memory" in refused.title
+    assert advice in refused.help
+
+
+def test_subclasses_of_numpys_arrays_are_not_called_foreign() -> None:
+    refused = read(COPY, n=3, a=np.zeros(3).view(Numpys), b=np.zeros(3))
+    assert isinstance(refused, Rejection) and "of type Numpys" in refused.title
+
+
+FOREIGN_PROGRAM = """\
+import numpy as np
+
+class ndarray:
+    __module__ = "cupy"
+    def __init__(self, n):
+        self.inside = np.arange(float(n))
+    __cuda_array_interface__ = property(lambda self: 1 / 0)
+    def __getitem__(self, k):
+        return self.inside[k]
+    def __setitem__(self, k, value):
+        self.inside[k] = value
+
+def scale(n, a):
+    for i in range(n):
+        a[i] = a[i] * 3.0
+
+a = ndarray(3000)
+for _ in range(3):
+    scale(3000, a)
+print(a.inside.sum())
+"""
+
+
+@pytest.mark.parametrize("variant", ["seq", "cuda"])
+def test_loops_over_arrays_of_other_libraries_run_as_they_are(project: Any, variant: str) -> None:
+    project.write({"main.py": FOREIGN_PROGRAM})
+    expected = project.plain("main.py")
+    found = project.runner("--variant", variant, "--report", "report.txt", "main.py")
+    assert (found.stdout, found.status) == (expected.stdout, 0)
+    report = " ".join((project.folder / "report.txt").read_text().split())
+    assert "it is a cupy.ndarray, which may lie in a device's memory" in report and "cupy.asnumpy(a)" in report
+
+
 def test_an_array_that_overlaps_itself_may_be_read() -> None:
     found = read(COPY, n=3, a=as_strided(np.zeros(1), (3,), (0,)), b=np.zeros(3))
     assert isinstance(found, signature.Signature)
