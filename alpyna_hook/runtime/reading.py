@@ -94,8 +94,8 @@ def read(head: Head, args: tuple[Any, ...]) -> Reading:
 
 def foreign(value: object) -> str:
     """The library of an array that is not NumPy's and may lie on a device (CuPy, PyTorch), "" for anything else. None
-    of its code is run: its class offers the CUDA array interface (numba.readthedocs.io, "CUDA Array Interface, version 3")
-    or DLPack (dmlc.github.io/dlpack)."""
+    of its code is run: its class offers the CUDA array interface (numba.readthedocs.io, "CUDA Array Interface,
+    version 3") or DLPack (dmlc.github.io/dlpack)."""
     classes = type.__getattribute__(type(value), "__mro__")
     members = [type.__getattribute__(cls, "__dict__") for cls in classes]
     offers = any("__cuda_array_interface__" in own or "__dlpack__" in own for own in members)

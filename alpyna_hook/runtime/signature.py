@@ -135,8 +135,8 @@ def _refuse_foreign(nest: Nest, live: LiveIn, kind: str) -> Rejection:
         f"{live.name} cannot be handed to compiled code: it is a {kind}, which may lie in a device's memory",
         "this loop",
         nest.span,
-        f"copy it to the host before the loop, {copy}, and back what the loop has stored; from loop to loop, NumPy arrays "
-        "that the host leaves alone stay on Alpyna's device",
+        f"copy it to the host before the loop, {copy}, and back what the loop has stored; NumPy arrays that the host "
+        "leaves alone stay on Alpyna's device from loop to loop",
     )
 
 
