@@ -144,6 +144,20 @@ _ON_A_CPU = "\n".join((
     "#endif",
 ))  # fmt: skip
 
+_TO_F64 = """\
+/* (double)x; on a CPU without a vector instruction for it, both halves are exact, and the one addition rounds as the
+   conversion does */
+static inline double alp_to_f64(int64_t x)
+{
+#if defined(__x86_64__) && !defined(__AVX512DQ__)
+    const uint64_t y = (uint64_t)x ^ UINT64_C(0x8000000000000000);
+    const double high = as_double((y >> 32) | UINT64_C(0x4530000000000000));
+    return (high - (0x1p84 + 0x1p63)) + (as_double((y & 0xffffffff) | UINT64_C(0x4330000000000000)) - 0x1p52);
+#else
+    return (double)x;
+#endif
+}"""
+
 OPENCL = Dialect(
     name="opencl",
     prelude=f"""\
@@ -183,7 +197,7 @@ typedef ulong uint64_t;
     bool_element="uint8_t",
     item=tuple(f"(int64_t)get_global_id({k})" for k in range(3)),
     items=tuple(f"(int64_t)get_global_size({k})" for k in range(3)),
-    templates=_TEMPLATES,
+    templates={**_TEMPLATES, "to_f64": _TO_F64},
     numpy_loops=False,
     functions=_FUNCTIONS,
     reserved=frozenset(

@@ -48,7 +48,7 @@ def _opencl() -> Any:
     return pytest.skip(device) if isinstance(device, str) else device
 
 
-_KINDS = ("copies", "in place", "opencl", "opencl copies", "cuda", "gpu")
+_KINDS = ("copies", "in place", "opencl", "opencl maps", "opencl copies", "cuda", "gpu")
 _made: dict[str, Any] = {}
 _compile = cudacc.compile_text
 
@@ -68,7 +68,9 @@ def device_of(kind: str) -> Any:
         return cuda.CudaDevice(fake, 0, MemoryCache())
     if kind not in _made:
         _made[kind] = _gpu() if kind == "gpu" else _opencl()
-        _made[kind].shares_memory = kind == "opencl"
+        if kind.startswith("opencl"):  # as drivers are that map memory, and those of GPUs
+            _made[kind].shares_memory = kind != "opencl copies"
+            _made[kind]._direct &= kind == "opencl"
     _made[kind].failure = ""
     return _made[kind]
 
