@@ -14,14 +14,17 @@ from alpyna_hook.ir.types import NP_CLASS_OF_REP, Rep, ScalarType
 #   range_iter      one trip of `for i in range(...)`          loop_entry   range(...) built and its iterator made
 #   load1 load2 loadn, store1 store2 storen                    one subscript on an ndarray by 1, 2, >= 3 indices
 #   int_arith int_div float_arith pow complex_arith            CPython's own numbers
-#   np_arith np_int_arith np_pow                               at least one NumPy scalar among the operands
-#   compare np_compare branch jump unary assign attribute
-#   math_call builtin_call np_call np_cast                     math.exp(x); abs(x), min(x, y); np.exp(x); np.float64(x)
+#   np_arith np_int_arith np_pow               a NumPy scalar and one of its class or a Python number
+#   np_mixed np_int_float                      NumPy scalars of two classes; a NumPy int and a Python float or complex
+#   compare np_compare np_int_compare branch jump unary assign
+#   attribute np_attribute                     o.n; z.real of a NumPy complex
+#   math_call np_call np_cast                  math.exp(x); np.exp(x); np.float64(x)
+#   builtin_call builtin2_call int_call        abs(x); min(x, y), complex(x, y); int(x), round(x)
 INTERP_OPS = (
     "range_iter", "loop_entry", "load1", "load2", "loadn", "store1", "store2", "storen",
-    "int_arith", "int_div", "float_arith", "pow", "complex_arith", "np_arith", "np_int_arith", "np_pow",
-    "compare", "np_compare", "branch", "jump", "unary", "assign", "attribute",
-    "math_call", "builtin_call", "np_call", "np_cast",
+    "int_arith", "int_div", "float_arith", "pow", "complex_arith", "np_arith", "np_int_arith", "np_pow", "np_mixed",
+    "np_int_float", "compare", "np_compare", "np_int_compare", "branch", "jump", "unary", "assign", "attribute",
+    "np_attribute", "math_call", "builtin_call", "builtin2_call", "int_call", "np_call", "np_cast",
 )  # fmt: skip
 
 _BINARY = {"+": "add", "-": "add", "*": "mul", "/": "div", "**": "pow"}
@@ -104,31 +107,40 @@ _CASTS = frozenset(NP_CLASS_OF_REP.values())
 
 def interp_binary(expr: Binary | Compare) -> str:
     """Interpreter class of an operation, by what Python saw: operands before implicit casts."""
-    kinds = {_python_kind(expr.left), _python_kind(expr.right)}
+    types = [_python_type(side) for side in (expr.left, expr.right)]
+    arrays = [t for t in types if not t.is_python]
+    if arrays:
+        return _with_numpy(expr, arrays, [t for t in types if t.is_python])
     if isinstance(expr, Compare):
-        return "np_compare" if "np" in kinds or "npint" in kinds else "compare"
-    if "np" in kinds or "npint" in kinds:
-        if expr.op == "**":
-            return "np_pow"
-        return "np_arith" if "np" in kinds or "float" in kinds else "np_int_arith"
-    if "complex" in kinds:
+        return "compare"
+    if any(t.rep.is_complex for t in types):
         return "complex_arith"
     if expr.op == "**":
         return "pow"
-    if "float" in kinds:
+    if any(t.rep.is_float for t in types):
         return "float_arith"
     return "int_div" if expr.op in ("//", "%", "/") else "int_arith"
 
 
-def _python_kind(expr: Expr) -> str:
+def _with_numpy(expr: Binary | Compare, scalars: list[ScalarType], python: list[ScalarType]) -> str:
+    """Class of an operation on NumPy `scalars` and `python` numbers, two in all. One of another class has to be
+    converted; a Python number has a short way there unless the result is of a third class."""
+    whole = [t for t in scalars if t.rep.is_int or t.rep is Rep.BOOL]
+    if isinstance(expr, Compare):
+        return "np_int_compare" if whole else "np_compare"
+    if expr.op == "**":
+        return "np_pow"
+    if len({t.rep for t in scalars}) > 1:
+        return "np_mixed"
+    if whole and any(t.rep.is_float or t.rep.is_complex for t in python):
+        return "np_int_float"
+    return "np_int_arith" if whole else "np_arith"
+
+
+def _python_type(expr: Expr) -> ScalarType:
     while isinstance(expr, Cast):
         expr = expr.operand
-    t = _typed(expr)
-    if not t.is_python:
-        return "npint" if t.rep.is_int or t.rep is Rep.BOOL else "np"
-    if t.rep.is_complex:
-        return "complex"
-    return "float" if t.rep.is_float else "int"
+    return _typed(expr)
 
 
 def interp_call(expr: Call) -> str:
@@ -136,4 +148,10 @@ def interp_call(expr: Call) -> str:
     module, _, name = expr.fn.rpartition(".")
     if module in ("np", "numpy"):
         return "np_cast" if name in _CASTS else "np_call"
-    return "math_call" if module else "builtin_call"
+    if module:
+        return "math_call"
+    if name in ("real", "imag", "conjugate"):
+        return "builtin_call" if _python_type(expr.args[0]).is_python else "np_attribute"
+    if name in ("int", "round"):
+        return "int_call"
+    return "builtin2_call" if len(expr.args) > 1 else "builtin_call"

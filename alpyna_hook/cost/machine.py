@@ -127,9 +127,10 @@ def _typical(op: str, table: Mapping[str, float]) -> float:
 # (measure_interp.interpreter).
 _INTERP_NS = {
     "range_iter": 18, "loop_entry": 90, "load1": 48, "load2": 85, "loadn": 100, "store1": 45, "store2": 95,
-    "storen": 125, "int_arith": 9, "int_div": 13, "float_arith": 12, "pow": 38, "complex_arith": 30, "np_arith": 45,
-    "np_int_arith": 38, "np_pow": 75, "compare": 11, "np_compare": 20, "branch": 4, "jump": 2, "unary": 11,
-    "assign": 3, "attribute": 6, "math_call": 42, "builtin_call": 45, "np_call": 230, "np_cast": 95,
+    "storen": 125, "int_arith": 9, "int_div": 13, "float_arith": 12, "pow": 38, "complex_arith": 50, "np_arith": 45,
+    "np_int_arith": 38, "np_pow": 75, "np_mixed": 110, "np_int_float": 1000, "compare": 11, "np_compare": 20,
+    "np_int_compare": 28, "branch": 4, "jump": 2, "unary": 11, "assign": 3, "attribute": 6, "np_attribute": 70,
+    "math_call": 42, "builtin_call": 45, "builtin2_call": 100, "int_call": 52, "np_call": 230, "np_cast": 95,
 }  # fmt: skip
 
 # Machine defaults, cycles. Agner Fog, "Instruction tables" (Zen 3, Ice Lake: the slower), AVX2 for the vector column.

@@ -28,11 +28,15 @@ STATEMENTS: dict[str, str] = {
     "np_arith": "p * q",
     "np_int_arith": "pi * pj",
     "np_pow": "p ** q",
+    "np_mixed": "p * ps",
+    "np_int_float": "pi * x",
     "compare": "x < y",
     "np_compare": "p < q",
+    "np_int_compare": "pi < j",
     "branch": "if t: pass",
     "unary": "-x",
     "attribute": "o.n",
+    "np_attribute": "pz.real",
     "load1": "a[i]",
     "load2": "b[i, j]",
     "loadn": "c[i, j, i]",
@@ -41,6 +45,8 @@ STATEMENTS: dict[str, str] = {
     "storen": "c[i, j, i] = x",
     "math_call": "m.exp(x)",
     "builtin_call": "abs(x)",
+    "builtin2_call": "min(i, j)",
+    "int_call": "int(x)",
     "np_call": "np.exp(p)",
     "np_cast": "np.float64(x)",
     "loop_entry": "for _ in range(i, i): pass",
@@ -72,7 +78,7 @@ def interpreter(budget: float = 0.5, clocks: Clocks = Clocks()) -> dict[str, flo
 def _task(statement: str, arguments: tuple[Any, ...], clocks: Clocks, weight: float) -> Task:
     """Times `statement` in runs of about RUN_S."""
     lines = ["pass"] if statement == "pass" else [statement] * REPEAT
-    text = "def f(n, a, b, c, i, j, x, y, z, p, q, pi, pj, o, m, np, u, t):\n for k in range(n):\n"
+    text = "def f(n, a, b, c, i, j, x, y, z, p, q, pi, pj, ps, pz, o, m, np, u, t):\n for k in range(n):\n"
     text += "".join(f"  {line}\n" for line in lines)
     space: dict[str, Any] = {}
     code: CodeType = compile(text, "<alpyna calibration>", "exec")
@@ -104,5 +110,5 @@ def _arguments() -> tuple[Any, ...]:
 
     return (
         np.ones(64), np.ones((8, 8)), np.ones((8, 8, 8)), 5, 3, 1.25, 0.75, 1 + 2j, np.float64(1.25), np.float64(0.75),
-        np.int64(5), np.int64(3), Owner(), math, np, 2.5, False,
+        np.int64(5), np.int64(3), np.uint8(5), np.complex128(1 + 2j), Owner(), math, np, 2.5, False,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from alpyna_hook.cost.counts import LoopCount, count, loops
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.affine import QConst, QDim, QParam, evaluate, pretty
 from alpyna_hook.ir.nodes import Assign, Binary, Break, Call, Compare, If, LiveIn, Logical, Nest, Var, While
-from alpyna_hook.ir.types import BOOL, FLOAT, INT
+from alpyna_hook.ir.types import BOOL, FLOAT, INT, scalar
 
 
 def only(counts) -> LoopCount:
@@ -255,3 +255,28 @@ def test_division_by_a_constant_is_no_division(divisor: int | None, expected: st
     value = Binary("//", load("x", var("i"), elem=INT), right, type=INT)
     one = nest(loop("i", 0, var("n"), store("x", (var("i"),), value)), {"x": vector("int64")}, n=INT, m=INT)
     assert dict(only(count(one)).body.ops) == {expected: 1}
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ("float64", "float64", "np_arith"), ("float64", INT, "np_arith"), ("float64", "uint8", "np_mixed"),
+        ("int64", INT, "np_int_arith"), ("int64", FLOAT, "np_int_float"), ("float32", FLOAT, "np_arith"),
+        (FLOAT, INT, "float_arith"), ("complex128", FLOAT, "np_arith"), (scalar("int64"), "uint8", "np_mixed"),
+    ],
+)  # fmt: skip
+def test_arithmetic_of_numpy_scalars_is_priced_by_what_numpy_converts(left, right, expected: str):
+    kinds = [scalar(t) if isinstance(t, str) else t for t in (left, right)]
+    product = Binary("*", var("p", kinds[0]), var("q", kinds[1]), type=F64)
+    one = nest(loop("i", 0, var("n"), Assign("t", product)), {}, n=INT, p=kinds[0], q=kinds[1], t=F64)
+    assert dict(only(count(one)).body.interp)[expected] == 1
+
+
+@pytest.mark.parametrize(
+    ("fn", "args", "expected"),
+    [("min", 2, "builtin2_call"), ("abs", 1, "builtin_call"), ("int", 1, "int_call"), ("math.exp", 1, "math_call")],
+)
+def test_builtins_are_priced_by_what_they_do(fn: str, args: int, expected: str):
+    call = Call(fn, tuple(var("x", FLOAT) for _ in range(args)), type=FLOAT)
+    one = nest(loop("i", 0, var("n"), Assign("t", call)), {}, n=INT, x=FLOAT, t=FLOAT)
+    assert dict(only(count(one)).body.interp)[expected] == 1
