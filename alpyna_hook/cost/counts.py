@@ -27,7 +27,7 @@ from alpyna_hook.cost.accesses import Access, ArrayInfo, access_of, arrays_of
 from alpyna_hook.cost.chains import Amounts, carried, chain_of, memory_chain, nominal
 from alpyna_hook.cost.classes import call_class, cast_class, interp_binary, interp_call, machine_binary, rep_name
 from alpyna_hook.cost.induction import Values, assigned_names, at_loop_entry, counted
-from alpyna_hook.cost.symbolic import symbolic
+from alpyna_hook.cost.symbolic import ZERO, symbolic
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.affine import QConst, QParam, Quantity, leaves
 from alpyna_hook.ir.nodes import (
@@ -248,13 +248,20 @@ def _loop(stmt: Loop, walker: _Walker, tally: _Tally, values: Values) -> None:
         _expr(bound, walker, tally, values, address=True)
     tally.py("loop_entry")
     start, stop, step = (symbolic(e, values) for e in (stmt.start, stmt.stop, stmt.step))
+    share = 1.0
+    if isinstance(step, QConst) and (start is None) != (stop is None):
+        # `range(limit, weight[i], -1)`: data end it on its way to zero, or begin it on the way from there.
+        if step.value < 0 and stop is None:
+            stop, share = ZERO, BREAK_TRIPS
+        elif step.value > 0 and start is None:
+            start, share = ZERO, BREAK_TRIPS
     if start is None or stop is None or step is None:
         # Bounds that depend on data (`range(indptr[i], indptr[i + 1])`): estimated like a while loop.
         start, stop, step = None, _unknown(walker), None
     inner = _Tally((*tally.counters, stmt.counter))
     inner.py("range_iter")
     inside = at_loop_entry(stmt.body, stmt.counter, values)
-    _nested(stmt.counter, stmt.body, walker, tally, inner, inside, values, (start, stop, step))
+    _nested(stmt.counter, stmt.body, walker, tally, inner, inside, values, (start, stop, step), share)
 
 
 def _while(stmt: While, walker: _Walker, tally: _Tally, values: Values) -> None:

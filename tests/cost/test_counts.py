@@ -280,3 +280,18 @@ def test_builtins_are_priced_by_what_they_do(fn: str, args: int, expected: str):
     call = Call(fn, tuple(var("x", FLOAT) for _ in range(args)), type=FLOAT)
     one = nest(loop("i", 0, var("n"), Assign("t", call)), {}, n=INT, x=FLOAT, t=FLOAT)
     assert dict(only(count(one)).body.interp)[expected] == 1
+
+
+def test_a_range_to_or_from_data_runs_half_of_the_way_from_or_to_zero():
+    i, j, n = var("i"), var("j"), var("n")
+    data = load("w", i, elem=INT)
+
+    def inner(start, stop, step: int) -> tuple[LoopCount, tuple]:
+        work = loop("j", start, stop, store("x", (j,), num(0.0)), step=step)
+        counts = count(nest(loop("i", 0, n, work), {"w": vector("int64"), "x": vector()}, n=INT))
+        return list(loops(counts.root))[1], counts.unknown
+
+    for start, stop, step in ((n, data, -1), (data, n, 1)):
+        found, unknown = inner(start, stop, step)
+        assert found.trip_share == 0.5 and not unknown and QParam("n") in (found.start, found.stop)
+    assert inner(num(0), data, 1)[1] and inner(data, data, 1)[1]
