@@ -8,6 +8,7 @@ parts:
   tests      the tests of devices, the CUDA device among them
   figures    launches, copies and device memory against what the driver's own calls reach
   resident   device programs whose arrays are on the device, against the measured copy bandwidth
+  residency  what is copied when loops meet arrays again, and the rates of copies and of comparing arrays with shadows
   hand       five kernels against numba.cuda written by hand, copies there and back included
   oracle     tools/oracle_eval.py on this machine with its device
   memory     compute-sanitizer, if it is installed, and a loop that must not leak
@@ -45,6 +46,7 @@ ARCHITECTURES = ("80", "90")
 TIMEOUT_S = 240
 ORACLE_MINUTES = 1.5
 LEAK_CALLS = 200
+RESIDENT_ELEMENTS = 32_000_000
 ENOUGH = {"figures": 0.85, "resident": 0.80}  # of the ceiling: issue of the milestone
 
 Row = dict[str, Any]  # "part", "what", "verdict" (ok, WRONG, slow, missing) and figures
@@ -171,6 +173,25 @@ def resident(kernels: list[str]) -> list[Row]:
     return rows
 
 
+def residency(kernels: list[str]) -> list[Row]:
+    from gpu import figures as measuring
+
+    done = python(
+        "-m", "alpyna", "--variant", "cuda", "tools/gpu/residency.py", "cuda", str(RESIDENT_ELEMENTS)
+    )  # fmt: skip
+    try:
+        calls = json.loads(done.stdout)
+    except ValueError:
+        return [{"what": "calls", "verdict": "WRONG", "note": done.stderr.strip()[-300:]}]
+    rows: list[Row] = []
+    for call in calls:
+        wrong = not call["right"] or call["sent"] != call["expected"] or bool(done.stderr)
+        rows.append({**call, "verdict": "WRONG" if wrong else "ok"})
+    for row in measuring.staging(device()):
+        rows.append({**row, "verdict": "slow" if row.get("share", 1.0) < ENOUGH["figures"] else "ok"})
+    return rows
+
+
 def hand(kernels: list[str]) -> list[Row]:
     rows: list[Row] = []
     for kernel in (k for k in BY_HAND if k in kernels):
@@ -235,8 +256,8 @@ def memory(kernels: list[str]) -> list[Row]:
 
 
 PARTS: dict[str, Callable[[list[str]], list[Row]]] = {
-    "results": results, "tests": tests, "figures": figures, "resident": resident, "hand": hand, "memory": memory,
-    "oracle": oracle,
+    "results": results, "tests": tests, "figures": figures, "resident": resident, "residency": residency,
+    "hand": hand, "memory": memory, "oracle": oracle,
 }  # fmt: skip
 
 

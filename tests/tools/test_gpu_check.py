@@ -30,6 +30,33 @@ def test_an_unknown_kernel_is_a_usage_error() -> None:
     assert check("--kernels", "nothing").returncode == 2
 
 
+COPYING = """\
+import sys
+from alpyna_hook import cli
+from alpyna_hook.devices import opencl
+made = opencl.OpenCLDevice.__init__
+def make(self, *args):
+    made(self, *args)
+    self.shares_memory = False
+opencl.OpenCLDevice.__init__ = make
+sys.exit(cli.main(["run", "--variant", "opencl", "tools/gpu/residency.py", "opencl", "400000"]))
+"""
+
+
+@pytest.mark.skipif(find_spec("pyopencl") is None, reason="PyOpenCL is not installed")
+def test_a_device_with_memory_of_its_own_is_sent_only_what_is_new() -> None:
+    done = subprocess.run([sys.executable, "-c", COPYING], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    rows = json.loads(done.stdout)
+    assert done.stderr == "" and len(rows) == 7
+    assert all(row["right"] and row["sent"] == row["expected"] for row in rows), rows
+
+
+def test_comparing_has_rates() -> None:
+    code = "import sys; sys.path.insert(0, 'tools'); from gpu import figures; print(len(figures.comparing(1 << 20)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert (done.stdout, done.stderr) == ("6\n", "")
+
+
 @pytest.mark.skipif(not shutil.which("nvcc"), reason="no nvcc")
 def test_a_dry_run_makes_machine_code_or_says_why_not(tmp_path: Path) -> None:
     out = tmp_path / "out.json"

@@ -6,7 +6,7 @@ In: an opened `CudaDevice`.  Out: rows of (name, value, unit, ceiling, share of 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,45 @@ def measure(device: Any) -> list[dict[str, Any]]:
         rows.append({"what": "copy within device memory", "value": copy, "unit": "GB/s"})
         for size in SIZES:
             rows += _link(device, cuda, size)
+    return rows
+
+
+def staging(device: Any) -> list[dict[str, Any]]:
+    """Copies from and to the shadows of resident arrays, and how fast arrays are compared with shadows."""
+    import pycuda.driver as cuda
+
+    size = SIZES[-1]
+    with device.lock, device.current():
+        start = time.perf_counter()
+        shadow = device.staging(size)
+        shadow[:] = 1
+        rows = [{"what": "new staging memory", "value": size / (time.perf_counter() - start) / 1e9, "unit": "GB/s"}]
+        buffer, locked = device.allocate(size), cuda.pagelocked_empty(size, np.uint8)
+        locked[:] = 1
+
+        def up() -> None:
+            device.send(buffer, 0, shadow)
+            device.finish()
+
+        rows += _against("staging memory", size, (
+            ("to the device", up, lambda: cuda.memcpy_htod(buffer, locked)),
+            ("to the host", lambda: device.fetch(shadow, buffer), lambda: cuda.memcpy_dtoh(locked, buffer)),
+        ))  # fmt: skip
+        device.release(buffer)
+    return rows + comparing(size)
+
+
+def comparing(size: int) -> list[dict[str, Any]]:
+    """The rates at which arrays, contiguous and strided, are compared with what they were."""
+    from alpyna_hook.devices import resident
+
+    rows: list[dict[str, Any]] = []
+    square = np.ones((size // 8 // 1024, 1024))
+    for name, array in (("contiguous", square), ("columns", square[:, ::2]), ("transposed", square.T)):
+        shadow = np.array(array, order="C")
+        for threads in (1, 4):
+            value = array.nbytes / best(lambda: list(resident.refresh(shadow, array, False, threads))) / 1e9
+            rows.append({"what": f"comparing, {name}, threads {threads}", "value": value, "unit": "GB/s"})
     return rows
 
 
@@ -78,16 +117,21 @@ def _link(device: Any, cuda: Any, size: int) -> list[dict[str, Any]]:
         device.upload(buffer, plain)
         device.finish()
 
-    pairs = (
+    rows = _against(f"{size >> 10} KiB", size, (
         ("to the device", up, lambda: cuda.memcpy_htod(buffer, locked)),
         ("to the host", lambda: device.download(plain, buffer), lambda: cuda.memcpy_dtoh(locked, buffer)),
-    )
+    ))  # fmt: skip
+    device.release(buffer)
+    return rows
+
+
+def _against(
+    what: str, size: int, pairs: Iterable[tuple[str, Callable[[], None], Callable[[], None]]]
+) -> list[dict[str, Any]]:
+    """Rates of copies of `size` bytes: of (direction, ours, the driver's own)."""
     rows = []
     for name, ours, ceiling in pairs:
         most = size / best(ceiling) / 1e9
         value = size / best(ours) / 1e9
-        rows.append(
-            {"what": f"{size >> 10} KiB {name}", "value": value, "unit": "GB/s", "ceiling": most, "share": value / most}
-        )
-    device.release(buffer)
+        rows.append({"what": f"{what} {name}", "value": value, "unit": "GB/s", "ceiling": most, "share": value / most})
     return rows

@@ -16,7 +16,7 @@ def scale(a, x, y):
 
 
 def device_bytes():
-    """Bytes of device memory that are neither free nor in the pool of buffers."""
+    """Bytes of device memory that are neither free nor Alpyna's to give back."""
     from alpyna_hook.devices import opened
 
     found = opened.get("cuda", None)
@@ -25,7 +25,7 @@ def device_bytes():
     import pycuda.driver
 
     with found.device.lock, found.device.current():
-        found.pool.drain()
+        found.drain()
         free, total = pycuda.driver.mem_get_info()
     return total - free
 
