@@ -5,6 +5,8 @@ In: the path of what a host compiler made.  Out: the kernel's address.
 
 from __future__ import annotations
 
+from alpyna_hook.devices import forks
+
 SYMBOL = "kernel"  # the function that every kernel source defines
 
 
@@ -20,4 +22,5 @@ def load(path: str, preload: str) -> tuple[int, object]:
     address = ctypes.cast(library[SYMBOL], ctypes.c_void_p).value
     if not address:
         raise OSError("the compiled library has no kernel")
+    forks.loaded(library)
     return address, library

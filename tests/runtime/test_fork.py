@@ -1,4 +1,4 @@
-"""A forked child runs no OpenMP kernel that its parent compiled: libgomp would hang there."""
+"""Forks of a process that ran OpenMP kernels: children run kernels too, and nobody is told of threads."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
+import multiprocessing
 import os
 import numpy as np
 
@@ -31,6 +32,10 @@ if not child:
     os._exit(0)
 os.waitpid(child, 0)
 print(work(3))
+if __name__ == "__main__":
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        print(pool.map(work, range(4)))
+print(work(8))
 """
 
 
@@ -40,9 +45,11 @@ def test_forked_child_gives_the_same_results_and_ends(tmp_path: Path) -> None:
     script.write_text(PROGRAM)
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "ALPYNA_CACHE_DIR": str(tmp_path / "cache")}
 
-    def output(*command: str) -> bytes:
-        return subprocess.run(
-            [sys.executable, *command, str(script)], stdout=subprocess.PIPE, timeout=60, check=True, env=environ
-        ).stdout
+    def output(*command: str) -> tuple[bytes, bytes]:
+        done = subprocess.run(
+            [sys.executable, "-W", "always", *command, str(script)], capture_output=True, timeout=60, check=True,
+            env=environ,
+        )  # fmt: skip
+        return done.stdout, done.stderr
 
     assert output("-m", "alpyna", "--variant", "omp") == output()

@@ -395,7 +395,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), work(3))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
-def test_a_forked_child_after_a_warm_start_runs_no_threads(runs: Runs) -> None:
+def test_a_fork_after_a_warm_start(runs: Runs) -> None:
     runs.project.write({"main.py": FORK})
     expected = runs.project.plain("main.py")
     for _ in range(2):
