@@ -17,6 +17,7 @@ from __future__ import annotations
 import marshal
 import os
 import sys
+import warnings
 from importlib.util import MAGIC_NUMBER, cache_from_source, decode_source
 from types import CodeType
 
@@ -77,7 +78,11 @@ def script(filename: str, data: bytes) -> Compiled | None:
             return Compiled(source, code, [unpacked(site) for site in sites])
         except (TypeError, ValueError) as error:
             log.debug(f"the guarded code of {filename} is not read: {error}")
-    made = _compile(source)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        made = _compile(source)
+    if caught:  # CPython compiles a script, and warns, at each start
+        return _compile(source)
     if made is not None:
         disk.put_plain(key, (made.code, tuple(site.packed() for site in made.sites)))
     return made

@@ -135,6 +135,8 @@ CASES = [
            "Exception ignored"),
     script("warnings", LOOP + "import warnings\ndef f():\n    for i in range(2):\n"
            "        warnings.warn('w', stacklevel=2)\nf()\nwarnings.warn('here')\n", 0, "UserWarning"),
+    script("warnings of the compiler", LOOP + "x = 1 is 1\ny = '\\d'\n", 0, "SyntaxWarning"),
+    script("errors of the compiler", LOOP + "y = '\\d'\n", 1, "SyntaxError", flags=("-W", "error")),
     script("an unawaited coroutine", LOOP + "async def f():\n    for i in range(3):\n        pass\nf()\n", 0,
            "never awaited"),
     script("source of its own functions", LOOP + "import inspect\ndef f():\n    for i in range(3):\n        pass\n"

@@ -60,12 +60,14 @@ def linear_of(expr: Expr) -> Linear | None:
 
 
 def int_of(expr: Expr) -> int | None:
-    """The value of an int constant."""
+    """The value of an int constant, which a cast leaves as it is."""
     match expr:
         case Const(value=int() as value):
             return int(value)
         case Cast(operand=operand) if expr.type is not None and expr.type.rep.is_int:
-            return int_of(operand)
+            rep, inner = expr.type.rep, int_of(operand)
+            low = -(2 ** (rep.bits - 1)) if rep.is_signed else 0
+            return inner if inner is not None and low <= inner < low + 2**rep.bits else None
     return None
 
 

@@ -17,6 +17,7 @@ from typing import Final
 from alpyna_hook.devices import finding, forks, library, toolchain
 from alpyna_hook.devices.base import ABI_VERSION, Cache, CompileFailure, Kernel, NoCache
 from alpyna_hook.devices.forks import omp_unsafe
+from alpyna_hook.devices.fused import has_fused
 from alpyna_hook.devices.toolchain import LINK_LIBM, OPENMP_FLAG, Toolchain
 from alpyna_hook.digest import sha256
 from alpyna_hook.settings import CC_TIMEOUT_S
@@ -108,6 +109,8 @@ class HostDevice:
             result = toolchain.run(toolchain.command_line(tool, flags, output), source, self._timeout)
             if result.returncode != 0 or not os.path.isfile(output):
                 return _failure(tool, result)
+            if tool.unfused and has_fused(output):
+                return self._build(source, tool._replace(unfused=()), (*flags, *tool.unfused), key, start, openmp)
             path = self._cache.put_file(key, output) or output
             loaded = _load(path, tool.preload if openmp else "")
         # A library that could not be cached stays mapped after its file is gone.

@@ -41,8 +41,9 @@ _PROBE_OPENMP = (
     "int kernel(int n, double *a)\n"
     "{\n#pragma omp parallel for\n    for (int i = 0; i < n; i++) a[i] += 1.0;\n    return n;\n}\n"
 )
-# gcc 12.0 to 12.2 fuse pairs like these into vfmaddsub whatever -ffp-contract says (GCC bug 107647): the flags must
-# pass this test, else the compiler has to do without fused instructions (AVX-512 brings its own).
+# gcc 12.0 to 12.2 fuse pairs like these into vfmaddsub whatever -ffp-contract says (GCC bug 107647). Of what they make
+# each kernel is looked at, and made again without fused instructions (AVX-512 brings its own) if it has any. The flags
+# of any other compiler must pass this test, else it has to do without them altogether.
 _PROBE_FUSED = """\
 void pairs(int n, const double *restrict x, const double *restrict y, double *restrict out)
 {
@@ -71,6 +72,7 @@ class Toolchain(NamedTuple):
     openmp    whether OpenMP kernels compile and link
     preload   a shared library to load globally before an OpenMP kernel, "" if none
     link      the end of the command: what kernels are linked with
+    unfused   what is added for a kernel whose code has fused operations (devices/fused.py), if the compiler makes such
     """
 
     command: tuple[str, ...]
@@ -79,6 +81,7 @@ class Toolchain(NamedTuple):
     openmp: bool
     preload: str = ""
     link: tuple[str, ...] = LINK_LIBM
+    unfused: tuple[str, ...] = ()
 
 
 class RunResult(NamedTuple):
@@ -156,8 +159,8 @@ def _examine(
         return str(error.strerror)
     real = os.path.realpath(command[0])
     key = _digest(
-        "toolchain", _PROBE_FUSED, ABI_VERSION, command, real, status.st_mtime_ns, status.st_size, preload, link,
-        cpu_features(), SPEED_FLAGS, SEMANTIC_FLAGS, NO_BUILTINS, _UNFUSED_FLAGS,
+        "toolchain", Toolchain._fields, _PROBE_FUSED, ABI_VERSION, command, real, status.st_mtime_ns, status.st_size,
+        preload, link, cpu_features(), SPEED_FLAGS, SEMANTIC_FLAGS, NO_BUILTINS, _UNFUSED_FLAGS,
     )  # fmt: skip
     known = cache.get(key)
     if isinstance(known, Toolchain):
@@ -176,7 +179,7 @@ def _examine(
 
 
 def _known_to_fuse(version: str) -> bool:
-    """Whether the test would show GCC bug 107647, by what `--version` says: 0.1 s less in a user's first loop."""
+    """Whether the compiler has GCC bug 107647, by what `--version` says."""
     words = version.partition("\n")[0].split()
     return bool(words) and "gcc" in words[0] and any(word.startswith(("12.0.", "12.1.", "12.2.")) for word in words)
 
@@ -186,9 +189,9 @@ def _probe(tool: Toolchain, fuses: bool, timeout: float) -> Toolchain | str:
     semantic = (*SEMANTIC_FLAGS, *NO_BUILTINS)
     for speed in (SPEED_FLAGS, tuple(flag for flag in SPEED_FLAGS if flag != "-march=native"), ("-O3",), ("-O2",)):
         flags = (*semantic, *speed)
-        verdict: str = "fused"
-        if not fuses:
-            verdict, openmp = _both(tool, flags, timeout)
+        verdict, openmp = _both(tool, flags, timeout)
+        if fuses and verdict in ("fused", "exact"):
+            return tool._replace(flags=flags, openmp=openmp, unfused=_UNFUSED_FLAGS)
         if verdict == "fused":
             flags = (*flags, *_UNFUSED_FLAGS)
             verdict, openmp = _both(tool, flags, timeout)

@@ -16,6 +16,7 @@ import pytest
 
 from alpyna_hook.devices import toolchain
 from alpyna_hook.devices.base import CompileFailure, Kernel
+from alpyna_hook.devices.fused import has_fused
 from alpyna_hook.devices.host import HostDevice
 from alpyna_hook.runtime.diskcache import DiskCache
 
@@ -185,9 +186,42 @@ def test_products_and_sums_are_not_fused_and_powers_not_folded(cache: DiskCache)
 @needs_compiler
 def test_pairs_of_products_are_not_fused_by_the_vectoriser_either(cache: DiskCache) -> None:
     # gcc 12.0 to 12.2 do so in spite of -ffp-contract=off (GCC bug 107647)
-    tool = toolchain.find(None, cache, 30.0)
-    assert isinstance(tool, toolchain.Toolchain)
-    assert toolchain._products(tool, tool.flags, 30.0) == "exact"
+    body = """int32_t kernel(const alp_slot *in, alp_slot *out)
+    {
+        const double *restrict x = in[1].p, *restrict y = in[2].p;
+        double *restrict r = in[3].p;
+        for (int64_t i = 0; i < in[4].i; i++) {
+            const double a = x[2 * i], b = x[2 * i + 1], c = y[2 * i], d = y[2 * i + 1];
+            r[2 * i] = a * c - b * d;
+            r[2 * i + 1] = a * d + b * c;
+        }
+        return 0;
+    }
+    """
+    kernel = compiled(HostDevice(cache).compile(HEAD + body, "seq"))
+    x, y = ([1 / (k * i + 3) for i in range(64)] for k in (1, 2))
+    a, b, r = (ctypes.c_double * 64)(*x), (ctypes.c_double * 64)(*y), (ctypes.c_double * 64)()
+    given = (ctypes.c_int64 * 5)(0, ctypes.addressof(a), ctypes.addressof(b), ctypes.addressof(r), 32)
+    ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)(kernel.address)(given, (ctypes.c_int64 * 1)())
+    for i in range(0, 64, 2):
+        assert (r[i], r[i + 1]) == (x[i] * y[i] - x[i + 1] * y[i + 1], x[i] * y[i + 1] + x[i + 1] * y[i])
+
+
+@pytest.mark.parametrize(
+    "code, fused",
+    [
+        ("c4e2f599d1", True),  # vfmadd132sd xmm2, xmm1, xmm1
+        ("c4c2d5b67c2408", True),  # vfmaddsub231pd
+        ("62f2ed4898d1", True),  # vfmadd132pd zmm
+        ("c5f558d1", False),  # vaddpd
+        ("62f1ed4858d1", False),  # vaddpd zmm
+        ("c4e27d18d1", False),  # vbroadcastss
+    ],
+)
+def test_fused_instructions_are_seen_in_machine_code(code: str, fused: bool, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "code"
+    path.write_bytes(b"\x90" * 9 + bytes.fromhex(code) + b"\xc3")
+    assert has_fused(str(path)) == fused
 
 
 @needs_compiler
