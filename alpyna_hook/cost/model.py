@@ -97,6 +97,7 @@ class Bound:
         for loop in self.top:
             _reset(loop)
         _trips(self.top, values, 1.0)
+        _lanes(self.top, 1.0)
         if self.variant == "interp":
             return self.root_s + sum(map(_total, self.top)), self.profile.decline_s
         if self.variant in DEVICES:
@@ -276,12 +277,27 @@ def _trips(loops: list[PricedLoop], v: list[float], times: float) -> None:
             _trips(loop.inner, v, entered * trips / 2.0)
 
 
+def _lanes(loops: list[PricedLoop], lanes: float) -> None:
+    """Tell each loop how many iterations of an enclosing strip-mined loop run side by side in it, by the last walk."""
+    for loop in loops:
+        loop.lanes = smaller(loop.strip, larger(loop.trips, 1.0)) if loop.strip > 1.0 else lanes
+        _lanes(loop.inner, loop.lanes)
+
+
 def _total(loop: PricedLoop) -> float:
-    """Seconds of the loop and all inside, by the last walk. Vector code runs its remainder in scalar form."""
+    """Seconds of the loop and all inside, by the last walk. Vector code runs its remainder in scalar form; in a wide
+    strip each trip is a loop over its lanes."""
     own = loop.total * loop.body
-    if loop.vector and loop.total > 0.0:
-        own += loop.entries * smaller(loop.trips, VECTOR_REMAINDER) * (loop.scalar_body - loop.body)
-    return own + loop.entries * loop.entry + sum(map(_total, loop.inner))
+    if loop.lane_loop:
+        own += loop.total / loop.lanes * (loop.entry + _remainder(loop, loop.lanes))
+    elif loop.vector and loop.total > 0.0:
+        own += loop.entries * _remainder(loop, loop.trips)
+    return own + loop.entries / loop.lanes * loop.entry + sum(map(_total, loop.inner))
+
+
+def _remainder(loop: PricedLoop, trips: float) -> float:
+    """Seconds that the scalar remainder of vector code takes more than vectors would."""
+    return smaller(trips, VECTOR_REMAINDER) * (loop.scalar_body - loop.body)
 
 
 def _split(loop: PricedLoop, v: list[float], threads: int) -> tuple[float, float, float, float]:

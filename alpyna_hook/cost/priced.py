@@ -13,6 +13,7 @@ from alpyna_hook.cost.accesses import Access, ArrayInfo
 from alpyna_hook.cost.counts import Block, Counts, LoopCount
 from alpyna_hook.cost.machine import Profile
 from alpyna_hook.cost.symbolic import ZERO, compiled
+from alpyna_hook.cost.unroll import MOST_TRIPS
 from alpyna_hook.ir.affine import QConst, QParam, Quantity, leaves
 from alpyna_hook.ir.plan import DeviceProgram, Plan
 
@@ -112,9 +113,11 @@ class PricedLoop:
     groups: list[Group]
     threshold: float = 0.0  # trips per entry up to which one thread does it all
     strip: float = 1.0  # neighbouring iterations that run side by side
+    lane_loop: bool = False  # each trip is a loop over such iterations: too many of them to be unrolled
     inner: list[PricedLoop] = field(default_factory=list)
     entries: float = 0.0
     total: float = 0.0
+    lanes: float = 1.0  # iterations of the enclosing strip-mined loop that run side by side
 
     @property
     def trips(self) -> float:
@@ -254,7 +257,7 @@ class Pricer:
             share=loop.trip_share,
             varies=QParam(loop.counter) in dependent,
             body=body,
-            entry=profile.scalar_of("loop") * (2.0 if vector else 1.0) / strip[1] if native else 0.0,
+            entry=profile.scalar_of("loop") * (2.0 if vector and strip[1] == 1 else 1.0) if native else 0.0,
             parallel=loop.counter in candidate.parallel,
             collapsed=loop.counter in candidate.collapse,
             balanced=loop.counter in candidate.balanced,
@@ -263,6 +266,7 @@ class Pricer:
             groups=self._groups(loop.body.accesses) if native else [],
             threshold=self._threshold(loop.counter),
             strip=float(width or 1),
+            lane_loop=native and strip[1] > MOST_TRIPS,
             inner=[self.loop(inner, strip) for inner in loop.body.loops],
         )
 

@@ -314,3 +314,12 @@ def test_what_one_thread_has_made_comes_to_the_others_through_a_shared_cache():
     one = [bind(Candidate(counts), p, "seq").seconds(env) for p in (PROFILE, slow)]
     assert one[0] == one[1]
     assert apart[1] - apart[0] == pytest.approx(80e3 * (1e-9 - 1.0 / PROFILE.levels[2].bandwidth), rel=0.01)
+
+
+def test_a_strip_wider_than_the_loop_gains_nothing_from_its_width():
+    counts = count(matmul())
+    wide, narrow = (
+        [bind(Candidate(counts, strips=(("j", w),)), PROFILE, "seq").seconds(env_of(n, a=2, b=2, c=2)) for n in (5, 64)]
+        for w in (64, 8)
+    )
+    assert wide[0] > 1.2 * narrow[0] and wide[1] < 1.2 * narrow[1]
