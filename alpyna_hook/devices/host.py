@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from alpyna_hook import signals
 from alpyna_hook.devices import finding, forks, library, toolchain
 from alpyna_hook.devices.base import ABI_VERSION, Cache, CompileFailure, Kernel, NoCache
 from alpyna_hook.devices.forks import omp_unsafe
@@ -89,6 +90,8 @@ class HostDevice:
         try:
             return self._build(source, tool, flags, key, start, openmp)
         except OSError as error:
+            if signals.from_handler(error):
+                raise
             return CompileFailure(f"no place for the compiler's output: {error}")
 
     def cached(self, source: str, openmp: bool, precise_fp: bool = False) -> bool:

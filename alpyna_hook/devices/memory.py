@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from alpyna_hook import signals
 from alpyna_hook.ir.types import NP_CLASS_OF_REP, Rep
 
 if TYPE_CHECKING:
@@ -105,7 +106,9 @@ class Pool:
             return rounded, free.pop()
         try:
             return rounded, self._allocate(rounded)
-        except Exception:
+        except Exception as error:
+            if signals.from_handler(error):
+                raise
             self.reserve()
             if not self._free_bytes:
                 raise

@@ -6,7 +6,8 @@ brings back what was written, fills the `out` slots.
 
 No exception leaves it. A device that fails has written nothing: the call then returns 1 with DEVICE_FAILED as its
 detail, `failure` says why in a sentence, and the dispatcher gives the loop to another variant. An exception that is the
-program's own (Ctrl-C, SystemExit: raised by a signal handler meanwhile) waits in `pending` for the dispatcher to raise.
+program's own (raised by a signal handler meanwhile: Ctrl-C, a time limit) waits in `pending` for the dispatcher to
+raise.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
 
-from alpyna_hook import log
+from alpyna_hook import log, signals
 from alpyna_hook.devices import memory
 from alpyna_hook.devices.base import Accelerator, CompileFailure, DeviceError, Kernel
 from alpyna_hook.devices.resident import Residents
@@ -81,10 +82,11 @@ class Program:
             if code == 0:
                 ctypes.c_int64.from_address(outputs).value = 0  # to say that it was asked
             return code
-        except Exception as error:
-            self._fail(error)
-        except BaseException as interrupt:
-            self.pending = interrupt
+        except BaseException as error:
+            if isinstance(error, Exception) and not signals.from_handler(error):
+                self._fail(error)
+            else:
+                self.pending = error
         ctypes.c_int64.from_address(outputs).value = DEVICE_FAILED
         return _NOT_DONE
 
@@ -119,7 +121,7 @@ class Program:
                 return code
             except BaseException as error:
                 run.abandon()
-                if run.committed and isinstance(error, Exception):
+                if run.committed and isinstance(error, Exception) and not signals.from_handler(error):
                     log.debug(f"{self.name}: {error!r} came too late")
                     return 0
                 raise
@@ -239,6 +241,8 @@ def load(
             functions, cache = device.build(source.text, source.device.kernels)
         program = Program(name, source, types, disjoint, device, pool, residents, functions)
     except Exception as error:
+        if signals.from_handler(error):
+            raise
         failure = error if isinstance(error, DeviceError) else device.explain(error)
         if failure.lost:
             device.failure = device.failure or str(failure)

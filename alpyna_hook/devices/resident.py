@@ -25,6 +25,7 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from alpyna_hook import signals
 from alpyna_hook.devices import memory
 from alpyna_hook.ir.types import Rep
 
@@ -100,8 +101,10 @@ class Residents:
         taken = self._pool.take(size)
         try:
             return Resident(key, size, taken, self._shadows.take(size))
-        except Exception:  # no staging memory is to be had
+        except Exception as error:  # no staging memory is to be had
             self._pool.give(taken)
+            if signals.from_handler(error):
+                raise
             return None
 
     def keep(self, resident: Resident) -> None:

@@ -11,13 +11,12 @@ only one launch, at the end: one that cannot be enqueued has written nothing.
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from alpyna_hook import settings
+from alpyna_hook import settings, signals
 from alpyna_hook.devices import memory
 from alpyna_hook.devices.base import Accelerator, DeviceError, Limits
 from alpyna_hook.devices.resident import Resident, Residents
@@ -228,7 +227,9 @@ class Run:
         try:
             self.device.finish()  # nothing may go on writing
         except Exception as error:
-            if shared:
+            if signals.from_handler(error):
+                self.device.finish()
+            elif shared:
                 raise ResultsLost("the device does not say whether it still writes to the program's arrays") from error
         for array, before in self._saved or ():
             array[...] = before
@@ -244,23 +245,24 @@ class Run:
         taken, self._taken = self._taken, []
         journals, self._journals = self._journals, []
         placed, self._placed = self._placed, []
+        tasks: list[tuple[Callable[[Any], None], Any]] = []
         if self.residents is not None:
             for resident in claimed:
                 resident.sound &= not failed
-                with contextlib.suppress(Exception):
-                    self.residents.keep(resident)
+                tasks.append((self.residents.keep, resident))
             if failed:
-                with contextlib.suppress(Exception):
-                    self.residents.forget()
-        for one in taken:
-            with contextlib.suppress(Exception):
-                self.pool.give(one)
-        for one in journals:
-            memory.journals().give(one)
-        for array in placed:
-            if not array.apart:
-                with contextlib.suppress(Exception):
-                    self.device.release(array.buffer)
+                self.residents.forget()
+        tasks += [(self.pool.give, one) for one in taken]
+        tasks += [(memory.journals().give, one) for one in journals]
+        tasks += [(self.device.release, array.buffer) for array in placed if not array.apart]
+        interrupt = None
+        for work, one in tasks:
+            try:
+                work(one)
+            except Exception as error:
+                interrupt = error if signals.from_handler(error) else interrupt
+        if interrupt is not None:
+            raise interrupt
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
@@ -349,13 +351,13 @@ class Run:
         saved there is no way back, so it tries twice."""
         try:
             self._wait()
-        except Exception:
-            if self._saved is not None or not self._writes_in_place:
+        except Exception as error:
+            if self._saved is not None or not self._writes_in_place or signals.from_handler(error):
                 raise
             try:
                 self._wait()
-            except Exception as error:
-                raise ResultsLost("the device failed while it wrote to the program's arrays") from error
+            except Exception as again:
+                raise ResultsLost("the device failed while it wrote to the program's arrays") from again
 
     def _wait(self) -> None:
         self.device.finish()

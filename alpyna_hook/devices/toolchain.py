@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from alpyna_hook import signals
 from alpyna_hook.codegen.libm import ROUNDED
 from alpyna_hook.devices.base import ABI_VERSION, Cache
 from alpyna_hook.devices.finding import COMPILERS, cpu_features
@@ -228,7 +229,9 @@ def _builds(tool: Toolchain, flags: tuple[str, ...], timeout: float) -> bool:
             output = os.path.join(folder, "probe.so")
             result = run(command_line(tool, flags, output), _PROBE_OPENMP, timeout)
             return result.returncode == 0 and os.path.isfile(output)
-    except OSError:
+    except OSError as error:
+        if signals.from_handler(error):
+            raise
         return False
 
 
@@ -246,7 +249,9 @@ def _products(tool: Toolchain, flags: tuple[str, ...], timeout: float) -> Litera
             if result.returncode != 0:
                 return "broken" if result.returncode is not None else "hung"
             library = ctypes.CDLL(output)
-    except OSError:
+    except OSError as error:
+        if signals.from_handler(error):
+            raise
         return "broken"
     x, y, out = ((ctypes.c_double * size)() for _ in range(3))
     for i in range(size):
@@ -279,6 +284,8 @@ def run(command: tuple[str, ...], source: str, timeout: float) -> RunResult:
             errors="replace",
         )
     except (OSError, ValueError) as error:
+        if signals.from_handler(error):
+            raise
         return RunResult(None, f"{command[0]} did not start: {error}")
     try:
         output, _ = process.communicate(source, timeout=timeout)

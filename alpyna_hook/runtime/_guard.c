@@ -113,7 +113,7 @@ build_result(const Entry *e, const alp_slot *out)
 /* ---- calls back into Python ---- */
 
 /* Ends an exception of Alpyna's own: reported to on_error, and the original loop runs. Interrupts and
- * exits (not Exceptions) belong to the program and pass. */
+ * exits (not Exceptions) belong to the program and pass, as does what on_error returns True for. */
 static PyObject *
 swallow(Site *site)
 {
@@ -130,6 +130,11 @@ swallow(Site *site)
         PyObject *callback = Py_NewRef(on_error);
         PyObject *done = PyObject_CallFunctionObjArgs(callback, site->key, value, NULL);
         Py_DECREF(callback);
+        if (done == Py_True) {
+            Py_DECREF(done);
+            PyErr_Restore(type, value, traceback);
+            return NULL;
+        }
         Py_XDECREF(done);
     }
     Py_XDECREF(type);
@@ -643,7 +648,8 @@ distinct(PyObject *Py_UNUSED(module), PyObject *array)
 }
 
 static PyMethodDef methods[] = {
-    {"set_on_error", set_on_error, METH_O, "set_on_error(callback or None): called as callback(key, exception)"},
+    {"set_on_error", set_on_error, METH_O, "set_on_error(callback or None): called as callback(key, exception);\n"
+     "it returns True if the exception is the program's"},
     {"set_error_state", set_error_state, METH_VARARGS,
      "set_error_state(variable, get, flags): the ContextVar (or None) that holds NumPy's error state, numpy.geterr,\n"
      "and the FP flag of each category, for ('fp_mask',) checks"},

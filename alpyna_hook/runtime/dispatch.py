@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from alpyna_hook import log, project, settings
+from alpyna_hook import log, project, settings, signals
 from alpyna_hook.errors import InternalError
 from alpyna_hook.runtime import glance, guard, records, resume
 from alpyna_hook.runtime.choices import Choice, Special
@@ -73,6 +73,8 @@ def unbound(key: str, name: str | None) -> None:
         if state is not None:
             state.without_value(name or "a name")
     except Exception as bug:
+        if signals.from_handler(bug):
+            raise
         log.bug("at a loop", bug)
 
 
@@ -93,9 +95,13 @@ def _after_fork() -> None:
             state.drop("omp")
 
 
-def _on_error(*details: Any) -> None:
+def _on_error(*details: Any) -> bool:
+    """What a site callable raised: whether it is the program's."""
     exception = next((d for d in details if isinstance(d, BaseException)), RuntimeError(str(details)))
+    if signals.from_handler(exception):
+        return True
     log.bug("at a loop", exception)
+    return False
 
 
 class SiteState:
@@ -144,6 +150,8 @@ class SiteState:
             served = self._prepare(args)
             return self.guard(*args) if served else None
         except Exception as bug:
+            if signals.from_handler(bug):
+                raise
             self.retire("an internal error")
             log.bug(f"at {self.record.id}", bug)
             return None
@@ -401,6 +409,8 @@ class SiteState:
         try:
             result = self._failed(rc, detail, args)
         except Exception as bug:
+            if signals.from_handler(bug):
+                raise
             self.retire("an internal error")
             log.bug(f"at {self.record.id}", bug)
             result = None

@@ -29,17 +29,21 @@ _on_error: Callable[[str, BaseException], object] | None = None
 
 
 def set_on_error(callback: Callable[[str, BaseException], object] | None) -> None:
-    """`callback(key, exception)` is told of every exception that a site swallows."""
+    """`callback(key, exception)` is told of every exception that a site is about to swallow. True: it is the program's,
+    and passes."""
     global _on_error
     _on_error = callback
 
 
 def _swallow(key: str, error: Exception) -> None:
+    passes = False
     if _on_error is not None:
         try:
-            _on_error(key, error)
+            passes = _on_error(key, error) is True
         except Exception:
             pass  # as in C: a site declines whatever the callback does
+    if passes:
+        raise error
 
 
 def _is_traced() -> bool:

@@ -283,6 +283,58 @@ def test_an_interrupt_of_the_program_is_kept_for_it(operation: str, kind: str) -
         assert isinstance(kernel.keep.pending, KeyboardInterrupt)
 
 
+class Signalling(FailingDevice):
+    """`device`, during whose `nth` call of `operation` a signal comes, for which the program has a handler."""
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._device, name)
+        if name != self._operation:
+            return value
+
+        def call(*args: Any) -> Any:
+            self._left -= 1
+            if self._left == 0 and not self._after:
+                signal.raise_signal(signal.SIGUSR1)
+            result = value(*args)
+            if self._left == 0 and self._after:
+                signal.raise_signal(signal.SIGUSR1)
+            return result
+
+        return call
+
+
+def _time_is_up(number: int, frame: Any) -> None:
+    raise TimeoutError("time is up")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signal on this platform")
+@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o != "current"])
+@pytest.mark.parametrize("kind", ["copies", "in place", "opencl", "cuda"])
+def test_what_a_signal_handler_raises_is_no_failure_of_the_device(operation: str, kind: str) -> None:
+    before = signal.signal(signal.SIGUSR1, _time_is_up)
+    try:
+        for driver, nth, after in itertools.product((DRIVER, SIMPLE_DRIVER), range(1, 12), (False, True)):
+            device = Signalling(device_of(kind), operation, nth, after=after)
+            kernel = load(device, driver)
+            x, y, z = arrays(50)
+            old, new = y.copy(), 2.0 * x + y
+            rc, out = call(kernel, 2.0, x, y, z)
+            device._left = 0  # no more
+            assert kernel.keep.failure == "" and device.failure == ""
+            interrupt, kernel.keep.pending = kernel.keep.pending, None
+            if rc == 0:
+                assert interrupt is None and np.array_equal(y, new)
+            else:
+                assert (rc, struct.unpack_from("=q", out)[0]) == (1, DEVICE_FAILED)
+                assert isinstance(interrupt, TimeoutError)
+                both = np.array_equal(y, new) and (driver is SIMPLE_DRIVER or np.array_equal(z, x))
+                assert np.array_equal(y, old) or both
+            expected = 2.0 * x + y
+            assert call(kernel, 2.0, x, y, z)[0] == 0 and np.array_equal(y, expected)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 @pytest.mark.parametrize("kind", ["copies", "opencl", "cuda"])
 def test_a_forked_child_leaves_the_device_alone(kind: str) -> None:
