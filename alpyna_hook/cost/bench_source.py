@@ -190,13 +190,14 @@ static double copies(int64_t n, int64_t reps, double *sum) {
 }
 
 /* Seconds per parallel region as kernels have them, with next to nothing to do: a loop that is shared, and flags that
-   are brought together. `idle` sleeps 20 ms before each; `alone`: one thread does it all. */
+   are brought together. `idle` sleeps 20 ms before each; `alone`: one thread does it all. No more of them once they
+   have taken 2 ms: on a busy machine each may wait for a thread to get its turn. */
 static double forks(int64_t reps, int threads, int idle, int alone, double *sum) {
     static double cells[8 * 1024];
     const int64_t rows = threads < 1024 ? threads : 1024;
     double total = 0.0;
-    int64_t flags = 0;
-    for (int64_t r = 0; r < reps; r++) {
+    int64_t flags = 0, done = 0;
+    for (; done < reps && total < 2e-3; done++) {
         if (idle) { struct timespec t = {0, 20000000}; nanosleep(&t, NULL); }
         double start = now();
         #pragma omp parallel num_threads(threads) if(!alone) reduction(| : flags)
@@ -208,7 +209,7 @@ static double forks(int64_t reps, int threads, int idle, int alone, double *sum)
         total += now() - start;
     }
     *sum = total + (double)flags;
-    return total / (double)reps;
+    return total / (double)done;
 }
 
 /* Seconds per operation while all threads do the same: chains of additions, which even threads that share one core

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, replace
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from alpyna_hook.cost import bench_source, measure, measure_interp
 from alpyna_hook.cost.classes import INTERP_OPS
 from alpyna_hook.cost.machine import default_profile
+from alpyna_hook.cost.noise import Clocks
 from alpyna_hook.cost.profiles import FILE_NAME, from_json, to_json
 from alpyna_hook.devices.host import HostDevice
 
@@ -95,3 +97,13 @@ def test_what_is_noisy_now_keeps_its_good_figure_of_before():
     merged = measure._merged(base, {"fork_hot_s": base.fork_hot_s}, noisy, known)
     assert merged.fork_hot_s == 7e-6
     assert merged.noisy == ("L3.bandwidth_t", "journal_bps")
+
+
+def test_regions_that_wait_for_their_threads_do_not_eat_the_time_of_all_others():
+    host = HostDevice()
+    address, openmp = measure._benchmarks(host.compile_kernel, 2) if not isinstance(host.tool, str) else (0, False)
+    if not openmp:
+        pytest.skip("no OpenMP")
+    start = time.perf_counter()
+    seconds = measure._Bench(address, Clocks(), True, 2).once("threads:fork_hot", 0, 100_000_000, 2)
+    assert seconds > 0.0 and time.perf_counter() - start < 2.0
