@@ -8,7 +8,7 @@ An `Accelerator` is a device with a queue; devices/program.py runs a device prog
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -25,7 +25,7 @@ class Kernel:
     compile_s  seconds it took to have it: compiler, cache and loading
     cache      whether the disk cache had it
     keep       what must stay alive as long as the address is used
-    device     the address is of a Python function, which runs the kernel on an accelerator
+    device     the Python function behind the address that runs the kernel on an accelerator, if it is one
     """
 
     address: int
@@ -33,7 +33,7 @@ class Kernel:
     cache: Literal["hit", "miss"]
     path: str = ""
     keep: Any = field(default=None, compare=False, repr=False)
-    device: bool = False
+    device: Callable[[int, int], int] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

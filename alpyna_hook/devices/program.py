@@ -67,7 +67,7 @@ class Program:
         exec(compile(source.device.driver, f"<alpyna driver of {name}>", "exec"), scope)
         self._driver = scope["run"]
         self._overwritten = scope.get("overwritten", lambda *_: ())
-        self._callback = _ADDRESS(self._called)
+        self._callback = _ADDRESS(self.called)
 
     @property
     def address(self) -> int:
@@ -76,12 +76,10 @@ class Program:
 
     # --- a call ----------------------------------------------------------------------------------------------------
 
-    def _called(self, inputs: int, outputs: int) -> int:
+    def called(self, inputs: int, outputs: int) -> int:
+        """The kernel, of the addresses of its slots. Only an exception on the way in leaves it."""
         try:
-            code = self._serve(inputs, outputs)
-            if code == 0:
-                ctypes.c_int64.from_address(outputs).value = 0  # to say that it was asked
-            return code
+            return self._serve(inputs, outputs)
         except BaseException as error:
             if isinstance(error, Exception) and not signals.from_handler(error):
                 self._fail(error)
@@ -247,4 +245,4 @@ def load(
         if failure.lost:
             device.failure = device.failure or str(failure)
         return CompileFailure(f"{device.name}: {failure}", failure.log)
-    return Kernel(program.address, time.perf_counter() - start, cache, "", program, device=True)
+    return Kernel(program.address, time.perf_counter() - start, cache, "", program, device=program.called)

@@ -2,5 +2,4 @@
 
 FP_INVALID, FP_DIVIDE, FP_OVERFLOW, FP_UNDERFLOW = 1, 4, 8, 16  # bits of a fault's FP flags
 DEVICE_FAILED = -4  # out[0].i with return code 1: nothing is written, and the device is not to be asked again
-UNANSWERED = -5  # out[0].i before a device's kernel is called, which is a Python function: perhaps it cannot be entered
 RESUME_SLOTS = 16  # of the resume record: blocked loop number, then a trip number per loop, outermost first

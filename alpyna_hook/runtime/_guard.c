@@ -302,6 +302,23 @@ restore_journal(const Entry *e, const alp_slot *in, char *buffer)
     }
 }
 
+/* A device's kernel. -1 with an exception if it could not even be entered (the recursion limit, a signal): it lets none
+ * out. */
+static int32_t
+call_device(PyObject *device, const alp_slot *in, alp_slot *out)
+{
+    PyObject *called = Py_NewRef(device);
+    PyObject *result = PyObject_CallFunction(called, "KK", (unsigned long long)(uintptr_t)in,
+                                             (unsigned long long)(uintptr_t)out);
+    Py_DECREF(called);
+    if (result == NULL) {
+        return -1;
+    }
+    long rc = PyLong_AsLong(result);
+    Py_DECREF(result);
+    return (int32_t)rc;
+}
+
 static int32_t
 call_kernel(Entry *e, const alp_slot *in, alp_slot *out)
 {
@@ -311,17 +328,16 @@ call_kernel(Entry *e, const alp_slot *in, alp_slot *out)
     int32_t rc;
     e->calls++;
     int64_t start = timed ? now_ns() : 0;
-    if (e->release_gil) {
+    if (e->device != Py_None) {
+        rc = call_device(e->device, in, out);
+    }
+    else if (e->release_gil) {
         Py_BEGIN_ALLOW_THREADS
         rc = kernel(in, out);
         Py_END_ALLOW_THREADS
     }
     else {
         rc = kernel(in, out);
-    }
-    if (e->device && out[0].i == UNANSWERED) { /* the recursion limit, say: rc has no meaning, and nothing is done */
-        out[0].i = DEVICE_FAILED;
-        rc = 1;
     }
     if (timed) {
         e->total_ns += (now_ns() - start) * weight;
@@ -341,18 +357,15 @@ run_entry(Site *site, Entry *e, Call *call, PyObject *const *args, Py_ssize_t na
     if (!saved) {
         Py_RETURN_NONE;
     }
-    if (e->device) {
-        if (PyErr_CheckSignals() < 0) { /* it would be lost on the way into the kernel's Python function */
-            return NULL;
-        }
-        out[0].i = UNANSWERED;
-    }
     int32_t rc = call_kernel(e, call->in, out);
     if (rc > 1 && journal != NULL) {
         restore_journal(e, call->in, journal);
     }
     if (journal != NULL) {
         journal_give(journal);
+    }
+    if (rc == -1 && PyErr_Occurred()) {
+        return swallow(site); /* nothing is done */
     }
     if (rc == 0) {
         return build_result(e, out);

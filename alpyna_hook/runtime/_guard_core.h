@@ -50,18 +50,16 @@ typedef struct {
     int kinds[MAX_KINDS];
 } Out;
 
-enum { DEVICE_FAILED = -4, UNANSWERED = -5 }; /* ir/abi.py */
-
 typedef struct { int slot; int64_t lo, hi; } Range;
 typedef struct { int a, b; } Pair;
 
 typedef struct {
     PyObject_HEAD
     /* as given, for Python */
-    PyObject *params, *ranges, *values, *disjoint, *same, *journal, *outs, *failed, *data;
+    PyObject *params, *ranges, *values, *disjoint, *same, *journal, *outs, *failed, *device, *data;
     unsigned long long kernel;
     long long threads, calls_left, calls, faults, declines, total_ns;
-    char time_always, release_gil, device;
+    char time_always, release_gil;
     /* parsed */
     long long last_timed; /* value of `calls` when the kernel was last timed */
     int n_params, n_in, n_out, n_outs, n_ranges, n_disjoint, n_same, n_journal;

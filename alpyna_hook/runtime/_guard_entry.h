@@ -13,7 +13,7 @@
 
 static const char entry_doc[] =
     "Entry(params, kernel=0, *, threads=1, ranges=(), values=(), disjoint=(), same=(), journal=(),\n"
-    "      outs=(), failed=None, calls_left=-1, time_always=False, release_gil=False, device=False, data=None)\n\n"
+    "      outs=(), failed=None, calls_left=-1, time_always=False, release_gil=False, device=None, data=None)\n\n"
     "One decision for one signature. A call matches if every param, range, value and alias condition holds.\n\n"
     "params    of (argument index, attribute path, check); check is one of ('is', object), ('int',), ('float',),\n"
     "          ('bool',), ('complex',), ('np', typenum), ('array', typenum, ndim, 'C'|'F'|'S', writeable), where\n"
@@ -29,7 +29,7 @@ static const char entry_doc[] =
     "failed    called as failed(rc, out0, args, live_outs) after rc != 0; its result is the site's.\n"
     "          live_outs: None, but for rc 3 (the kernel stopped half-way)\n"
     "calls_left  how many calls it serves before the slow path is asked again; -1: all\n"
-    "device    the kernel is a Python function, which overwrites out[0] in any case if it is entered\n"
+    "device    what is called in place of the kernel, as a Python function of the two addresses; None: nothing\n"
     "Counters: calls, faults (rc >= 2), declines (rc == 1), total_ns (sampled unless time_always).";
 
 static int
@@ -400,11 +400,11 @@ entry_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     PyObject *params, *ranges = NULL, *values = NULL, *disjoint = NULL, *same = NULL, *journal = NULL, *outs = NULL;
-    PyObject *failed = Py_None, *data = Py_None;
-    int time_always = 0, release_gil = 0, device = 0;
+    PyObject *failed = Py_None, *device = Py_None, *data = Py_None;
+    int time_always = 0, release_gil = 0;
     e->threads = 1;
     e->calls_left = -1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|K$LOOOOOOOLpppO:Entry", names, &params, &e->kernel, &e->threads,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|K$LOOOOOOOLppOO:Entry", names, &params, &e->kernel, &e->threads,
                                      &ranges, &values, &disjoint, &same, &journal, &outs, &failed, &e->calls_left,
                                      &time_always, &release_gil, &device, &data)) {
         Py_DECREF(e);
@@ -420,10 +420,10 @@ entry_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         }
     }
     e->failed = Py_NewRef(failed);
+    e->device = Py_NewRef(device);
     e->data = Py_NewRef(data);
     e->time_always = (char)time_always;
     e->release_gil = (char)release_gil;
-    e->device = (char)device;
     if (parse_entry(e) < 0) {
         Py_DECREF(e);
         return NULL;
@@ -437,6 +437,7 @@ entry_traverse(PyObject *self, visitproc visit, void *arg)
     Entry *e = (Entry *)self;
     Py_VISIT(e->params);
     Py_VISIT(e->failed);
+    Py_VISIT(e->device);
     Py_VISIT(e->data);
     for (int i = 0; i < e->n_params; i++) {
         Py_VISIT(e->param[i].object);
@@ -451,6 +452,7 @@ entry_clear(PyObject *self)
 {
     Entry *e = (Entry *)self;
     Py_CLEAR(e->failed);
+    Py_CLEAR(e->device);
     Py_CLEAR(e->data);
     return 0;
 }
@@ -486,7 +488,7 @@ static PyMemberDef entry_members[] = {
     FIELD(disjoint, T_OBJECT, READONLY), FIELD(same, T_OBJECT, READONLY), FIELD(journal, T_OBJECT, READONLY),
     FIELD(outs, T_OBJECT, READONLY), FIELD(kernel, T_ULONGLONG, READONLY), FIELD(failed, T_OBJECT, 0),
     FIELD(data, T_OBJECT, 0), FIELD(threads, T_LONGLONG, 0), FIELD(calls_left, T_LONGLONG, 0),
-    FIELD(time_always, T_BOOL, 0), FIELD(release_gil, T_BOOL, 0), FIELD(device, T_BOOL, 0),
+    FIELD(time_always, T_BOOL, 0), FIELD(release_gil, T_BOOL, 0), FIELD(device, T_OBJECT, READONLY),
     FIELD(calls, T_LONGLONG, READONLY),
     FIELD(faults, T_LONGLONG, READONLY), FIELD(declines, T_LONGLONG, READONLY),
     FIELD(total_ns, T_LONGLONG, READONLY), {NULL, 0, 0, 0, NULL},

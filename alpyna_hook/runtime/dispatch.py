@@ -100,7 +100,8 @@ def _on_error(*details: Any) -> bool:
     exception = next((d for d in details if isinstance(d, BaseException)), RuntimeError(str(details)))
     if signals.from_handler(exception):
         return True
-    log.bug("at a loop", exception)
+    if not isinstance(exception, RecursionError):  # the program's own limit: its loop may need less than Alpyna does
+        log.bug("at a loop", exception)
     return False
 
 
@@ -477,18 +478,14 @@ class SiteState:
 
     def _device_failed(self, special: Special, args: tuple[Any, ...]) -> object:
         """A device could not do it, and nothing is written. The site never asks it again; another variant runs the
-        call; or the interpreter, where the device could not even be asked (the recursion limit). Raises what the
-        program's own signal handlers raised meanwhile."""
+        call. Raises what the program's own signal handlers raised meanwhile."""
         from alpyna_hook.runtime import offload
 
-        known = len(special.failures)
         for variant in offload.VARIANTS:
             reason = offload.failure(special.kernels[variant]) if variant in special.kernels else ""
             if reason:
                 special.failures[variant] = self.record.note = reason
                 self.drop(variant)
-        if len(special.failures) == known:
-            return None
         busy, self._busy = self._busy, False  # bounded: there is one variant less each time
         try:
             return self.slow(args)

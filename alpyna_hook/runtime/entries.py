@@ -77,7 +77,7 @@ def build(
         calls_left=recipe.calls_left,
         time_always=recipe.time_always,
         release_gil=recipe.release_gil,
-        device=getattr(keep, "device", False),
+        device=getattr(keep, "device", None),
         data=(keep, record),
     )
 

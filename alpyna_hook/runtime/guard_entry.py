@@ -258,7 +258,7 @@ class Entry:
         calls_left: int = -1,
         time_always: bool = False,
         release_gil: bool = False,
-        device: bool = False,
+        device: Callable[[int, int], int] | None = None,
         data: Any = None,
     ) -> None:
         self.params = tuple(params)

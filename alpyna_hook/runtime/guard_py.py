@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from alpyna_hook.ir.abi import DEVICE_FAILED, UNANSWERED
 from alpyna_hook.runtime import guard_values, journal
 from alpyna_hook.runtime.guard_entry import MAX_IN, MAX_OUT, MAX_PARAMS, Entry
 from alpyna_hook.runtime.guard_values import UNSET, describe, distinct, follow, overlap, set_error_state
@@ -129,12 +128,11 @@ class Site:
         except MemoryError:
             return None
         out = bytearray(8 * MAX_OUT)
-        if entry.device:
-            guard_values.INT.pack_into(out, 0, UNANSWERED)
-        rc = _call_kernel(entry, call.slots, out)
-        if entry.device and guard_values.INT.unpack_from(out, 0)[0] == UNANSWERED:
-            rc = 1
-            guard_values.INT.pack_into(out, 0, DEVICE_FAILED)
+        try:
+            rc = _call_kernel(entry, call.slots, out)
+        except Exception as error:  # a device's kernel that could not be entered: nothing is done
+            _swallow(self._key, error)
+            return None
         if rc > 1:
             journal.restore(arrays, saved)
         del saved
@@ -160,7 +158,10 @@ def _live_outs(entry: Entry, out: bytearray) -> tuple[object, ...]:
 
 def _call_kernel(entry: Entry, slots: bytearray, out: bytearray) -> int:
     if entry.function is None:
-        entry.function = _ctypes_function(entry.kernel, entry.release_gil)
+        if entry.device is None:
+            entry.function = _ctypes_function(entry.kernel, entry.release_gil)
+        else:
+            entry.function = _of_addresses(entry.device)
     timed = entry.time_always or entry.calls % TIMING_PERIOD == 0
     weight = entry.calls + 1 - entry.last_timed  # this call stands for those since the last timed one
     entry.calls += 1
@@ -170,6 +171,13 @@ def _call_kernel(entry: Entry, slots: bytearray, out: bytearray) -> int:
         entry.total_ns += (time.perf_counter_ns() - start) * weight
         entry.last_timed += weight
     return rc
+
+
+def _of_addresses(device: Callable[[int, int], int]) -> Callable[[bytearray, bytearray], int]:
+    import ctypes
+
+    byte, at = ctypes.c_char, ctypes.addressof
+    return lambda slots, out: device(at(byte.from_buffer(slots)), at(byte.from_buffer(out)))
 
 
 def _ctypes_function(address: int, release_gil: bool) -> Callable[[bytearray, bytearray], int]:

@@ -19,8 +19,6 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import as_strided
 
-from alpyna_hook.ir.abi import DEVICE_FAILED
-
 F64, I64 = np.dtype("d").num, np.dtype("l").num
 MISS = "slow"
 
@@ -798,41 +796,49 @@ def test_the_gil_is_released_only_on_request(guard: Any, kernel: Any) -> None:
     assert results == [(1,)]
 
 
-def python_kernel(answer: Any) -> tuple[Any, int]:
-    """A kernel that is a Python function: what keeps it alive, and its address."""
-    function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)(answer)
-    return function, ctypes.cast(function, ctypes.c_void_p).value or 0
+def test_a_device_is_called_as_a_function_of_the_slots_addresses(guard: Any) -> None:
+    def device(inputs: int, outputs: int) -> int:
+        slots = (ctypes.c_int64 * 2).from_address(inputs)
+        (ctypes.c_int64 * 2).from_address(outputs)[:] = (-7, slots[1] + 1)
+        return rc
 
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_kernel_in_python_that_cannot_be_entered_has_done_nothing(guard: Any) -> None:
-    def answer(inputs: int, outputs: int) -> int:
-        if raises:
-            raise RecursionError
-        ctypes.c_int64.from_address(outputs).value = 0
-        return 0
-
-    keep, address = python_kernel(answer)
     told: list[Any] = []
-    entry = guard.Entry([], address, device=True, failed=lambda *details: told.append(details))
+    entry = guard.Entry(
+        [(0, (), ("int",))], 1, device=device, outs=[(("int",), 1, -1, -1)],
+        failed=lambda *details: told.append(details),
+    )  # fmt: skip
     site = site_of(guard, entry)
-    raises = True
-    for _ in range(3):
-        assert site() is None
-    assert told == [(1, DEVICE_FAILED, (), None)] * 3 and (entry.declines, entry.faults) == (3, 0)
-    raises = False
-    assert site() == () and len(told) == 3
+    rc = 0
+    assert site(41) == (42,) and not told
+    rc = 1
+    assert site(41) is None and told == [(1, -7, (41,), None)]
+    assert entry.device is device and (entry.calls, entry.declines) == (2, 1)
 
 
-def test_a_signal_just_before_a_kernel_in_python_is_not_lost(guard: Any) -> None:
+def test_an_exception_on_the_way_into_a_device_is_the_programs_or_declines(guard: Any, errors: Any) -> None:
+    def device(inputs: int, outputs: int) -> int:
+        raise error
+
+    site = site_of(guard, guard.Entry([], 1, device=device))
+    error: BaseException = RecursionError("too deep")
+    assert site() is None and errors == [("m:1", RecursionError)]
+    guard.set_on_error(lambda key, given: True)
+    error = TimeoutError("of the program")
+    with pytest.raises(TimeoutError):
+        site()
+    error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        site()
+
+
+def test_a_signal_just_before_a_device_is_called_is_not_lost(guard: Any) -> None:
     entered: list[int] = []
 
-    def answer(inputs: int, outputs: int) -> int:
+    def device(inputs: int, outputs: int) -> int:
         entered.append(1)
         return 0
 
-    keep, address = python_kernel(answer)
-    site = site_of(guard, guard.Entry([], address, device=True))
+    site = site_of(guard, guard.Entry([], 1, device=device))
     call = operator.methodcaller("__call__")
     with pytest.raises(KeyboardInterrupt):  # no bytecode in between, at which Python would look for signals
         list(map(call, (_thread.interrupt_main, site)))
@@ -941,14 +947,14 @@ def test_an_entry_shows_what_it_was_made_of(guard: Any) -> None:
     params = [(0, (), ("array", F64, 1, "C", True)), (1, (), ("array", F64, 1, "C", True))]
     entry = guard.Entry(
         params, 4096, threads=2, ranges=[(2, 0, 9)], values=[(3, 1)], disjoint=[(0, 1)], same=[(1, 1)], journal=[0],
-        outs=[(("int",), 1, -1, -1)], calls_left=7, time_always=True, release_gil=True, device=True,
+        outs=[(("int",), 1, -1, -1)], calls_left=7, time_always=True, release_gil=True, device=print,
         data="note",
     )  # fmt: skip
     shown = (entry.params, entry.kernel, entry.threads, entry.ranges, entry.values, entry.disjoint, entry.same)
     assert shown == (tuple(params), 4096, 2, ((2, 0, 9),), ((3, 1),), ((0, 1),), ((1, 1),))
     assert (entry.journal, entry.outs, entry.failed) == ((0,), ((("int",), 1, -1, -1),), None)
     assert (entry.calls_left, entry.time_always, entry.release_gil, entry.data) == (7, True, True, "note")
-    assert entry.device is True
+    assert entry.device is print
     assert (entry.calls, entry.faults, entry.declines, entry.total_ns) == (0, 0, 0, 0)
     site = guard.Site("m:5", print)
     assert site.key == "m:5" and site.slow is print

@@ -165,6 +165,40 @@ def test_a_forked_child_runs_on_the_host(script: Path, tmp_path: Path, cache: Pa
     assert len(done.stderr.splitlines()) <= 1
 
 
+DEEP = """
+import numpy as np
+
+def step(a, b, n):
+    for i in range(n):
+        b[i] = a[i] * 0.5 + b[i]
+
+def deep(k):
+    step(a, b, 3000) if k == 0 else deep(k - 1)
+
+def left():
+    try:
+        return 1 + left()
+    except RecursionError:
+        return 1
+
+a, b = np.arange(3000.0) % 7, np.zeros(3000)
+step(a, b, 3000)
+done = 1
+for k in range(left() - 30, left() + 2):
+    try:
+        deep(k)
+        done += 1
+    except RecursionError:
+        pass
+print(b.sum() == a.sum() * 0.5 * done)
+"""
+
+
+def test_near_the_recursion_limit_a_loop_runs_once_or_not_at_all(script: Path, cache: Path) -> None:
+    script.write_text(DEEP)
+    assert run("-m", "alpyna", "--variant", "opencl", str(script), cache=cache).stdout == "True\n"
+
+
 @pytest.mark.skipif(find_spec("pycuda") is not None, reason="there may be a CUDA device")
 def test_a_variant_without_a_device_costs_one_line(script: Path, cache: Path) -> None:
     plain = run(str(script), cache=cache)
