@@ -1,8 +1,8 @@
-"""A device program behind the address of a kernel, so that the guard calls it like any other (ABI: codegen/kernel.py).
+"""A device program that looks like a kernel to the guard, which calls it by `Program.called` (ABI: codegen/kernel.py).
 
 In:  a `KernelSource` for a device, the types of the live-ins, an opened `Accelerator`.
-Out: `Program.address`: decodes the `in` slots, brings the arrays to the device (run.py), calls the program's driver,
-brings back what was written, fills the `out` slots.
+Out: `Program.called`, also by an address: decodes the `in` slots, brings the arrays to the device (run.py), calls the
+program's driver, brings back what was written, fills the `out` slots.
 
 No exception leaves it. A device that fails has written nothing: the call then returns 1 with DEVICE_FAILED as its
 detail, `failure` says why in a sentence, and the dispatcher gives the loop to another variant. An exception that is the

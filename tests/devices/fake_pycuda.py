@@ -45,7 +45,7 @@ class FakeCuda:
         self.stacks = threading.local()
         self.retained = 0
         self.initialised = False
-        self.Context = SimpleNamespace(pop=self._pop)
+        self.Context = SimpleNamespace(pop=self._pop, synchronize=self.check)
         self.log: list[tuple[Any, ...]] = []
         self.sent: list[int] = []  # bytes of each copy to the device
         self.fetched: list[int] = []  # and back
@@ -101,6 +101,18 @@ class FakeCuda:
         self.fetched.append(array.nbytes)
         origin = self.bytes(int(source), array.nbytes)
         stream.later(lambda: np.copyto(array, origin))
+
+    def memcpy_htod(self, target: Any, array: Any) -> None:
+        self.check()
+        self.bytes(int(target), array.nbytes)[:] = array
+
+    def memcpy_dtoh(self, array: Any, source: Any) -> None:
+        self.check()
+        array[:] = self.bytes(int(source), array.nbytes)
+
+    def memcpy_dtod(self, target: Any, source: Any, size: int) -> None:
+        self.check()
+        self.bytes(int(target), size)[:] = self.bytes(int(source), size)
 
     def memset_d8_async(self, target: Any, value: int, size: int, stream: Any) -> None:
         self.check()

@@ -181,6 +181,21 @@ def test_sizes_beyond_32_bits_make_a_grid_that_the_device_allows(compiled: list[
     assert grid[1] <= 65535 and grid[2] == block[2] == 1 and block[0] * block[1] <= 256
 
 
+def test_the_figures_of_the_gpu_check_can_be_taken(compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
+    from gpu import figures  # type: ignore[import-not-found,unused-ignore]
+
+    fake = FakeCuda({"empty": lambda n: None})
+    device = opened(fake)
+    as_driver(monkeypatch, fake)
+    monkeypatch.setattr(figures, "SIZES", (4096, 1 << 21))
+    monkeypatch.setattr(figures, "COPIED", 1 << 21)
+    rows = figures.measure(device) + figures.staging(device)
+    assert len(rows) == 2 + 2 * 2 + 1 + 2 + 6
+    assert all(row["value"] > 0 and row["unit"] in ("us", "GB/s") for row in rows)
+    assert fake.allocations == {} and fake.stack() == []
+
+
 # ---- compiling ----
 
 

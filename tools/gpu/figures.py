@@ -14,6 +14,7 @@ import numpy as np
 __alpyna__ = False
 
 SIZES = (4096, 1 << 20, 1 << 28)  # bytes
+COPIED = 1 << 29  # bytes, within the device
 EMPTY = 'extern "C" __global__ void empty(long long n) { }\n'
 
 
@@ -94,7 +95,7 @@ def _launch(device: Any) -> dict[str, Any]:
 
 def _device_copy(device: Any, cuda: Any) -> float:
     """GB/s, reads and writes counted: the ceiling of memory-bound kernels on resident data."""
-    size = 1 << 29
+    size = COPIED
     one, other = device.allocate(size), device.allocate(size)
 
     def work() -> None:
