@@ -284,7 +284,12 @@ class SiteState:
         banned = self._banned.get(key, frozenset())
         found = self._specials.get((key, banned))
         if found is not None:
-            return found
+            if not specials.outgrown(found.spec, signature.entry):
+                return found
+            for choice in found.choices:
+                if choice.entry is not None:
+                    self._remove(choice)
+            self._specials[key, banned, len(self._specials)] = found  # for what it has run
         devices = specials.targets()
         spec = specials.specialise(self.nest, signature, banned, self.source, devices)
         record = records.SpecialisationRecord({n: str(t) for n, t in signature.types.items()})

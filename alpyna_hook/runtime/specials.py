@@ -11,13 +11,14 @@ from typing import Any
 
 from alpyna_hook import __version__, log, settings
 from alpyna_hook.cost import profiles
+from alpyna_hook.cost.counts import LoopCount, loops
 from alpyna_hook.cost.decide import MEASURED_CALLS, Decision, History, Oracle
 from alpyna_hook.cost.machine import Profile
 from alpyna_hook.devices import forks, host
 from alpyna_hook.devices.base import CompileFailure, Kernel
 from alpyna_hook.devices.toolchain import Toolchain
 from alpyna_hook.errors import InternalError, Rejection
-from alpyna_hook.ir.affine import Predicate, QDim, QParam, QStride, Quantity
+from alpyna_hook.ir.affine import Predicate, QDim, QParam, QStride, Quantity, evaluate
 from alpyna_hook.ir.nodes import Nest
 from alpyna_hook.ir.plan import KernelOut, Variant
 from alpyna_hook.ir.types import REP_OF_CLASS, ArrayType, ObjectType, Rep, Type
@@ -30,6 +31,7 @@ from alpyna_hook.runtime.signature import Signature, reps_by_typenum
 from alpyna_hook.source import Source
 from alpyna_hook.specialisation import Specialisation
 from alpyna_hook.transform import blocks
+from alpyna_hook.transform.schedule import TRIPS_PER_THREAD
 
 TIMED_S = 2e-5  # calls predicted to be longer are all timed; shorter ones are sampled
 GIL_S = 5e-3  # calls predicted to be longer let other threads run meanwhile
@@ -72,13 +74,13 @@ def specialise(
     """The specialisation for `signature`, from the disk cache if it has it.
 
     A cached specialisation was made for other entry values; the conditions that it rests on are checked by
-    its kernels at each call, so that it is as good here.
+    its kernels at each call, so that it is as good here, unless this call has outgrown it.
     """
     current = settings.current()
     threads = current.threads
     key = key_of_specialisation(nest, signature, banned, devices)
     found = disk().get(key)
-    if isinstance(found, (Specialisation, Rejection)):
+    if isinstance(found, Rejection) or isinstance(found, Specialisation) and not outgrown(found, signature.entry):
         return found
     from alpyna_hook.pipeline import Request, specialise as run_passes  # imported by those who need new code only
 
@@ -96,6 +98,27 @@ def specialise(
         )  # fmt: skip
     disk().put(key, spec)
     return spec
+
+
+def outgrown(spec: Specialisation, entry: Mapping[Quantity, int]) -> bool:
+    """Whether threads share two loops as one because the outer one had few trips, and here it has many: without the
+    inner one among them, that runs in vector lanes, and its rows can be saved block by block."""
+    candidate = spec.candidates.get("omp")
+    if candidate is None or not candidate.collapse:
+        return False
+    many = TRIPS_PER_THREAD * settings.current().threads
+    shared = [loop for loop in loops(candidate.counts.root) if loop.counter in candidate.parallel]
+    collapsed = [loop for loop in shared if any(below.counter in candidate.collapse for below in loop.body.loops)]
+    return any((_trips(loop, entry) or 0) >= many for loop in collapsed)
+
+
+def _trips(loop: LoopCount, entry: Mapping[Quantity, int]) -> int | None:
+    """Trip count at this call; None if it cannot be told."""
+    try:
+        start, stop, step = (evaluate(q, entry) for q in (loop.start, loop.stop, loop.step) if q is not None)
+        return len(range(start, stop, step))
+    except (KeyError, ValueError, ZeroDivisionError):
+        return None
 
 
 def key_of_specialisation(

@@ -67,3 +67,29 @@ def test_a_pin_that_is_no_variant_is_one_line(project: Project):
     project.write({"pyproject.toml": '[tool.alpyna]\npin = {"__main__:3" = "warp"}\n', "script.py": LOOP})
     done = project.runner("script.py")
     assert done.status == 0 and done.stderr.count("\n") == 1 and "__main__:3" in done.stderr
+
+
+PRODUCTS = """\
+import numpy as np
+def product(a, b, c):
+    for i in range(a.shape[0]):
+        for j in range(b.shape[1]):
+            s = 0.0
+            for k in range(a.shape[1]):
+                s += a[i, k] * b[k, j]
+            c[i, j] = s
+for rows in (3, 60, 3):
+    product(np.ones((rows, 200)), np.ones((200, 200)), np.zeros((rows, 200)))
+"""
+
+
+def test_loops_shared_as_one_for_want_of_rows_are_planned_anew_when_there_are_many(project: Project):
+    project.write({"script.py": PRODUCTS})
+    for _ in range(2):  # what the first process leaves on disk is right for both sizes
+        done = project.runner("--threads", "2", "--report", "out.json", "script.py")
+        assert done.status == 0, done.stderr
+        (site,) = [s for s in json.loads((project.folder / "out.json").read_text())["sites"] if s["line"] == 3]
+        chosen = [d for s in site["specialisations"] for d in s["decisions"] if "omp" in d["predicted_s"]]
+        assert sum(d["calls"] for d in chosen) == 3
+        (large,) = [d["predicted_s"] for d in chosen if d["predicted_s"]["interp"] > 0.3]
+        assert large["omp"] < 0.8 * large["seq"]
