@@ -7,6 +7,7 @@ is for runtime/signature.py to say. Nothing of the IR is imported.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from itertools import combinations
 
 from alpyna_hook.runtime import guard
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     Check: TypeAlias = tuple[Any, ...]  # what guard.describe gives and guard.Entry takes
     # An array's shape and its strides in elements; a real number; None for anything else.
     Fact: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]] | int | float | None
+
+_BUILTIN: type[Any] = type(sys.intern)  # the class of functions made in C
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: a class made at run time
 
 MISSING, READ_ONLY, FOLDED, FOREIGN = "missing", "read-only", "folded", "foreign"  # obstacles
 
@@ -106,22 +110,26 @@ def foreign(value: object) -> str:
 
 
 def resolve(name: str) -> object:
-    """The object that intrinsic `name` stands for, to be compared by identity.
-
-    AttributeError if this Python or NumPy has none (`math.cbrt` before 3.11); the site then never matches.
+    """The object that intrinsic `name` stands for, to be compared by identity; UNSET if the program has put another
+    in its place. AttributeError if this Python or NumPy has none (`math.cbrt` before 3.11).
     """
     head, dot, rest = name.partition(".")
-    if not dot:
-        import builtins
+    owner = import_module({"math": "math", "np": "numpy"}[head] if dot else "builtins")
+    found = getattr(owner, rest or head)
+    return found if _genuine(found, owner, rest or head) else guard.UNSET
 
-        return getattr(builtins, name)
-    if head == "np":
-        import numpy
 
-        return getattr(numpy, rest)
-    import math
-
-    return getattr(math, rest)
+def _genuine(found: Any, owner: Any, name: str) -> bool:
+    """Whether `found` is what its module came with: a function, class or ufunc made in C, of that name (NumPy has
+    several names for some)."""
+    if type(found) is _BUILTIN:
+        return bool(found.__self__ is owner and found.__name__ == name)
+    if isinstance(found, type):
+        numpy_scalar = owner.__name__ == "numpy" and issubclass(found, owner.generic)
+        return not found.__flags__ & _HEAP_TYPE and (numpy_scalar or found.__name__ == name)
+    if owner.__name__ == "numpy" and type(found) is owner.ufunc:
+        return bool(found.__name__ == name or getattr(owner, found.__name__, None) is found)
+    return False
 
 
 def _fact(check: Check, value: Any) -> Fact:

@@ -179,7 +179,19 @@ def in_function(p: Program, shape: str) -> None:
     for _ in range(p.rng.randint(1, 3)):
         args = [a if p.chance(0.8) else p.rng.choice([b for b in params if b.dims == a.dims]) for a in params]
         n = p.rng.choice(("n", "n", "n", "n - 1", "max(n - 2, 0)", "0", "n + 1" if p.chance(p.risk * 5) else "n"))
-        p.line(f"{p.fresh('r')} = {target}({', '.join(a.name for a in args)}, {n}, m)")
+        call = f"{p.fresh('r')} = {target}({', '.join(a.name for a in args)}, {n}, m)"
+        if p.chance(0.03):
+            with_another_function(p, call)
+        else:
+            p.line(call)
+
+
+def with_another_function(p: Program, call: str) -> None:
+    """A call while a function that loops use stands for another one."""
+    name, other = p.rng.choice((("math.sqrt", "math.fabs"), ("math.exp", "lambda x: x"), ("np.sqrt", "np.abs")))
+    before, after = (f"kept = {name}", f"{name} = {other}"), (f"    {name} = kept", "del kept")
+    for text in (*before, "try:", f"    {call}", "finally:", *after):
+        p.line(text)
 
 
 def closure(p: Program, known: list[str]) -> None:
