@@ -142,8 +142,8 @@ class Bound:
         undone = self.journal or (self.writes if launches > 1.0 else ())  # devices/run.py
         work = offload.Work(
             serial_s=sum(s[0] for s in split) + self.root_s, shared_s=sum(s[1] for s in split),
-            memory_s=moved.seconds(threads), launches=launches,
-            saving_s=_journal_seconds(sum(sizes[a] for a in undone), profile) if device.shares_memory else 0.0,
+            memory_s=moved.seconds(threads) + moved.handed_over(threads), launches=launches,
+            saving_s=sum(sizes[a] for a in undone) / profile.journal_bps if device.shares_memory else 0.0,
             items=sum(loop.entries * _items(loop) for loop in grids) / larger(sum(g.entries for g in grids), 1.0),
             moved=moved.streamed[-1] + moved.scattered[-1], sent=sum(sizes[a] for a in self.reads),
             fetched=sum(sizes[a] for a in self.writes), arrays=(len(self.reads), len(self.writes)),
