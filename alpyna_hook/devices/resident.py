@@ -21,7 +21,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -167,14 +167,14 @@ def refresh(shadow: Array, host: Array, whole: bool, threads: int) -> Iterator[t
     come in order, as soon as they are known."""
     pieces = list(_pieces(host))
     if whole:
-        check = _copied
+        check = partial(_copied, host, shadow)
     elif host.flags.c_contiguous:
-        check = _differing_bytes
+        check = partial(_differing_bytes, host.ctypes.data, shadow.ctypes.data)
     else:
-        check = _differing
+        check = partial(_differing, host, shadow)
 
     def work(first: int) -> list[tuple[int, int]]:
-        return [(p[1], p[1] + p[2]) for p in pieces[first : first + _BATCH] if check(host, shadow, p)]
+        return [(p[1], p[1] + p[2]) for p in pieces[first : first + _BATCH] if check(p)]
 
     batches = range(0, len(pieces), _BATCH)
     if threads > 1 and len(batches) > 1:
@@ -203,6 +203,9 @@ def _joined(batches: Iterator[list[tuple[int, int]]]) -> Iterator[tuple[int, int
 
 def _pieces(host: Array) -> Iterator[Piece]:
     """The array in pieces of at most PIECE bytes, in the order in which they lie on the device."""
+    if host.nbytes <= PIECE:
+        yield (), 0, host.nbytes
+        return
     axis, row = host.ndim - 1, host.itemsize
     while axis > 0 and row * host.shape[axis] <= PIECE:
         row *= host.shape[axis]
@@ -221,12 +224,12 @@ def _copied(host: Array, shadow: Array, piece: Piece) -> bool:
     return True
 
 
-def _differing_bytes(host: Array, shadow: Array, piece: Piece) -> bool:
-    """Of contiguous arrays; brings the shadow up to date."""
+def _differing_bytes(host: int, shadow: int, piece: Piece) -> bool:
+    """Of contiguous arrays, by their addresses; brings the shadow up to date."""
     _, first, size = piece
-    if not _memcmp()(host.ctypes.data + first, shadow.ctypes.data + first, size):
+    if not _memcmp()(host + first, shadow + first, size):
         return False
-    ctypes.memmove(shadow.ctypes.data + first, host.ctypes.data + first, size)
+    ctypes.memmove(shadow + first, host + first, size)
     return True
 
 
