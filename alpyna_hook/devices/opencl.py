@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -43,6 +44,8 @@ def open_device(cache: Cache) -> OpenCLDevice | str:
         return device if isinstance(device, str) else OpenCLDevice(cl, device, cache)
     except Exception as error:
         return f"OpenCL cannot be used: {_first_line(error)}"
+    finally:
+        _give_back_signals()
 
 
 def _import() -> Any:
@@ -55,6 +58,16 @@ def _import() -> Any:
     if before is None:
         os.environ.pop("PYOPENCL_HOME", None)
     return pyopencl
+
+
+def _give_back_signals() -> None:
+    """PoCL takes SIGUSR1 for itself when its devices are asked for: the program's handler, or that it has none, is put
+    in place again. Other than in the main thread Python cannot do that."""
+    with contextlib.suppress(AttributeError, ValueError):
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            handler = signal.getsignal(number)
+            if handler is not None:  # else it is no handler of Python's
+                signal.signal(number, handler)
 
 
 def _choose(cl: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -81,6 +82,25 @@ def test_without_devices_or_without_pyopencl_there_is_a_reason(monkeypatch: pyte
     assert opencl._choose(package()) == "there is no OpenCL device"
     monkeypatch.setitem(sys.modules, "pyopencl", None)
     assert "PyOpenCL cannot be imported" in str(opencl.open_device(NoCache()))
+
+
+OPENS = """\
+import signal
+for number in (signal.SIGUSR1, signal.SIGUSR2):
+    signal.signal(number, lambda *given: print("handled"))
+from alpyna_hook.devices import opencl
+from alpyna_hook.devices.base import NoCache
+device = opencl.open_device(NoCache())
+for number in (signal.SIGUSR1, signal.SIGUSR2):
+    signal.raise_signal(number)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signal on this platform")
+def test_opening_a_device_leaves_the_programs_signal_handlers_alone() -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", OPENS], cwd=root, capture_output=True, text=True, timeout=100)
+    assert (done.stdout.count("handled"), done.stderr) == (2, "")
 
 
 def test_what_a_device_lacks_is_said() -> None:

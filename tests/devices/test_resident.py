@@ -4,6 +4,7 @@ of its own, which counts what is copied and refuses freed memory."""
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -286,3 +287,27 @@ def test_budgets_are_shares_of_both_memories() -> None:
     machine = Machine(room=1 << 20)
     assert resident.budget_of(machine.device) == 1 << 18
     assert 1 << 28 < resident.host_memory() < 1 << 50
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no such signal on this platform")
+def test_a_pool_does_not_take_what_a_signal_handler_raises_for_a_lack_of_memory() -> None:
+    def late(number: int, frame: Any) -> None:
+        raise TimeoutError
+
+    sizes: list[int] = []
+
+    def allocate(size: int) -> object:
+        sizes.append(size)
+        if len(sizes) == 2:
+            signal.raise_signal(signal.SIGALRM)
+        return object()
+
+    pool = Pool(allocate, lambda buffer: None)
+    pool.give(pool.take(1000))
+    before = signal.signal(signal.SIGALRM, late)
+    try:
+        with pytest.raises(TimeoutError):
+            pool.take(5000)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert len(sizes) == 2
