@@ -143,8 +143,10 @@ class Oracle:
         if pin or self.forced != "auto":
             forced = _legal(pin if pin and self.forced == "auto" else self.forced, candidates)
             reason = f"{'pinned' if self.forced == 'auto' else 'forced'}: {forced}"
-            if forced:
-                return Decision(forced, predicted, {}, reason=reason, kernel_s=parts[forced][0]), ""
+            if forced:  # for all sizes, if the plan does not depend on them
+                sized = model.sized if candidates[forced].collapse else ()
+                ranges = {leaf: bucket(int(env[leaf])) for leaf in sized if leaf in env}
+                return Decision(forced, predicted, ranges, reason=reason, kernel_s=parts[forced][0]), ""
         if self.calibrate is not None and self._calibrated(predicted):
             model = self.evaluator(candidates)
             parts = model.parts(env)
