@@ -85,7 +85,8 @@ for rows in (3, 60, 3):
 
 @pytest.mark.parametrize("variant", ["auto", "omp"])
 def test_loops_shared_as_one_for_want_of_rows_are_planned_anew_when_there_are_many(project: Project, variant: str):
-    project.write({"script.py": PRODUCTS})
+    source = PRODUCTS.replace("s = ", f"{variant} = ").replace("s +", f"{variant} +").replace("= s", f"= {variant}")
+    project.write({"script.py": source})  # nothing is known of it yet: the cache outlives a test
     for process in (1, 2):  # what the first one leaves on disk is right for both sizes
         done = project.runner("--variant", variant, "--threads", "2", "--report", "out.json", "script.py")
         assert done.status == 0, done.stderr
@@ -93,5 +94,5 @@ def test_loops_shared_as_one_for_want_of_rows_are_planned_anew_when_there_are_ma
         chosen = [d for s in site["specialisations"] for d in s["decisions"] if "omp" in d["predicted_s"]]
         assert sum(d["calls"] for d in chosen) == 3
         if variant == "auto" or process == 1:  # else the plan that is there serves all sizes, by one decision
-            (large,) = [d["predicted_s"] for d in chosen if d["predicted_s"]["interp"] > 0.3]
+            large = max((d["predicted_s"] for d in chosen), key=lambda predicted: predicted["interp"])
             assert large["omp"] < 0.8 * large["seq"]
