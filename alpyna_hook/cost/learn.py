@@ -34,6 +34,8 @@ TRY_S = 4e-4  # seconds that the two decisions take which a try needs
 TRY_CALLS = 4
 BATCH_S = 1e-3  # ten times what waking a thread takes
 MOST_CALLS = 1000
+COLD = 3.0  # times as long as the next ones that a process's first call of a kernel may take: pages of new arrays come
+# to be when they are first written, threads are started
 STALE = 8  # a ratio is old when the specialisation has had this many times the calls that it had then
 
 
@@ -67,15 +69,21 @@ class History:
     regret_s: float = 0.0  # of all seconds spent, those that the best variant would have saved
     tried_s: float = 0.0  # what trying was expected to cost
     negligible: int = 0  # calls in a row that were not worth a guard
+    warm: set[str] = field(default_factory=set)  # variants that were measured in this process
     ratios: dict[tuple[str, int], Ratio] = field(default_factory=dict)  # by variant and decade of predicted seconds
     _near: dict[tuple[str, int], float | None] = field(default_factory=dict)  # of `_nearest`, at `_near_at` calls
     _near_at: int = -1
 
     def measured(self, variant: str, kernel_s: float, calls: int, seconds: float) -> None:
-        """`calls` calls of a kernel took `seconds`; `kernel_s` was predicted for one of them, uncorrected."""
+        """`calls` calls of a kernel took `seconds`; `kernel_s` was predicted for one of them, uncorrected. What the
+        first call of a process took longer for is not known: a prediction that it can explain stands."""
         if calls > 0 and seconds > 0.0 and kernel_s > 0.0:
+            one = seconds / calls
+            if variant not in self.warm:
+                one = min(max(kernel_s, seconds / (calls - 1 + COLD)), one)
+                self.warm.add(variant)
             ratio = self.ratios.setdefault((variant, decade(kernel_s)), Ratio())
-            ratio.logs.append(min(max(math.log(seconds / calls / kernel_s), -MOST), MOST))
+            ratio.logs.append(min(max(math.log(one / kernel_s), -MOST), MOST))
             del ratio.logs[:-KEPT]
             ratio.at = self.calls
             self._near_at = -1

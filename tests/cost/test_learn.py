@@ -21,9 +21,19 @@ def corrected(history: History, unknown: bool = False) -> dict[str, float]:
 
 @pytest.mark.parametrize("factor", [0.25, 4.0])
 def test_a_prediction_moves_in_both_directions(factor: float):
-    history = History()
+    history = History(warm={"seq"})
     history.measured("seq", 1e-2, 10, 10 * factor * 1e-2)
     assert corrected(history)["seq"] == pytest.approx(factor * 1e-2, rel=1e-3)
+
+
+@pytest.mark.parametrize(("took", "learned"), [(0.5e-2, 0.5e-2), (1.0e-2, 1e-2), (2.9e-2, 1e-2), (9e-2, 3e-2)])
+def test_what_the_first_call_of_a_process_took_is_believed_as_far_as_new_pages_cannot_explain_it(took, learned):
+    history = History()
+    history.measured("seq", 1e-2, 1, took)
+    assert corrected(history)["seq"] == pytest.approx(learned, rel=1e-3)
+    history.measured("seq", 1e-2, 1, took)
+    history.measured("seq", 1e-2, 1, took)
+    assert corrected(history)["seq"] == pytest.approx(took, rel=1e-3)
 
 
 def test_one_disturbed_batch_among_three_moves_nothing():
@@ -66,7 +76,7 @@ def test_threads_that_had_to_be_woken_are_given_more_than_one_batch_unless_they_
 
 
 def test_a_data_dependent_trip_count_is_learned_for_all_variants():
-    history = History()
+    history = History(warm={"seq"})
     history.measured("seq", 1e-2, 10, 10 * 2e-1)
     assert corrected(history, unknown=True)["interp"] == pytest.approx(20.0, rel=1e-3)
     assert corrected(history)["interp"] == 1.0
