@@ -212,9 +212,9 @@ def _same_predicate(predicate: Predicate, same: Mapping[str, str]) -> Predicate:
 def _same_quantity(quantity: Quantity, same: Mapping[str, str]) -> Quantity:
     match quantity:
         case QDim(array=array) | QStride(array=array):
-            return replace(quantity, array=same.get(array, array))
+            return quantity._replace(array=same.get(array, array))
         case QBinary(left=left, right=right):
-            return replace(quantity, left=_same_quantity(left, same), right=_same_quantity(right, same))
+            return quantity._replace(left=_same_quantity(left, same), right=_same_quantity(right, same))
         case QConst() | QParam():
             return quantity
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from alpyna_hook.cost.evaluate import Evaluator
 from alpyna_hook.cost.learn import History as History, batch, worth_a_try
 from alpyna_hook.cost.machine import CALIBRATE_S, Profile
-from alpyna_hook.cost.model import DEVICES, Env
+from alpyna_hook.cost.model import DEVICES, Env, Parts
 from alpyna_hook.cost.priced import Candidate
 from alpyna_hook.ir.affine import Quantity
 
@@ -33,7 +33,8 @@ PARALLEL_MARGIN = 0.9  # threads must be predicted to save 10 %: they take a cor
 MEASURED_S = 0.05
 FEWEST_CALLS = 2
 MEASURED_CALLS = 50
-THREADS_SAVE_S = 2e-6  # seconds per call below which threads are not used: they take a core from somebody else
+THREADS_SAVE_S = 2e-6  # seconds per call below which threads are not used before they have been tried: waking them, not
+# predicted, takes longer than that
 _WIDER = ("omp", "opencl", "cuda")
 NEVER = 1 << 62
 STAKE_FACTOR = 10.0  # calibrate when this many times its price is at stake: it then costs under 10 %
@@ -147,11 +148,11 @@ class Oracle:
                 sized = model.sized if candidates[forced].collapse else ()
                 ranges = {leaf: bucket(int(env[leaf])) for leaf in sized if leaf in env}
                 return Decision(forced, predicted, ranges, reason=reason, kernel_s=parts[forced][0]), ""
-        if self.calibrate is not None and self._calibrated(predicted):
+        if self._wants_calibration and self._calibrated(predicted):
             model = self.evaluator(candidates)
             parts = model.parts(env)
             predicted = history.corrected(parts, model.unknown)
-        all_predicted, predicted = predicted, _worth_threads(predicted)
+        all_predicted, predicted = predicted, _worth_threads(predicted, parts, history)
         best = _cheapest(predicted)
         unpaid = _Prices(self.profile, ready)
         if _negligible(predicted, self.profile, unpaid):
@@ -205,15 +206,19 @@ class Oracle:
             if found.profile is old:
                 found.profile = profile
 
+    @property
+    def _wants_calibration(self) -> bool:
+        return self.calibrate is not None and (self.profile.origin == "default" or bool(self.profile.noisy))
+
     def _calibrated(self, predicted: Mapping[str, float]) -> bool:
         """Measure the machine if enough time is at stake: what the sites take even if every choice is right. True if
         the profile has changed. Each attempt that left figures noisy doubles what must be at stake for the next."""
-        old = self.profile
+        old, measure = self.profile, self.calibrate
         at_stake = self.stake_s + min(predicted.values())
         enough = STAKE_FACTOR * CALIBRATE_S * 2.0 ** min(old.attempts, MOST_DOUBLINGS)
-        if self.calibrate is None or not (old.origin == "default" or old.noisy) or at_stake < enough:
+        if measure is None or at_stake < enough:
             return False
-        measure, self.calibrate = self.calibrate, None
+        self.calibrate = None
         profile = measure(old)
         if profile is not None:
             self.profile = profile
@@ -236,10 +241,13 @@ class Oracle:
         with the least or with the most work. A bucket alone says nothing of `range(lo, hi)` with both a million.
         """
         box = {leaf: bucket(int(env[leaf])) for leaf in model.deciding if leaf in env}
-        inputs = model.inputs(env)
         sized = {leaf: box[leaf] for leaf in model.sized if leaf in box}
+        if not sized:
+            return box
+        inputs = model.inputs(env)
         places = {leaf: model.leaves.index(leaf) for leaf in sized}
-        rising = {leaf: _rises(model, inputs, places[leaf], span) for leaf, span in sized.items()}
+        work = model.work(inputs)
+        rising = {leaf: _rises(model, inputs, work, places[leaf], high) for leaf, (_, high) in sized.items()}
         for _ in range(6):
             low, high = list(inputs), list(inputs)
             for leaf, span in sized.items():
@@ -259,11 +267,9 @@ class Oracle:
         return predicted[chosen] <= TOLERANCE * min(predicted.values()) + slack
 
 
-def _rises(model: Evaluator, inputs: tuple[float, ...], place: int, span: tuple[int, int]) -> bool:
-    """Whether more work comes with larger values of a leaf: `hi` of range(lo, hi) yes, `lo` no."""
-    ends = [(*inputs[:place], end, *inputs[place + 1 :]) for end in span]
-    low, high = (sum(model.at(end)["interp"]) for end in ends)
-    return high >= low
+def _rises(model: Evaluator, inputs: tuple[float, ...], work: float, place: int, high: int) -> bool:
+    """Whether more work comes with a larger value of a leaf: `hi` of range(lo, hi) yes, `lo` no. work: as it is."""
+    return model.work((*inputs[:place], high, *inputs[place + 1 :])) >= work
 
 
 class _Prices(dict[str, float]):
@@ -321,7 +327,9 @@ def _narrowed(span: tuple[int, int], value: int) -> tuple[int, int]:
 def _negligible(predicted: Mapping[str, float], profile: Profile, unpaid: Mapping[str, float]) -> bool:
     """No compiled variant gains enough to pay for the guard in front of the loop; or, of a tiny loop, for its compiler
     within the calls that such a site is given: until then each guard takes more than 3 % of the loop."""
-    interp = predicted["interp"]
+    interp, fastest = predicted["interp"], min(predicted.values())
+    if interp > RETIRE_SECONDS and fastest < interp - profile.decline_s:
+        return False
     best = min((v for v in predicted if v != "interp"), key=predicted.__getitem__, default="interp")
     gain = interp - profile.decline_s - predicted[best]
     if gain <= 0.0 or interp > RETIRE_SECONDS:
@@ -329,10 +337,13 @@ def _negligible(predicted: Mapping[str, float], profile: Profile, unpaid: Mappin
     return unpaid[best] > RETIRE_CALLS * gain
 
 
-def _worth_threads(predicted: dict[str, float]) -> dict[str, float]:
-    """Without "omp" where it saves too little against one thread."""
+def _worth_threads(
+    predicted: dict[str, float], parts: Mapping[str, Parts], history: History
+) -> dict[str, float]:
+    """Without "omp" where it is predicted to save too little against one thread, unless both have been measured."""
     if predicted.get("omp", 0.0) > predicted.get("seq", math.inf) - THREADS_SAVE_S:
-        return {v: s for v, s in predicted.items() if v != "omp"}
+        if not all(history.fresh(v, parts[v][0]) for v in ("seq", "omp")):
+            return {v: s for v, s in predicted.items() if v != "omp"}
     return predicted
 
 

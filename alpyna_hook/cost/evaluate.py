@@ -35,6 +35,7 @@ class Evaluator:
     def __init__(self, candidates: Mapping[str, Candidate], profile: Profile, threads: int) -> None:
         self.candidates, self.profile = dict(candidates), profile
         self.variants = tuple(candidates)
+        self._interp = 2 * self.variants.index("interp")  # in what a tape returns
         self._bounds = [bind(candidate, profile, variant) for variant, candidate in candidates.items()]
         self._threads = threads
         self._tapes: list[Tape] = []
@@ -63,6 +64,11 @@ class Evaluator:
         seconds = self._seconds(inputs)
         each = iter(seconds)
         return dict(zip(self.variants, zip(each, each)))
+
+    def work(self, inputs: Sequence[float]) -> float:
+        """Predicted seconds in the interpreter, whatever is known of data-dependent trip counts."""
+        seconds = self._seconds(inputs)
+        return seconds[self._interp] + seconds[self._interp + 1]
 
     def _seconds(self, inputs: Sequence[float]) -> Sequence[float]:
         tapes = self._tapes  # never changed in place: other threads may be going through them

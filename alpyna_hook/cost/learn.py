@@ -5,7 +5,9 @@ corrected by that, and what is worth a try.
 
 The model's error is taken to be a factor that changes slowly with the size of the call: one ratio, measured over
 predicted seconds of the kernel alone, per variant and decade of seconds. A ratio is the median of its last batches, in
-logarithms: one batch that the machine disturbed moves nothing once there are three.
+logarithms: one batch that the machine disturbed moves nothing once there are three. A machine can stay busy for all
+three: what is old counts as one batch as soon as there is a new one. A process's first call of a kernel is cold, and
+says only between which bounds a warm one lies.
 
 What one variant shows is used for others as far as they share it: trip counts that depend on data are the same for
 all of them; sequential and threaded code share their operation counts. That threads were slow says nothing about one
@@ -36,7 +38,7 @@ BATCH_S = 1e-3  # ten times what waking a thread takes
 MOST_CALLS = 1000
 COLD = 3.0  # times as long as the next ones that a process's first call of a kernel may take: pages of new arrays come
 # to be when they are first written, threads are started
-STALE = 8  # a ratio is old when the specialisation has had this many times the calls that it had then
+STALE = 4  # a ratio is old when the specialisation has had this many times the calls that it had then
 
 
 @dataclass
@@ -76,13 +78,19 @@ class History:
 
     def measured(self, variant: str, kernel_s: float, calls: int, seconds: float) -> None:
         """`calls` calls of a kernel took `seconds`; `kernel_s` was predicted for one of them, uncorrected. What the
-        first call of a process took longer for is not known: a prediction that it can explain stands."""
+        first call of a process took longer for is not known: a prediction that it can explain is neither confirmed nor
+        corrected."""
         if calls > 0 and seconds > 0.0 and kernel_s > 0.0:
             one = seconds / calls
             if variant not in self.warm:
-                one = min(max(kernel_s, seconds / (calls - 1 + COLD)), one)
                 self.warm.add(variant)
+                least = seconds / (calls - 1 + COLD)
+                if least <= kernel_s <= one:
+                    return
+                one = least if kernel_s < least else one
             ratio = self.ratios.setdefault((variant, decade(kernel_s)), Ratio())
+            if ratio.logs and self.calls > STALE * max(ratio.at, TRY_CALLS):
+                ratio.logs = [ratio.log]  # what was measured anew weighs as much as what was long ago
             ratio.logs.append(min(max(math.log(one / kernel_s), -MOST), MOST))
             del ratio.logs[:-KEPT]
             ratio.at = self.calls

@@ -9,8 +9,8 @@ import pytest
 from build import matmul, saxpy
 from test_decide import COMPILED, PROFILE, candidates, env_of
 
-from alpyna_hook.cost.decide import Oracle
-from alpyna_hook.cost.learn import FIRM, TRY_CALLS, TRY_SHARE, TRY_WITHIN, History, worth_a_try
+from alpyna_hook.cost.decide import Oracle, _worth_threads
+from alpyna_hook.cost.learn import FIRM, STALE, TRY_CALLS, TRY_SHARE, TRY_WITHIN, History, worth_a_try
 
 PARTS = {"interp": (1.0, 0.0), "seq": (1e-2, 1e-6), "omp": (6e-3, 1e-6)}
 
@@ -73,6 +73,26 @@ def test_threads_that_had_to_be_woken_are_given_more_than_one_batch_unless_they_
     for _ in range(FIRM - 1):
         woken.measured("omp", 6e-3, 10, 10 * 1.2e-2)
     assert corrected(woken)["omp"] > corrected(woken)["seq"] and woken.fresh("omp", 6e-3)
+
+
+def test_what_was_measured_while_the_machine_was_busy_counts_once_when_it_is_old():
+    history = History(warm={"omp"})
+    for history.calls in (10, 20, 30):
+        history.measured("omp", 6e-3, 10, 10 * 2.4e-2)
+    history.calls = 30 * STALE + 1
+    history.measured("omp", 6e-3, 4, 4 * 6e-3)
+    assert corrected(history)["omp"] == pytest.approx(6e-3)
+
+
+def test_threads_that_were_measured_may_save_less_than_those_that_were_not():
+    parts = {"interp": (1e-2, 0.0), "seq": (6e-6, 0.0), "omp": (4.5e-6, 0.0)}
+    known = History(warm={"seq", "omp"})
+    for _ in range(FIRM):
+        known.measured("seq", 6e-6, 100, 6e-4)
+        known.measured("omp", 4.5e-6, 100, 4.5e-4)
+    predicted = {v: s for v, (s, _) in parts.items()}
+    assert "omp" in _worth_threads(predicted, parts, known)
+    assert "omp" not in _worth_threads(predicted, parts, History())
 
 
 def test_a_data_dependent_trip_count_is_learned_for_all_variants():
