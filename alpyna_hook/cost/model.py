@@ -16,7 +16,8 @@ Sources, by term:
   (n^2-1)/12), exact for polynomial work up to degree 3 because it matches the first three moments;
 - accelerators: `offload.py`;
 - OpenMP: fork/join + work / effective threads; static chunks of triangular work as in Bull, EWOMP 1999; what one
-  thread has just made comes to the others through the cache that they share (Hackenberg et al., MICRO 2009).
+  thread has just made comes to the others through the cache that they share (Hackenberg et al., MICRO 2009), line by
+  line where one thread and all of them take turns at it (traffic.py).
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ class Bound:
             part = shared / compute
             memory = part * larger(moved.seconds(threads), memory / speedup) + (1.0 - part) * memory
             compute = serial + shared / speedup
-            saving = saving / speedup + part * moved.handed_over(threads)
+            saving = saving / speedup + part * moved.handed_over(threads) + moved.exchange()
         kernel = self.root_s + larger(compute, memory) + saving + forks * profile.fork_hot_s
         return kernel, profile.call_s + _journal_seconds(sum(sizes[name] for name in self.journal), profile)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from alpyna_hook.cost.accesses import Access, ArrayInfo
-from alpyna_hook.cost.counts import Block, Counts, LoopCount
+from alpyna_hook.cost.counts import Block, Counts, LoopCount, blocks, loops
 from alpyna_hook.cost.machine import Profile
 from alpyna_hook.cost.symbolic import ZERO, compiled
 from alpyna_hook.cost.unroll import MOST_TRIPS
@@ -59,9 +59,16 @@ def candidate_of(plan: Plan, counts: Counts, program: DeviceProgram | None = Non
             collapsed.update(_inside(counts.root, p.counter, p.collapse - 1))
     balanced = frozenset(p.counter for p in plan.loops if p.parallel and p.schedule != "static")
     strips = tuple((p.counter, p.strip) for p in plan.loops if p.strip)
-    saved = tuple((p.counter, tuple(array for array, _ in p.saved)) for p in plan.loops if p.saved)
+    blocked = [p for p in plan.loops if p.saved and not (p.quiet and _cannot_fault(counts.root, p.counter))]
+    saved = tuple((p.counter, tuple(array for array, _ in p.saved)) for p in blocked)
     min_work = tuple((p.counter, p.min_work, p.work) for p in plan.loops if p.min_work)
     return Candidate(counts, parallel, frozenset(collapsed), balanced, None, strips, plan.faults, saved, min_work)
+
+
+def _cannot_fault(root: Block, counter: str) -> bool:
+    """Whether nothing in the loop is checked: code generation then saves nothing for it (codegen/blocks.py)."""
+    loop = next(loop for loop in loops(root) if loop.counter == counter)
+    return not any(name in ("check", "bounds") for block in blocks(Block(loops=(loop,))) for name, _ in block.ops)
 
 
 def _on_device(plan: Plan, counts: Counts, program: DeviceProgram) -> Candidate:

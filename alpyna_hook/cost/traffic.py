@@ -48,8 +48,8 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Bytes served by each level in streams and in scattered lines, seconds of data-dependent accesses, and bytes of
-    footprints that fit into the caches of one core."""
+    """Bytes served by each level in streams and in scattered lines, seconds of data-dependent accesses, bytes of
+    footprints that fit into the caches of one core, and bytes that threads exchange (`_exchanged`)."""
 
     levels: Sequence[Level]
     measured_with: int  # threads that the levels' joint bandwidth is for
@@ -57,11 +57,19 @@ class Traffic:
     scattered: tuple[float, ...]
     indirect_s: float
     private: float
+    exchanged: float
 
     def handed_over(self, threads: int) -> float:
         """Seconds that it takes threads to get what lies in the caches of the one that made it: each its share, through
         the first cache that they share."""
         return self.private / threads / self.levels[min(SHARED, len(self.levels) - 1)].bandwidth
+
+    def exchange(self) -> float:
+        """Seconds that threads wait for what others wrote since they last had it. A line that another core has changed
+        comes at the latency of the first cache that they share, or worse, and prefetchers do not know which it is
+        (Molka, Hackenberg, Schoene, Nagel, "Cache coherence protocol and memory performance of the Intel Haswell-EP
+        architecture", ICPP 2015)."""
+        return self.exchanged / LINE * self.levels[min(SHARED, len(self.levels) - 1)].random_s
 
     def seconds(self, threads: int) -> float:
         """Time of the slowest level, streams by its bandwidth and scattered lines by its random access time, and of the
@@ -85,7 +93,7 @@ def traffic(
     levels = profile.levels
     streamed = [0.0] * len(levels)
     scattered = [0.0] * len(levels)
-    indirect = private = 0.0
+    indirect = private = exchanged = 0.0
     for loop in top:
         tree = _place(loop, geometry, [0], ("", 1.0))
         whole = sum(tree.all.values())
@@ -96,7 +104,8 @@ def traffic(
         if whole <= (levels[min(SHARED, len(levels)) - 1].size or 0):
             private += whole
         indirect += _indirect(loop, sizes, levels)
-    return Traffic(levels, profile.threads, tuple(streamed), tuple(scattered), indirect, private)
+        exchanged += _exchanged(loop, tree, levels[min(SHARED, len(levels)) - 1].size or 0)
+    return Traffic(levels, profile.threads, tuple(streamed), tuple(scattered), indirect, private, exchanged)
 
 
 def _joint(level: Level, threads: int, measured_with: int) -> float:
@@ -194,6 +203,39 @@ def _cross(tree: Placed, capacity: float, index: int, streamed: list[float], sca
     if not fits:
         for child in tree.inner:
             _cross(child, capacity, index, streamed, scattered)
+
+
+def _exchanged(loop: PricedLoop, tree: Placed, capacity: float) -> float:
+    """Bytes that go from core to core because one thread does a part of each trip of `loop` alone and all threads share
+    another part, where both use an array that one of them writes: that thread gets the others' shares of it, and each
+    of the others gets its share back, side by side. With shares of 1 / threads that takes as long as moving all of what
+    both use once. Of what does not fit into the `capacity` of a core's caches the shared one has the newest anyway."""
+    if loop.parallel or loop.total <= 0.0:
+        return 0.0
+    below = sum(_exchanged(child, inner, capacity) for child, inner in zip(loop.inner, tree.inner))
+    shared: dict[str, float] = {}
+    alone: dict[str, float] = {}
+    nested = {k for inner in tree.inner for k in inner.all}
+    for k, size in tree.one.items():
+        if k not in nested:
+            _use(alone, tree.reach[k].group.array, size)
+    for child, inner in zip(loop.inner, tree.inner):
+        use = shared if _threads_meet(child) else alone
+        for k, size in inner.all.items():
+            _use(use, inner.reach[k].group.array, size * inner.entries / loop.total)
+    written = {found.group.array for found in tree.reach.values() if found.group.passes > 1.0}
+    both = [smaller(alone[array], size) for array, size in shared.items() if array in alone and array in written]
+    return below + loop.total * smaller(sum(both), capacity)
+
+
+def _use(uses: dict[str, float], array: str, size: float) -> None:
+    """Note a footprint: references to one array mostly share lines, so the largest counts."""
+    uses[array] = larger(uses.get(array, 0.0), size)
+
+
+def _threads_meet(loop: PricedLoop) -> bool:
+    """Whether threads share this loop or one in it."""
+    return loop.parallel and loop.trips > loop.threshold or any(map(_threads_meet, loop.inner))
 
 
 def _indirect(loop: PricedLoop, sizes: Mapping[str, float], levels: Sequence[Level]) -> float:

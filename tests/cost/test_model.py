@@ -10,10 +10,11 @@ from build import F64, dot, load, loop, matmul, nest, num, op, saxpy, store, tri
 from alpyna_hook.cost.counts import count
 from alpyna_hook.cost.machine import default_profile
 from alpyna_hook.cost.model import bind, predict
-from alpyna_hook.cost.priced import Candidate
+from alpyna_hook.cost.priced import Candidate, candidate_of
 from alpyna_hook.cost.unroll import unrolled
 from alpyna_hook.ir.affine import QDim, QParam
 from alpyna_hook.ir.nodes import Assign, Compare, Nest, While
+from alpyna_hook.ir.plan import LoopPlan, Plan
 from alpyna_hook.ir.types import BOOL, FLOAT, INT
 
 PROFILE = default_profile(threads=2)
@@ -314,6 +315,47 @@ def test_what_one_thread_has_made_comes_to_the_others_through_a_shared_cache():
     one = [bind(Candidate(counts), p, "seq").seconds(env) for p in (PROFILE, slow)]
     assert one[0] == one[1]
     assert apart[1] - apart[0] == pytest.approx(80e3 * (1e-9 - 1.0 / PROFILE.levels[2].bandwidth), rel=0.01)
+
+
+def swept() -> Nest:
+    """for t in range(9): y = f(x), row by row; x = y, row by row"""
+    i, j, k = var("i"), var("j"), var("k")
+    forth = loop("j", 0, var("n"), store("y", (i, j), op("*", load("x", i, j), num(0.5))))
+    back = loop("j_1", 0, var("n"), store("x", (k, var("j_1")), load("y", k, var("j_1"))))
+    body = loop("t", 0, 9, loop("i", 0, var("n"), forth), loop("k", 0, var("n"), back))
+    return nest(body, {"x": vector(ndim=2), "y": vector(ndim=2)}, n=INT)
+
+
+def test_what_one_thread_does_between_shared_loops_moves_arrays_from_core_to_core():
+    counts, env, both = count(swept()), env_of(90, x=2, y=2), frozenset("ik")
+    far = replace(PROFILE, levels=tuple(replace(x, random_s=1e-7) if x.name == "L3" else x for x in PROFILE.levels))
+    shared, alone = Candidate(counts, both), Candidate(counts, both, min_work=(("k", 1000, 1),))
+    near, distant = ([bind(c, p, "omp").seconds(env, 2) for c in (shared, alone)] for p in (PROFILE, far))
+    assert near[0] == distant[0] and bind(alone, far, "seq").seconds(env) == bind(alone, PROFILE, "seq").seconds(env)
+    lines = 9 * 2 * 90 * 90 * 8 / 64
+    assert distant[1] - near[1] == pytest.approx(lines * (1e-7 - PROFILE.levels[2].random_s), rel=0.1)
+
+
+def test_loops_that_only_read_the_same_array_exchange_nothing():
+    i, j = var("i"), var("j")
+    one = loop("i", 0, var("n"), store("y", (i,), load("x", i)))
+    two = loop("j", 0, var("n"), store("z", (j,), load("x", j)))
+    counts = count(nest(loop("t", 0, 9, one, two), {k: vector() for k in "xyz"}, n=INT))
+    far = replace(PROFILE, levels=tuple(replace(x, random_s=1e-7) if x.name == "L3" else x for x in PROFILE.levels))
+    offer = Candidate(counts, frozenset("ij"), min_work=(("j", 10_000, 1),))
+    near, distant = (bind(offer, p, "omp").seconds(env_of(3000, x=1, y=1, z=1), 2) for p in (PROFILE, far))
+    assert near == distant
+
+
+def test_a_loop_in_which_nothing_can_fault_saves_nothing():
+    one = saxpy()
+    saved = LoopPlan("i", saved=(("y", 0),), quiet=True)
+    assert candidate_of(Plan("seq", one, (saved,)), count(one)).saved == ()
+    assert candidate_of(Plan("seq", one, (replace(saved, quiet=False),)), count(one)).saved == (("i", ("y",)),)
+    i = var("i")
+    checked = op("+", load("x", i), num(1.0), frozenset({"overflow"}))
+    watched = nest(loop("i", 0, var("n"), store("y", (i,), checked)), {"x": vector(), "y": vector()}, n=INT)
+    assert candidate_of(Plan("seq", watched, (saved,)), count(watched)).saved == (("i", ("y",)),)
 
 
 def test_a_strip_wider_than_the_loop_gains_nothing_from_its_width():

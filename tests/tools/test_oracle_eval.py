@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ TOOLS = Path(__file__).resolve().parent.parent.parent / "tools"
 sys.path.insert(0, str(TOOLS))
 
 from oracle import score  # noqa: E402
-from oracle.measuring import Choice, Platform, Point, _extrapolate, measure, sizes_of  # noqa: E402
+from oracle.measuring import Choice, Platform, Point, _extrapolate, _rounds, _runs, measure, sizes_of  # noqa: E402
 
 TWO = Platform("2 threads", 2, ("interp", "seq", "omp"))
 
@@ -60,6 +61,29 @@ def test_interpreter_times_are_extrapolated_and_marked():
     del large.times_s["interp"]
     _extrapolate([small, large])
     assert large.times_s["interp"] == pytest.approx(8.0) and large.extrapolated == ["interp"]
+
+
+class Told:
+    """A worker that takes 1 s for its own variant, and 2 s for the mixture that it is told to run."""
+
+    def __init__(self) -> None:
+        self.follows, self.heard = "", []
+
+    def ask(self, **command: Any) -> dict[str, Any]:
+        self.heard.append(command["op"])
+        self.follows = command.get("platform", self.follows)
+        return {"times_s": [2.0 if self.follows else 1.0]}
+
+
+def test_a_mixture_is_timed_in_turns_with_the_variants():
+    seq, omp, auto = Told(), Told(), Told()
+    mixed = Point("k", 1, first={TWO.name: Choice({"1": ["seq"], "2": ["omp"]}, "mixed")})
+    runs = _runs(mixed, {"seq": seq, "omp": omp}, {TWO.name: auto})
+    times = _rounds(mixed, runs, 1.0)
+    assert {name: set(found) for name, found in times.items()} == {
+        "seq": {1.0}, "omp": {1.0}, f"first {TWO.name}": {2.0}, f"auto {TWO.name}": {1.0},
+    }  # fmt: skip
+    assert seq.heard == ["follow", "round"] * 6 and omp.heard == ["round"] * 3
 
 
 @pytest.mark.parametrize("kernel", sorted(p.stem for p in (TOOLS.parent / "kernels").glob("*.py")))

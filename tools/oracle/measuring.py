@@ -40,7 +40,7 @@ class Choice:
 
     sites     line -> variant of each loop nest's decision
     variant   of all of them, "mixed" if they differ
-    seconds   measured: of the variant, or of a process that ran just this mixture; None: not measured
+    seconds   measured: of the variant, or of the mixture itself; None: not measured
     choose_s  of one uncached choice, the median over the loop nests; None for settled choices
     decide_s  of the same with the ranges of sizes for which it stands
     """
@@ -66,6 +66,16 @@ class Point:
     first: dict[str, Choice] = field(default_factory=dict)  # platform -> choice
     settled: dict[str, Choice] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One of those timed side by side. follows: what the probe is to do in its turn, a platform whose oracle's first
+    choices it follows, or "" for its own variant; None: the worker knows only one thing to do."""
+
+    name: str
+    worker: Contender
+    follows: str | None = None
 
 
 def sizes_of(kernel: str, count: int) -> list[Any]:
@@ -159,14 +169,14 @@ def _measure(
     autos = _settle(point, workers.auto, share)
     for platform in platforms:
         point.first[platform.name] = _first(asked.get(platform.name, {}))
-    times = _rounds(point, {**running, **{f"auto {name}": worker for name, worker in autos.items()}}, share)
+    times = _rounds(point, _runs(point, running, autos), share)
     point.times_s = {v: middle(times[v]) for v in running if times.get(v)}
-    point.calls = {v: len(times[v]) for v in running}
+    point.calls = {v: len(times[v]) for v in running if v in times}
     for platform in platforms:
         first = point.first[platform.name]
         first.seconds = point.times_s.get(first.variant)
-        if first.variant == "mixed" and "seq" in running:
-            first.seconds = _followed(point, workers.timed["seq"], platform.name, share, middle)
+        if mixed := times.get(f"first {platform.name}"):
+            first.seconds = middle(mixed)
         if platform.name in autos:
             reply = _ask(point, "auto", autos[platform.name], op="ran")
             sites = reply["ran"] if reply else {}
@@ -186,26 +196,32 @@ def _settle(point: Point, workers: Mapping[str, Contender], share: float) -> dic
     return found
 
 
-def _rounds(point: Point, running: Mapping[str, Contender], share: float) -> dict[str, list[float]]:
-    """Interleaved: seconds of each call, by worker. Long calls get fewer rounds, two at least."""
+def _runs(point: Point, running: Mapping[str, Contender], autos: Mapping[str, Contender]) -> list[_Run]:
+    """What is to be timed side by side: the variants, the mixtures that oracles chose first, the settled oracles."""
+    mixed = [name for name, choice in point.first.items() if choice.variant == "mixed" and "seq" in running]
+    follows = {"seq": ""} if mixed else {}  # the probe runs mixtures, too: it is told what each time
+    return [
+        *(_Run(variant, worker, follows.get(variant)) for variant, worker in running.items()),
+        *(_Run(f"first {name}", running["seq"], name) for name in mixed),
+        *(_Run(f"auto {name}", worker) for name, worker in autos.items()),
+    ]
+
+
+def _rounds(point: Point, runs: Sequence[_Run], share: float) -> dict[str, list[float]]:
+    """Interleaved: seconds of each call, by name. Long calls get fewer rounds, two at least."""
     times: dict[str, list[float]] = {}
-    end = time.monotonic() + OVERTIME * ROUNDS * share * len(running)
+    end = time.monotonic() + OVERTIME * ROUNDS * share * len(runs)
     for number in range(ROUNDS):
         if number >= 2 and time.monotonic() > end:
             break
-        for name, worker in running.items():
-            reply = _ask(point, name, worker, op="round", budget_s=share)
+        for run in runs:
+            if run.follows is not None:
+                if _ask(point, run.name, run.worker, op="follow", platform=run.follows) is None:
+                    continue
+            reply = _ask(point, run.name, run.worker, op="round", budget_s=share)
             if reply is not None:
-                times.setdefault(name, []).extend(reply["times_s"])
+                times.setdefault(run.name, []).extend(reply["times_s"])
     return times
-
-
-def _followed(point: Point, probe: Contender, platform: str, share: float, middle: Middle) -> float | None:
-    """Seconds of the mixture that the platform's oracle chose first."""
-    if _ask(point, "first", probe, op="follow", platform=platform) is None:
-        return None
-    reply = _ask(point, "first", probe, op="round", budget_s=2.0 * share)
-    return middle(reply["times_s"]) if reply else None
 
 
 def _ask(point: Point, name: str, worker: Contender, **command: Any) -> dict[str, Any] | None:

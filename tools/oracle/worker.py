@@ -10,7 +10,7 @@ KIND "auto": the oracle as it is, limited to the variants of its platform; a his
     {"op": "load", "kernel": K, "size": S}     -> {"first_s", "asked": {platform: {site: [decision, ...]}}}
     {"op": "round", "budget_s": B}             -> {"times_s": [...]}
     {"op": "settle", "budget_s": B}            -> {"calls"}: until no decision comes up for review soon, or B is over
-    {"op": "follow", "platform": P}            -> {}
+    {"op": "follow", "platform": P}            -> {}: "" for the forced variant again
     {"op": "ran"}                              -> {"ran": {site: [variant of most calls since "settle"]}}
 PLATFORMS: JSON, name -> [threads, [variants]].
 """
@@ -217,9 +217,10 @@ def answer(command: dict[str, Any], oracle: Oracle, loaded: Loaded | None) -> tu
         return {"calls": loaded.settle(command["budget_s"])}, loaded
     if command["op"] == "follow":
         assert isinstance(oracle, Probe)
-        forget()
-        oracle.follows = command["platform"]
-        loaded.timed()
+        if oracle.follows != command["platform"]:
+            forget()
+            oracle.follows = command["platform"]
+            loaded.timed()
         return {}, loaded
     return {"ran": loaded.ran()}, loaded
 
