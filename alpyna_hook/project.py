@@ -70,10 +70,13 @@ def _read(folder: str) -> tuple[str, dict[str, object]]:
     if b"alpyna" not in data:
         return path, {}
     try:
-        return path, _tool_table(data)
+        table = _tool_table(data)
     except ValueError as error:
         complain(f"{path} is ignored: {error}")
         return path, {}
+    for key in sorted(table.keys() - {"modules", "pin"}):
+        complain(f"{path}: [tool.alpyna] {key} is ignored: there is modules, and pin")
+    return path, table
 
 
 def _tool_table(data: bytes) -> dict[str, object]:
@@ -81,7 +84,11 @@ def _tool_table(data: bytes) -> dict[str, object]:
     if sys.version_info >= (3, 11):
         import tomllib
 
-        table = tomllib.loads(text).get("tool", {}).get("alpyna", {})
+        try:
+            tools = tomllib.loads(text).get("tool", {})
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+        table = tools.get("alpyna", {}) if isinstance(tools, dict) else tools
     else:
         table = _table_by_hand(text)
     if not isinstance(table, dict):

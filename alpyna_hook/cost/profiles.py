@@ -33,7 +33,7 @@ def load(folder: str | os.PathLike[str]) -> Profile | None:
 
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         log.warning(f"machine profile {path} is unreadable ({error}): using defaults")
         return None
     try:
@@ -59,7 +59,7 @@ def not_of_this_machine(folder: str | os.PathLike[str]) -> str:
         here = fingerprint()
         other = [k for k in here if stored.get(k) and here[k] and here[k] != stored[k]]
         different = [f"{k} {stored[k]}, here {here[k]}" for k in other]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""
     return "; ".join(different)
 
