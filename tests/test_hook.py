@@ -82,8 +82,8 @@ def test_the_nearest_pyproject_marks_modules(project: Project) -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "[tool.alpyna\n", "[tool.alpyna]\nmodules = 3\n", "[tool]\nalpyna = 3\n", "tool = 'alpyna'\n", "[tool.alpyna]\nmodule = ['x']\n",
-    "alpyna = " + "[" * 5000,
+    "[tool.alpyna\n", "[tool.alpyna]\nmodules = 3\n", "[tool]\nalpyna = 3\n", "tool = 'alpyna'\n",
+    "[tool.alpyna]\nmodule = ['x']\n", "alpyna = " + "[" * 5000,
 ])  # fmt: skip
 def test_a_bad_pyproject_is_one_line_and_the_program_runs(project: Project, text: str) -> None:
     project.write({"pyproject.toml": text, "script.py": "print('ran')\n"})

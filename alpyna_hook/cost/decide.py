@@ -182,6 +182,8 @@ class Oracle:
         history.regret_s += calls * decision.regret
         if decision.variant != "interp":
             history.measured(decision.variant, decision.kernel_s, calls, seconds)
+        if decision.trial:
+            history.tried_s += max(seconds - expected, 0.0)
         self.stake_s += expected
         if decision.variant == "interp":
             history.interp_s += expected

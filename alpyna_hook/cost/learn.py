@@ -14,7 +14,8 @@ all of them; sequential and threaded code share their operation counts. That thr
 thread; that they were fast does.
 
 Trying is paid from an allowance, a fixed share of the seconds spent so far (a budgeted "epsilon-first" policy:
-Tran-Thanh et al., AAAI 2010); a variant predicted TRY_WITHIN times as slow as the best is never tried.
+Tran-Thanh et al., AAAI 2010), from which what tries really took is taken off; a variant predicted TRY_WITHIN times as
+slow as the best is never tried. One that was slow long ago is tried in the hope that what made it so is over.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Ratio:
 
     def believed(self, calls: int) -> float:
         """The logarithm as far as it is still believed after so many calls of the specialisation: half of it for each
-        factor of STALE beyond the first. What made it may be over; then the variant gets another chance."""
+        factor of STALE beyond the first. What made it may be over."""
         age = calls / max(self.at, TRY_CALLS)
         return self.log * DISTANCE ** math.floor(math.log(age, STALE)) if age > STALE else self.log
 
@@ -120,6 +121,14 @@ class History:
             return SHARED * min(self._nearest("omp", parts["omp"][0]) or 0.0, 0.0)
         return 0.0
 
+    def hopeful(self, variant: str, part: Parts, predicted_s: float) -> float:
+        """Seconds of a variant if what made it slow, long ago, is over by half, or by more."""
+        kernel_s, overhead_s = part
+        ratio = self.ratios.get((variant, decade(kernel_s))) if kernel_s > 0.0 else None
+        if ratio is None or ratio.log <= 0.0:
+            return predicted_s
+        return kernel_s * math.exp(ratio.believed(self.calls)) + overhead_s
+
     def _nearest(self, variant: str, kernel_s: float) -> float | None:
         """The variant's ratio of the nearest decade, the weaker the further away; None if it was never measured."""
         if kernel_s <= 0.0:
@@ -133,9 +142,7 @@ class History:
         return self._near[key]
 
     def _looked_up(self, variant: str, here: int) -> float | None:
-        found = [
-            (abs(d - here), r.believed(self.calls) * _firm(v, r)) for (v, d), r in self.ratios.items() if v == variant
-        ]
+        found = [(abs(d - here), r.log * _firm(v, r)) for (v, d), r in self.ratios.items() if v == variant]
         if not found:
             return None
         away, log = min(found)
@@ -160,14 +167,17 @@ def batch(seconds: float) -> int:
 def worth_a_try(
     predicted: Mapping[str, float], parts: Mapping[str, Parts], best: str, unpaid: Mapping[str, float], history: History
 ) -> tuple[str, int] | None:
-    """A variant that is to be tried instead of `best`, and for how many calls, if its price is allowed for; noted."""
+    """A variant that is to be tried instead of `best`, and for how many calls, if its price is allowed for; noted. The
+    price is what it would lose if nothing has changed since it was measured."""
     allowance = TRY_SHARE * history.spent_s - history.tried_s - TRY_S
+    if allowance <= 0.0:
+        return None
     within = TRY_WITHIN * predicted[best]
-    worthy = [v for v, s in predicted.items() if s <= within and v not in (best, "interp")] if allowance > 0.0 else []
-    for variant in sorted(worthy, key=predicted.__getitem__):
-        if history.fresh(variant, parts[variant][0]):
+    hopes = {v: history.hopeful(v, parts[v], s) for v, s in predicted.items() if v not in (best, "interp")}
+    for variant in sorted(hopes, key=hopes.__getitem__):
+        if hopes[variant] > within or history.fresh(variant, parts[variant][0]):
             continue
-        calls = TRY_CALLS if variant == "seq" else batch(predicted[variant])
+        calls = TRY_CALLS if variant == "seq" else batch(hopes[variant])
         price = calls * max(predicted[variant] - predicted[best], 0.0) + unpaid[variant]
         if price <= allowance:
             history.tried_s += price + TRY_S

@@ -95,6 +95,18 @@ def test_threads_that_were_measured_may_save_less_than_those_that_were_not():
     assert "omp" not in _worth_threads(predicted, parts, History())
 
 
+def test_threads_that_were_slow_long_ago_are_tried_once_the_loss_that_this_may_be_is_allowed_for():
+    history = History(warm={"omp"})
+    for history.calls in (4, 8, 12):
+        history.measured("omp", 6e-3, 4, 4 * 6e-2)
+    history.calls, history.spent_s = 100 * STALE, 1.0
+    predicted, unpaid = corrected(history), dict.fromkeys(PARTS, 0.0)
+    assert predicted["omp"] == pytest.approx(6e-2, rel=1e-3)  # nothing is forgotten
+    assert worth_a_try(predicted, PARTS, "seq", unpaid, history) is None
+    history.spent_s = 4 * 5e-2 / TRY_SHARE + 1.0
+    assert worth_a_try(predicted, PARTS, "seq", unpaid, history) == ("omp", TRY_CALLS)
+
+
 def test_a_data_dependent_trip_count_is_learned_for_all_variants():
     history = History(warm={"seq"})
     history.measured("seq", 1e-2, 10, 10 * 2e-1)
