@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from alpyna_hook.cost import branches
 from alpyna_hook.cost.accesses import Access, ArrayInfo, access_of, arrays_of
 from alpyna_hook.cost.chains import Amounts, carried, chain_of, memory_chain, nominal
 from alpyna_hook.cost.classes import call_class, cast_class, interp_binary, interp_call, machine_binary, rep_name
@@ -36,7 +37,6 @@ from alpyna_hook.ir.nodes import (
 )  # fmt: skip
 from alpyna_hook.ir.types import ArrayType, ScalarType, Type
 
-BRANCH_TAKEN = 0.5  # share of executions that take a data-dependent branch: nothing is known of the data
 BREAK_TRIPS = 0.5  # share of its range that a loop with a `break` runs: uniform position of the hit
 
 
@@ -192,8 +192,8 @@ def _walk_block(body: tuple[Stmt, ...], walker: _Walker, tally: _Tally, values: 
                 _loop(stmt, walker, tally, values)
             case While():
                 _while(stmt, walker, tally, values)
-            case If(test=test, then=then, other=other):
-                _if(test, then, other, walker, tally, values)
+            case If():
+                _if(stmt, walker, tally, values)
             case Break() | Continue():
                 tally.py("jump")
 
@@ -222,18 +222,17 @@ def _store(stmt: Store, walker: _Walker, tally: _Tally, values: Values) -> None:
     _subscripts(stmt.array, stmt.index, stmt.modes, True, walker, tally, values)
 
 
-def _if(
-    test: Expr, then: tuple[Stmt, ...], other: tuple[Stmt, ...], walker: _Walker, tally: _Tally, values: Values
-) -> None:
-    _expr(test, walker, tally, values)
+def _if(stmt: If, walker: _Walker, tally: _Tally, values: Values) -> None:
+    then, other, taken = stmt.then, stmt.other, branches.taken(stmt)
+    _expr(stmt.test, walker, tally, values)
     tally.py("branch")
-    tally.op("branch")
+    tally.op("branch", branches.jump(taken))
     if any(isinstance(s, (Store, Loop, While, Break, Continue)) for s in walk_stmts(then + other)):
         tally.straight = False
     outer = tally.weight
     results = []
-    for branch in (then, other):
-        tally.weight = outer * BRANCH_TAKEN
+    for branch, share in ((then, taken), (other, 1.0 - taken)):
+        tally.weight = outer * share
         inside = dict(values)
         _walk_block(branch, walker, tally, inside)
         results.append(inside)
@@ -366,7 +365,7 @@ def _expr(expr: Expr, walker: _Walker, tally: _Tally, values: Values, address: b
             tally.py("branch")
             tally.op(f"select.{rep_name(expr)}")
             outer = tally.weight
-            tally.weight = outer * BRANCH_TAKEN
+            tally.weight = outer * branches.TAKEN
             _expr(then, walker, tally, values)
             _expr(other, walker, tally, values)
             tally.weight = outer
@@ -375,7 +374,7 @@ def _expr(expr: Expr, walker: _Walker, tally: _Tally, values: Values, address: b
             _expr(left, walker, tally, values)
             tally.py("branch")
             outer = tally.weight
-            tally.weight = outer * BRANCH_TAKEN
+            tally.weight = outer * branches.TAKEN
             _expr(right, walker, tally, values)
             tally.weight = outer
             return

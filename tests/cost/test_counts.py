@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from build import F64, dot, load, loop, matmul, nest, num, op, saxpy, store, tiny, triangle, var, vector
 
+from alpyna_hook.cost.branches import EXTREME_TAKEN, PREDICTED
 from alpyna_hook.cost.counts import LoopCount, count, loops
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.affine import QConst, QDim, QParam, evaluate, pretty
@@ -110,6 +111,34 @@ def test_branches_count_half_and_forbid_vector_code_where_they_store():
     assert [a.weight for a in found.body.accesses if a.store] == [0.5]
     assert dict(found.body.ops)["branch"] == 1
     assert not found.vectorisable
+
+
+def guarded_store(test_op: str, mirrored: bool, value: float) -> Nest:
+    """for i: if x[i] OP y[i]: y[i] = x[i] * value; the comparison may be written the other way round"""
+    i = var("i")
+    tested, kept = op("*", load("x", i), num(2.0)), op("*", load("x", i), num(value))
+    sides = (load("y", i), tested) if mirrored else (tested, load("y", i))
+    branch = If(Compare(test_op, *sides, type=BOOL), (store("y", (i,), kept),), ())
+    return nest(loop("i", 0, var("n"), branch), {"x": vector(), "y": vector()}, n=INT)
+
+
+@pytest.mark.parametrize("test_op", ["<", "<=", ">", ">="])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_running_extreme_is_seldom_replaced_and_its_test_is_predicted(test_op: str, mirrored: bool):
+    body = only(count(guarded_store(test_op, mirrored, 2.0))).body
+    assert [a.weight for a in body.accesses if a.store] == [EXTREME_TAKEN]
+    assert PREDICTED < dict(body.ops)["branch"] < 0.5
+    for other in (guarded_store("==", mirrored, 2.0), guarded_store(test_op, mirrored, 3.0)):
+        body = only(count(other)).body
+        assert [a.weight for a in body.accesses if a.store] == [0.5] and dict(body.ops)["branch"] == 1
+
+
+def test_a_running_extreme_may_be_a_variable():
+    best = var("best", FLOAT)
+    value = load("x", var("i"))
+    branch = If(Compare("<", value, best, type=BOOL), (Assign("best", value),), ())
+    body = only(count(nest(loop("i", 0, var("n"), branch), {"x": vector()}, n=INT, best=FLOAT))).body
+    assert dict(body.ops)["branch"] < 0.5
 
 
 def test_trip_counts_of_while_and_of_data_dependent_ranges_are_unknown_leaves():
