@@ -5,7 +5,7 @@ In: the path of what a host compiler made.  Out: the kernel's address.
 
 from __future__ import annotations
 
-from alpyna_hook.devices import forks
+from alpyna_hook.devices import forks, spinning
 
 SYMBOL = "kernel"  # the function that every kernel source defines
 
@@ -16,9 +16,10 @@ def load(path: str, preload: str) -> tuple[int, object]:
     import ctypes
     import os
 
-    if preload:
-        ctypes.CDLL(preload, mode=ctypes.RTLD_GLOBAL)
-    library = ctypes.CDLL(path, mode=os.RTLD_LOCAL | os.RTLD_NOW)
+    with spinning.briefly():
+        if preload:
+            ctypes.CDLL(preload, mode=ctypes.RTLD_GLOBAL)
+        library = ctypes.CDLL(path, mode=os.RTLD_LOCAL | os.RTLD_NOW)
     address = ctypes.cast(library[SYMBOL], ctypes.c_void_p).value
     if not address:
         raise OSError("the compiled library has no kernel")
