@@ -18,6 +18,8 @@ from importlib.machinery import BuiltinImporter, SourceFileLoader
 from importlib.util import MAGIC_NUMBER
 from types import ModuleType
 
+from alpyna_hook.settings import current_folder
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from typing import Any, Literal, NoReturn
 
     GuardedCode = Callable[[bytes, str], "CodeType | None"]
+
+
+_THE_FOLDER = ("", ".") if sys.version_info >= (3, 11) else ()  # what CPython does not join to the current folder
 
 
 class Program:
@@ -41,7 +46,9 @@ class Program:
     def folder(self) -> str:
         """The folder whose modules count as the program's own."""
         if self.kind != "path" or self.name == "-":
-            return os.getcwd()
+            return current_folder()
+        if not os.path.isabs(absolute(self.name)):
+            return ""
         real = os.path.realpath(self.name)
         return real if os.path.isdir(real) else os.path.dirname(real)
 
@@ -56,15 +63,15 @@ def run(program: Program, guarded: GuardedCode) -> None:
     """Run `program` to its end. Raises what it raises."""
     match program.kind:
         case "module":
-            _set_path0(os.getcwd)
+            _set_path0([current_folder()] if current_folder() else [])
             sys.argv = ["-m", *program.arguments]
             _run_module(program.name, alter_argv=True)
         case "command":
-            _set_path0(lambda: "")
+            _set_path0([""])
             sys.argv = ["-c", *program.arguments]
             _run_text(program, program.name.encode("utf-8", "surrogateescape"), "<string>", guarded)
         case "path" if program.name == "-":
-            _set_path0(lambda: "")
+            _set_path0([""])
             sys.argv = ["-", *program.arguments]
             if sys.stdin is None or sys.stdin.isatty():
                 hand_over(program)
@@ -72,11 +79,13 @@ def run(program: Program, guarded: GuardedCode) -> None:
         case _:
             sys.argv = [program.name, *program.arguments]
             path = absolute(program.name)
+            if not os.path.isabs(path):
+                hand_over(program)
             if _has_importer(path):
-                sys.path[: 0 if _safe_path() else 1] = [path]
+                sys.path[: 0 if _safe_path() else _prepended()] = [path]
                 _run_module("__main__", alter_argv=False)
             else:
-                _set_path0(lambda: os.path.dirname(os.path.realpath(program.name)))
+                _set_path0([os.path.dirname(os.path.realpath(program.name))])
                 _run_script(program, guarded)
 
 
@@ -88,8 +97,9 @@ def run_claimed(path: str, code: CodeType) -> None:
 
 
 def absolute(path: str) -> str:
-    """`path` made absolute as CPython does it for the script's: joined to the current folder, not normalised."""
-    return os.path.join(os.getcwd(), path)
+    """`path` made absolute as CPython does it for the script's: joined to the current folder, hardly normalised."""
+    folder = current_folder()
+    return folder if path in _THE_FOLDER else os.path.join(folder, path)
 
 
 def _run_script(program: Program, guarded: GuardedCode) -> None:
@@ -253,10 +263,16 @@ def _safe_path() -> bool:
     return bool(getattr(sys.flags, "safe_path", False) or sys.flags.isolated)
 
 
-def _set_path0(folder: Callable[[], str]) -> None:
+def _prepended() -> int:
+    """The number of entries of `sys.path` that the interpreter put there for us: none for `-m` in a removed folder."""
+    by_module = getattr(sys.modules["__main__"], "__spec__", None) is not None
+    return 0 if by_module and not current_folder() else 1
+
+
+def _set_path0(entries: list[str]) -> None:
     """Replace what the interpreter prepended to `sys.path` for us by what it prepends for the program."""
     if not _safe_path():
-        sys.path[:1] = [folder()]
+        sys.path[: _prepended()] = entries
 
 
 def hand_over(program: Program) -> NoReturn:

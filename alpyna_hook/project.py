@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 
-from alpyna_hook.settings import VARIANTS, complain
+from alpyna_hook.settings import VARIANTS, complain, current_folder
 
 _tables: dict[str, tuple[str, dict[str, object]]] = {}
 _pins: dict[str, dict[str, str]] = {}
@@ -30,7 +30,8 @@ def modules(folder: str) -> tuple[str, ...]:
 
 def pin_of(site: str, file: str) -> str:
     """The variant that the project of `file` wants for the site "module:line"; "" if it wants none."""
-    folder = os.path.dirname(os.path.abspath(file))
+    known = os.path.isabs(file) or current_folder()
+    folder = os.path.dirname(os.path.abspath(file)) if known else ""
     if folder not in _pins:
         _pins[folder] = _checked_pins(folder)
     return _pins[folder].get(site, "")

@@ -241,8 +241,19 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
     return parse
 
 
+def current_folder() -> str:
+    """The current folder; "" where it has been removed, in which CPython runs programs none the less."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
 def _parse_path(text: str) -> str:
-    return os.path.abspath(os.path.expanduser(text.strip()))
+    path = os.path.expanduser(text.strip())
+    if not os.path.isabs(path) and not current_folder():
+        raise BadValue("there is no current folder")
+    return os.path.abspath(path)
 
 
 parse_variant = _one_of(VARIANTS)

@@ -65,7 +65,8 @@ def _report_at_exit(settings: Settings, even_if_empty: bool) -> None:
 
     owner = os.getpid()
     on_stderr = settings.report is None or settings.report == settings_module.REPORT_ON_STDERR
-    target = None if on_stderr else os.path.abspath(str(settings.report))  # the program may change its folder
+    here = settings_module.current_folder()  # the program may change it
+    target = None if on_stderr else os.path.join(here, str(settings.report))
 
     def write() -> None:
         if os.getpid() != owner:
@@ -130,8 +131,10 @@ def _activate() -> None:
         return
     script = arguments[0]
     if script in ("", "-", "-c", "-m"):
-        begin(os.getcwd(), main or "__main__", settings, even_if_empty=False)
+        begin(settings_module.current_folder(), main or "__main__", settings, even_if_empty=False)
         return
+    if not (os.path.isabs(script) or settings_module.current_folder()):
+        return  # a removed folder: CPython will not find it
     begin(os.path.dirname(os.path.realpath(script)), "__main__", settings, even_if_empty=False)
     sys.path_hooks.insert(0, _claim)
 
@@ -151,7 +154,7 @@ def _claim(path: str) -> _Claim:
     the list while CPython goes through that, so one that has not claimed anything stays there, and says no.
     """
     global _asked, _claimed
-    if not _asked and path == os.path.join(os.getcwd(), sys.argv[0]) and os.path.isfile(path):
+    if not _asked and path == os.path.join(settings_module.current_folder(), sys.argv[0]) and os.path.isfile(path):
         _asked = True
         from alpyna_hook import hook
 

@@ -80,6 +80,8 @@ CASES = [
     Case("no such file", {}, ("nowhere.py", "a"), 2, "can't open file"),
     Case("no such file, a path", {}, ("no/such/file.py",), 2, "can't open file"),
     Case("a folder without main", {"folder/x.py": ""}, ("folder",), 1, "can't find '__main__'"),
+    Case("this folder", {"__main__.py": LOOP + SHOW}, (".", "a")),
+    Case("this folder by no name", {"x.py": ""}, ("",), 1, "can't find '__main__'"),
     Case("a folder", {"folder/__main__.py": LOOP + SHOW + "import beside\n1/0", "folder/beside.py": LOOP + "print(9)"},
          ("folder", "a"), 1),
     Case("a zip file", {"x.zip": zipped(__main__=LOOP + SHOW + "import beside\n", beside=LOOP + "1/0\n")},
@@ -174,3 +176,21 @@ def test_as_under_python(case: Case, project: Project) -> None:
     assert expected.status == case.status and case.stderr in expected.stderr, "the case itself is wrong"
     assert masked(project.runner(*case.command, flags=case.flags, stdin=case.stdin)) == expected
     assert masked(project.activated(*case.command, flags=case.flags, stdin=case.stdin)) == expected
+
+
+REMOVED = """import os, sys
+os.mkdir("removed"); os.chdir("removed"); os.rmdir("../removed")
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize("command", [
+    ("{}/script.py", "a"), ("script.py",), (".",), ("-c", LOOP + SHOW), ("-m", "script"), ("-m", "beside"), ("-",),
+], ids=str)  # fmt: skip
+def test_in_a_folder_that_has_been_removed(command: tuple[str, ...], project: Project) -> None:
+    project.write({"removed.py": REMOVED, "script.py": LOOP + SHOW})
+    (project.site / "beside.py").write_text(LOOP + SHOW)
+    program = tuple(word.format(project.folder) if word.startswith("{}") else word for word in command)
+    expected = masked(project.run("removed.py", *program, stdin=LOOP + SHOW))
+    assert masked(project.run("removed.py", "-m", "alpyna", *program, stdin=LOOP + SHOW)) == expected
+    assert masked(project.run("removed.py", *program, stdin=LOOP + SHOW, ALPYNA="1")) == expected
