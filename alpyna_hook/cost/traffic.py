@@ -210,7 +210,7 @@ def _exchanged(loop: PricedLoop, tree: Placed, capacity: float) -> float:
     another part, where both use an array that one of them writes: that thread gets the others' shares of it, and each
     of the others gets its share back, side by side. With shares of 1 / threads that takes as long as moving all of what
     both use once. Of what does not fit into the `capacity` of a core's caches the shared one has the newest anyway."""
-    if loop.parallel or loop.total <= 0.0:
+    if loop.parallel or not _threads_meet(loop) or loop.total <= 0.0:
         return 0.0
     below = sum(_exchanged(child, inner, capacity) for child, inner in zip(loop.inner, tree.inner))
     shared: dict[str, float] = {}
