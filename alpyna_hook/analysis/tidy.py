@@ -13,6 +13,7 @@ from alpyna_hook.analysis.classtags import TagScope
 from alpyna_hook.analysis.exprtypes import Slot, version
 from alpyna_hook.analysis.operations import Conflict, reject, unstable
 from alpyna_hook.analysis.unions import can_hold, cast, type_of
+from alpyna_hook.ir.flow import exposed
 from alpyna_hook.ir.nodes import (
     Assign, Cast, Const, Expr, If, Loop, Nest, Stmt, Var, While, blocks_of, map_body, rewrite_expr, walk_exprs,
     walk_stmts,
@@ -65,8 +66,8 @@ def _enter(
             continue
         came, held = version(name, have.rep), version(name, out.rep)
         body = tuple(s for s in body if not (isinstance(s, Assign) and s.name == held and _reads_only(s.value, came)))
-        if any(isinstance(e, Var) and e.name == came for e in walk_exprs(body)):
-            if not all(can_hold(out.rep, c) for c in have.classes):
+        if came in exposed(body):
+            if out.rep.is_complex or not all(can_hold(out.rep, c) for c in have.classes):
                 raise unstable(f"`{name}`", Conflict(have, out), NO_SPAN)
             back = cast(Var(held, type=out), have.rep, frozenset(("range",)), min(have.classes), NO_SPAN)
             body = (Assign(came, back), *body)

@@ -264,6 +264,13 @@ def test_augmented_assignment_computes_in_the_promoted_type_and_stores_back() ->
     execute("for i in range(4):\n    b[i] += a[i]\n    u[i] = u[i] // 2 + 1\n", **arrays)
 
 
+def test_a_float_that_becomes_complex_may_be_assigned_a_float_again() -> None:
+    z = np.arange(8) + 0.5j
+    body = "    if i <= 3:\n        s = i / 0.3\n    if i > {}:\n        s += -2.75 * z[i]\n    z[i] = 1.0\n"
+    for last in (5, 9):
+        execute("for i in range(8):\n" + body.format(last), s=0.0, z=z.copy())
+
+
 def test_complex_arithmetic() -> None:
     z = np.array([1 + 2j, -0.5j])
     execute("for i in range(2):\n    s = s * z[i] + 1\n    z[i] = s\n", s=0j, z=z)

@@ -3,8 +3,8 @@
     python worker.py FOLDER OUT NAMES       NAMES: file with one module name per line
     python -m alpyna --variant V --modules 'fz_*' worker.py FOLDER OUT NAMES
 
-Seen of a program: stdout, the exception with its traceback lines, warnings with their lines, and each global
-name with type and value (arrays: dtype, shape and bytes).
+Seen of a program: stdout, the exception with its traceback lines, warnings with their lines, each global name with
+type and value (arrays: dtype, shape and bytes), and Alpyna's internal errors, of which the program sees nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ __alpyna__ = False
 
 LIMIT_S = float(os.environ.get("FUZZ_LIMIT_S", "5"))
 BLOCK_BYTES = int(os.environ.get("FUZZ_BLOCK_BYTES", "8"))  # of a loop run in blocks: a row or two
+
+
+bugs: list[str] = []  # internal errors of the program that runs
 
 
 class OutOfTime(BaseException):
@@ -69,6 +72,7 @@ def time_limit() -> Iterator[None]:
 
 def observe(name: str, path: str) -> dict[str, Any]:
     """Import one module and tell all about it."""
+    bugs.clear()
     spec = importlib.util.find_spec(name)
     assert spec is not None and spec.loader is not None, name
     module = importlib.util.module_from_spec(spec)
@@ -87,7 +91,8 @@ def observe(name: str, path: str) -> dict[str, Any]:
             foreign = [f.filename for f in frames[-1:] if f.filename != path]
             error = [type(e).__name__, str(e), lines, foreign]
     noted = [[w.category.__name__, str(w.message), w.lineno, os.path.basename(w.filename)] for w in caught]
-    return {"name": name, "error": error, "warnings": noted, "stdout": out.getvalue(), "names": visible(vars(module))}
+    seen = {"name": name, "error": error, "warnings": noted, "stdout": out.getvalue(), "names": visible(vars(module))}
+    return {**seen, "bugs": bugs[:]} if bugs else seen
 
 
 def like_an_accelerator(style: str) -> None:
@@ -105,6 +110,16 @@ def like_an_accelerator(style: str) -> None:
     opencl.open_device = open_device
 
 
+def keep_bugs() -> None:
+    """Internal errors are noted instead of swallowed."""
+    from alpyna_hook import log
+
+    def bug(where: str, exception: BaseException) -> None:
+        bugs.append(f"{where}: {type(exception).__name__}: {exception}")
+
+    log.bug = bug
+
+
 def main() -> None:
     folder, out, names = sys.argv[1:4]
     if "FUZZ_STYLE" in os.environ:
@@ -115,6 +130,7 @@ def main() -> None:
         from alpyna_hook.transform import blocks
 
         blocks.BLOCK_BYTES = BLOCK_BYTES
+        keep_bugs()
     with open(out, "a") as sink, open(names) as wanted:
         for name in wanted.read().split():
             print(json.dumps({"begin": name}), file=sink, flush=True)
