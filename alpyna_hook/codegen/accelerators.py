@@ -144,6 +144,25 @@ _ON_A_CPU = "\n".join((
     "#endif",
 ))  # fmt: skip
 
+# x - x is +0, whose bits are all zero, or a NaN. Comparing it would take PoCL two instructions more for each look.
+_WATCH = {
+    "watch": """\
+/* Stands in for the floating-point flags: an infinity or a NaN is a fault; the bits of x - x are 0 for all else */
+static inline {T} alp_watch_{N}({T} x, int64_t *fault)
+{{
+    *fault |= as_long((double)(x - x));
+    return x;
+}}""",
+    # a flag as wide as the values: mixed widths would halve the lanes of vector code
+    "watch_f32": """\
+/* Stands in for the floating-point flags: an infinity or a NaN is a fault; the bits of x - x are 0 for all else */
+static inline float alp_watch_f32(float x, int32_t *odd)
+{
+    *odd |= as_int(x - x);
+    return x;
+}""",
+}
+
 _TO_F64 = """\
 /* (double)x; on a CPU without a vector instruction for it, both halves are exact, and the one addition rounds as the
    conversion does */
@@ -193,11 +212,12 @@ typedef ulong uint64_t;
     openmp=False,
     ivdep="#pragma clang loop vectorize(assume_safety)",
     unroll="#pragma unroll",
+    strided="#pragma clang loop vectorize(disable) unroll_count(4)",
     space="__global ",
     bool_element="uint8_t",
     item=tuple(f"(int64_t)get_global_id({k})" for k in range(3)),
     items=tuple(f"(int64_t)get_global_size({k})" for k in range(3)),
-    templates={**_TEMPLATES, "to_f64": _TO_F64},
+    templates={**_TEMPLATES, **_WATCH, "to_f64": _TO_F64},
     numpy_loops=False,
     functions=_FUNCTIONS,
     reserved=frozenset(

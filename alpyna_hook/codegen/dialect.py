@@ -21,6 +21,8 @@ class Dialect:
     openmp         parallel loops are marked with OpenMP pragmas
     ivdep          pragma that tells the compiler that a loop carries no dependence; may be empty
     unroll         pragma before a loop of few, known trips around which the compiler is to vectorise; may be empty
+    strided        in the place of `ivdep` before loops that jump through memory and compute little, where vector
+                   code would wait for its gathers; may be empty
     function       what a helper function begins with
     space          what the type of a pointer to array elements begins with
     restrict       says that such a pointer is the only way to its elements
@@ -42,6 +44,7 @@ class Dialect:
     openmp: bool
     ivdep: str
     unroll: str = ""
+    strided: str = ""
     function: str = "static inline"
     space: str = ""
     restrict: str = "restrict"

@@ -14,6 +14,7 @@ from alpyna_hook.codegen.headers import Header, header
 from alpyna_hook.codegen.helpers import CTYPE
 from alpyna_hook.codegen.rowsave import unrolled
 from alpyna_hook.codegen.strip import strip_body
+from alpyna_hook.codegen.vector import vector_pragma
 from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.flow import assigned, exposed, mentions, reads_of
@@ -325,7 +326,7 @@ def _loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
     scope.vector = loop_plan.independent and innermost and not _must_stay_scalar(stmt.body, ctx.declared)
     saving = loop_plan.independent and any(id(s) in ctx.saves for s in stmt.body)
     if (scope.vector or saving) and scope.dialect.ivdep:
-        w.line(scope.dialect.ivdep)
+        w.line(vector_pragma(stmt, scope))
     elif scope.dialect.unroll and unrolled(stmt):
         w.line(scope.dialect.unroll)
     comment = ctx.comment(stmt)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from alpyna_hook.devices.memory import Array
 
 CHOICE: Final = "ALPYNA_OPENCL_DEVICE"  # environment: a part of the device's or the platform's name, or a number
-_LANES_PER_UNIT: Final = 4  # work items per core of a CPU: enough to even out rows of different length
+_LANES_PER_UNIT: Final = 16  # work items per core of a CPU: enough to even out rows of different length
 _GRID_PER_UNIT: Final = 2048  # work items that keep one compute unit of a GPU busy
 _MANY: Final = 2**31 - 1
 _CODES_OF_A_LOST_DEVICE: Final = (-2, -34, -36)  # CL_DEVICE_NOT_AVAILABLE, CL_INVALID_CONTEXT, CL_INVALID_COMMAND_QUEUE

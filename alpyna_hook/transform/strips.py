@@ -78,9 +78,9 @@ def _width(loop: Loop, types: Mapping[str, object], facts: Mapping[str, LoopFact
     chains = [s for s in inner if not facts[s.counter].parallel and not _short(s)]
     if not chains or any(facts[s.counter].parallel and not _short(s) for s in inner):
         return 0
-    strides = [stride(a, i, loop.counter, types) for s in chains for a, i in _accesses(s)]
+    strides = [stride(a, i, loop.counter, types) for s in chains for a, i in accesses(s)]
     if any(s is None for s in strides):
-        return JAM_LANES if _chained(chains) and not _heavy(loop) else 0
+        return JAM_LANES if _chained(chains) and not heavy(loop) else 0
     scalars = any(isinstance(s, Assign) for c in chains for s in walk_stmts(c.body))
     return SCALAR_LANES if scalars else MEMORY_LANES
 
@@ -121,7 +121,8 @@ def _same_control(body: tuple[Stmt, ...], varying: set[str] | frozenset[str]) ->
     return True
 
 
-def _accesses(loop: Loop) -> list[tuple[str, tuple[Expr, ...]]]:
+def accesses(loop: Loop) -> list[tuple[str, tuple[Expr, ...]]]:
+    """(array, subscripts) of all loads and stores in `loop`."""
     loads = [(e.array, e.index) for e in walk_exprs(loop.body) if isinstance(e, Load)]
     return loads + [(s.array, s.index) for s in walk_stmts(loop.body) if isinstance(s, Store)]
 
@@ -155,7 +156,7 @@ def _chained(chains: list[Loop]) -> bool:
     return all(any(isinstance(s, (Assign, Store)) for s in walk_stmts(c.body)) for c in chains)
 
 
-def _heavy(loop: Loop) -> bool:
+def heavy(loop: Loop) -> bool:
     """Divisions, calls or branches: the units that they keep busy are the limit, not the chain of additions."""
     busy = any(isinstance(e, (Call, Select)) or (isinstance(e, Binary) and e.op in ("/", "//", "%", "**"))
                for e in walk_exprs(loop.body))  # fmt: skip
@@ -186,4 +187,4 @@ def _worth_swapping(outer: Loop, inner: Loop, types: Mapping[str, object], facts
         return False
     if any(isinstance(s, (Loop, While)) for s in walk_stmts(inner.body)) or assigned(inner.body):
         return False
-    return all(stride(a, i, inner.counter, types) is not None for a, i in _accesses(inner))
+    return all(stride(a, i, inner.counter, types) is not None for a, i in accesses(inner))
