@@ -316,7 +316,10 @@ describe_array(PyArrayObject *array)
 {
     const char *obstacle = array_obstacle(array);
     if (obstacle != NULL) {
-        return Py_BuildValue("(sN)", "other", PyUnicode_FromFormat("ndarray (%s)", obstacle));
+        PyObject *words = item_size(PyArray_DESCR(array)->type_num)
+                              ? PyUnicode_FromFormat("ndarray (%s)", obstacle)
+                              : PyUnicode_FromFormat("ndarray (%s %S)", obstacle, (PyObject *)PyArray_DESCR(array));
+        return words == NULL ? NULL : Py_BuildValue("(sN)", "other", words);
     }
     char layout[2] = {array_layout(array), 0};
     return Py_BuildValue("(siisO)", "array", PyArray_DESCR(array)->type_num, PyArray_NDIM(array), layout,

@@ -145,7 +145,8 @@ def describe(value: Any) -> tuple[Any, ...]:
     if is_array(value):
         obstacle = array_obstacle(value)
         if obstacle:
-            return ("other", f"ndarray ({obstacle})")
+            known = value.dtype.num in scalar_types()
+            return ("other", f"ndarray ({obstacle})" if known else f"ndarray ({obstacle} {value.dtype})")
         return ("array", value.dtype.num, value.ndim, layout_of(value), value.flags.writeable)
     for typenum, scalar_type in _numpy_types().items():
         if cls is scalar_type:

@@ -15,6 +15,7 @@ from alpyna_hook.ir.affine import QDim, QParam, QStride, Quantity
 from alpyna_hook.ir.nodes import LiveIn, Nest
 from alpyna_hook.ir.types import NP_CLASS_OF_REP, UNBOUND, ArrayType, ObjectType, Rep, Type, scalar
 from alpyna_hook.runtime import guard, reading
+from alpyna_hook.runtime.guard_values import scalar_types
 
 if TYPE_CHECKING:
     from alpyna_hook.runtime.heads import Head
@@ -106,8 +107,10 @@ def _in_words(check: Check) -> str:
             return f"of type {what}"
         case ("array", _, 0, _, _):
             return "an array without dimensions"
-        case ("np", num) if num in reps_by_typenum():
-            return f"of type numpy.{NP_CLASS_OF_REP[reps_by_typenum()[num]]}"
+        case ("np", num):
+            return f"of type numpy.{scalar_types()[num].__name__}"
+        case ("array", num, _, _, _) if num not in reps_by_typenum():
+            return f"an array of numpy.{scalar_types()[num].__name__}, a type apart from numpy.int64 and its like"
     return f"of type {check[0]}"
 
 

@@ -978,7 +978,7 @@ def test_an_entry_shows_what_it_was_made_of(guard: Any) -> None:
         (np.broadcast_to(grid(3), (2, 3)), ("array", F64, 2, "S", False)),
         (grid(3)[:0], ("other", "ndarray (no elements)")),
         (grid(3).astype(">f8"), ("other", "ndarray (byte order)")),
-        (grid(3).astype(np.half), ("other", "ndarray (element type)")),
+        (grid(3).astype(np.half), ("other", "ndarray (element type float16)")),
         (np.zeros(17, np.uint8)[1:].view(np.float64), ("other", "ndarray (alignment)")),
         (None, ("other", "NoneType")),
         ([1], ("other", "list")),
