@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 # speed: gcc takes a later -fno-fast-math for -fmath-errno, too, and square roots would be calls, never vector code.
 SEMANTIC_FLAGS = ("-ffp-contract=off", "-fno-fast-math", "-fwrapv")
 NO_BUILTINS = tuple(f"-fno-builtin-{name}" for name in ROUNDED)
-# Aligned loops: one of a few instructions that lies across two cache lines takes up to twice as long (a transposition on
-# Zen 4: 9.5 us or 5.1 us), and where a loop lies would be chance.
+# Aligned loops: one of a few instructions that lies across two cache lines takes up to twice as long (a transposition
+# on Zen 4: 9.5 us or 5.1 us), and where a loop lies would be chance.
 SPEED_FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-falign-loops=32")
 OUTPUT_FLAGS = ("-shared", "-fPIC", "-x", "c")
 OPENMP_FLAG = "-fopenmp"
