@@ -6,7 +6,8 @@ unit stride most often, so that neighbouring items touch neighbouring elements (
 Guide, section 10.2.1).  Statements between two of these loops may compute scalars: every item then computes them again.
 
 `rows` (OpenCL on a CPU): only the outermost parallel loop is spread, each item takes a run of its iterations, and
-what is inside stays as the host has it, strips included.
+what is inside stays as the host has it, strips included; loads that an inner loop repeats are moved out of it where
+more strips come of that (transform/hoist.py).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from alpyna_hook.ir.nodes import (
 from alpyna_hook.ir.plan import LoopPlan, Plan, Style, Variant
 from alpyna_hook.ir.steps import counter_copies, range_follows, reads_counter, steps_of
 from alpyna_hook.ir.types import INT, ArrayType, ScalarType, Type
+from alpyna_hook.transform.hoist import hoisted
 from alpyna_hook.transform.schedule import LoopFacts, watches_fp
 from alpyna_hook.transform.strips import stride, with_strips
 
@@ -58,6 +60,8 @@ def device_plan(
     why = obstacle(nest, fp) or _overlap(nest, restrict)
     if why:
         return why
+    if target.style == "rows":
+        nest, facts = hoisted(nest, facts)
     types = types_of(nest)
     loops = _grids(nest.body, facts, types, target.style)
     if not loops:

@@ -62,15 +62,16 @@ def _visit(
     for stmt in body:
         inside = any([_visit(block, types, facts, found) for block in blocks_of(stmt)])
         if isinstance(stmt, Loop) and not inside:
-            width = _width(stmt, types, facts)
-            if width:
-                found[stmt.counter] = width
+            lanes = width(stmt, types, facts)
+            if lanes:
+                found[stmt.counter] = lanes
                 inside = True
         any_inside |= inside
     return any_inside
 
 
-def _width(loop: Loop, types: Mapping[str, object], facts: Mapping[str, LoopFacts]) -> int:
+def width(loop: Loop, types: Mapping[str, object], facts: Mapping[str, LoopFacts]) -> int:
+    """Iterations of `loop` per strip; 0: it does not gain from strips."""
     fact = facts[loop.counter]
     if not fact.parallel or fact.reductions or fact.array_reductions or not strippable(loop, fact):
         return 0
@@ -78,11 +79,19 @@ def _width(loop: Loop, types: Mapping[str, object], facts: Mapping[str, LoopFact
     chains = [s for s in inner if not facts[s.counter].parallel and not _short(s)]
     if not chains or any(facts[s.counter].parallel and not _short(s) for s in inner):
         return 0
-    strides = [stride(a, i, loop.counter, types) for s in chains for a, i in accesses(s)]
-    if any(s is None for s in strides):
+    if gathers(loop, types, facts):
         return JAM_LANES if _chained(chains) and not heavy(loop) else 0
     scalars = any(isinstance(s, Assign) for c in chains for s in walk_stmts(c.body))
     return SCALAR_LANES if scalars else MEMORY_LANES
+
+
+def gathers(loop: Loop, types: Mapping[str, object], facts: Mapping[str, LoopFacts]) -> bool:
+    """Whether the lanes of a strip of `loop` would be far apart in memory in its chains."""
+    chains = [s for s in walk_stmts(loop.body) if isinstance(s, Loop) and not facts[s.counter].parallel]
+    return any(
+        stride(array, index, loop.counter, types) is None
+        for s in chains if not _short(s) for array, index in accesses(s)
+    )  # fmt: skip
 
 
 def _short(loop: Loop) -> bool:
