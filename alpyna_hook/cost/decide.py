@@ -302,9 +302,12 @@ def _until_review(variant: str, seconds: float, known: bool, history: History) -
 
 
 def _legal(forced: str, candidates: Mapping[str, Candidate]) -> str:
-    """The forced variant, or the nearest legal one: sequential code where no loop is parallel. Empty: choose."""
+    """The forced variant, or the nearest legal one: threads for what has no form on the device, sequential code where
+    no loop is parallel. Empty: choose."""
     if forced == "auto" or forced in candidates:
         return "" if forced == "auto" else forced
+    if forced in DEVICES and "omp" in candidates:
+        return "omp"
     return "seq" if "seq" in candidates else "interp"
 
 

@@ -149,8 +149,10 @@ def test_a_forced_variant_is_taken_where_it_is_legal_and_ignored_elsewhere():
     offer, env = candidates(matmul()), env_of(3, a=2, b=2, c=2)
     forced = Oracle(PROFILE, 2, "omp").decide(offer, env, {}, History())
     assert (forced.variant, forced.calls_before_review) == ("omp", NEVER)
+    assert Oracle(PROFILE, 2, "opencl").decide(offer, env, {}, History()).variant == "omp"  # it has no form there
     del offer["omp"]
-    assert Oracle(PROFILE, 2, "omp").decide(offer, env, COMPILED, History()).variant in ("interp", "seq")
+    for device in ("omp", "opencl", "cuda"):
+        assert Oracle(PROFILE, 2, device).decide(offer, env, COMPILED, History()).variant in ("interp", "seq")
 
 
 def test_calibration_is_asked_for_once_and_only_when_much_time_is_at_stake():
