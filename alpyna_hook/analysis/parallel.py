@@ -141,7 +141,9 @@ def _touches_others(array: str, inside: list[Access], may_alias: frozenset[froze
 
 def _scalars(nest: Nest, loop: Loop, flow: Flow, question: Question, fp: Fp) -> Verdict:
     """The scalar side of a verdict: not parallel if a scalar is carried."""
-    assigned = {s.name: s for s in reversed(list(walk_stmts(loop.body))) if isinstance(s, Assign)}
+    assigns = [s for s in walk_stmts(loop.body) if isinstance(s, Assign)]
+    # the first one that the user wrote, if there is one: conversions have no line
+    assigned = {s.name: s for s in sorted(reversed(assigns), key=lambda s: s.span.line > 0)}
     exposed = upward_exposed(loop.body)
     live = flow.live_after[loop.counter]
     reductions: list[Reduction] = []
