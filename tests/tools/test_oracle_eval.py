@@ -99,3 +99,5 @@ def test_a_real_run_times_every_variant_and_knows_what_was_chosen(tmp_path, monk
     assert set(small.times_s) >= {"interp", "seq"} and large.times_s["seq"] < large.times_s["interp"]
     assert large.first[TWO.name].variant in ("seq", "omp") and large.first[TWO.name].decide_s is not None
     assert large.settled[TWO.name].seconds is not None
+    # the first point of a process: compiling is no second question
+    assert 50 < large.predicted_s["interp"] / small.predicted_s["interp"] < 150

@@ -61,6 +61,9 @@ class Probe(Oracle):
     follows = ""
 
     def decide(self, candidates: Any, env: Any, ready: Any, history: Any, pin: str = "") -> Decision:
+        forced = super().decide(candidates, env, ready, history)
+        if ready.get(forced.variant, "compiled") != "compiled":
+            return forced  # to be compiled: the question comes again after that, and is to be noted once
         for name, (oracle, allowed) in self.platforms.items():
             offered = {v: c for v, c in candidates.items() if v in allowed}
             decision = oracle.decide(offered, env, Ready(), History())
@@ -70,7 +73,6 @@ class Probe(Oracle):
             self.asked.setdefault(name, {}).setdefault(site_of(candidates), []).append(note)
             if name == self.follows:
                 followed = decision
-        forced = super().decide(candidates, env, ready, history)
         chosen = followed if self.follows else forced
         exact = {leaf: (int(env[leaf]), int(env[leaf])) for leaf in candidates["interp"].counts.trip_leaves}
         return replace(chosen, ranges=exact, calls_before_review=NEVER, retire=False)
