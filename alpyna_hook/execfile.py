@@ -222,6 +222,10 @@ def _peel(exception: BaseException, namespace: dict[str, Any] | None = None) -> 
         return
     own = exception.__traceback__
     traceback = own.tb_next if own is not None else None
+    if not isinstance(exception, Exception):
+        from alpyna_hook import signals
+
+        signals.cut_runtime(traceback)
     hook = sys.excepthook
 
     def peeled(kind: type[BaseException], value: BaseException, outer: TracebackType | None) -> None:

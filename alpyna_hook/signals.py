@@ -11,23 +11,37 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import FrameType, TracebackType
 
 
 def from_handler(error: BaseException) -> bool:
     """Whether a signal handler raised `error`. A handler is known by its second argument, the frame that it
     interrupted: in the traceback, that frame comes before its own. One that does not keep it is known by its code, as
     long as it is installed."""
+    return _handler(error.__traceback__) is not None
+
+
+def cut_runtime(step: TracebackType | None) -> None:
+    """Takes Alpyna's runtime, and what it called, out of the middle of a traceback: an interrupt that hits there hit
+    the loop, as far as the program knows. What a handler of the program's did is left."""
+    before = None
+    while step is not None and not step.tb_frame.f_globals.get("__name__", "").startswith("alpyna_hook.runtime."):
+        before, step = step, step.tb_next
+    if before is not None and step is not None:
+        before.tb_next = _handler(step)
+
+
+def _handler(step: TracebackType | None) -> TracebackType | None:
+    """The first step of a traceback that is in a signal handler."""
     codes = _codes()
     passed: list[FrameType] = []
-    step = error.__traceback__
     while step is not None:
         frame = step.tb_frame
         if frame.f_code in codes or (passed and _holds(frame, passed)):
-            return True
+            return step
         passed.append(frame)
         step = step.tb_next
-    return False
+    return None
 
 
 def _codes() -> frozenset[object]:

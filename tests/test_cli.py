@@ -268,3 +268,14 @@ def test_a_compiler_that_hangs_is_given_up_after_the_users_time(project: Project
     assert (outcome.status, outcome.stdout) == (0, "36.0\n")
     assert time.monotonic() - started < 60
     assert "no answer within 4 s" in (project.folder / "report.txt").read_text()
+
+
+def test_a_compiler_that_refuses_all_variants_of_a_loop_is_one_line(project: Project) -> None:
+    project.write({
+        "script.py": PARALLEL,
+        "cc": '#!/bin/sh\ncase "$*" in *--version*|*probe.so*|*fused.so*) exec gcc "$@" ;; esac\nexit 1\n',
+    })  # fmt: skip
+    (project.folder / "cc").chmod(0o755)
+    outcome = project.runner("--variant", "omp", "script.py", ALPYNA_CC=str(project.folder / "cc"))
+    assert (outcome.status, outcome.stdout) == (0, project.plain("script.py").stdout)
+    assert outcome.stderr.count("\n") == 1 and "__main__:" in outcome.stderr

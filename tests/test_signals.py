@@ -117,3 +117,27 @@ def test_a_time_limit_ends_a_loop_that_waits_for_the_compiler(project: Any, tmp_
     environ = {"ALPYNA_CC": str(compiler), "ALPYNA_CACHE_DIR": str(tmp_path / "cache")}
     found = project.runner("--variant", "seq", "main.py", **environ)
     assert (found.stdout, found.stderr) == (f"time is up <module> True\n{float(sum(range(2000)))}\n", "")
+
+
+INTERRUPTED = """\
+import numpy as np, os, signal, threading
+
+def smooth(a, times):
+    for k in range(times):
+        for i in range(1, len(a)):
+            a[i] = a[i] * 0.5 + a[i - 1]
+
+threading.Timer(DELAY, os.kill, (os.getpid(), signal.SIGINT)).start()
+smooth(np.zeros(2000), 400000)
+while True:
+    pass
+"""
+
+
+@pytest.mark.parametrize("delay", [0.2, 0.5, 0.8])
+def test_an_interrupt_shows_no_frame_of_ours(delay: float, project: Any) -> None:
+    """While modules are imported, the compiler works, the kernel runs, or after it."""
+    project.write({"main.py": INTERRUPTED.replace("DELAY", str(delay))})
+    found = project.runner("--variant", "seq", "main.py")
+    assert found.status == -signal.SIGINT and found.stderr.endswith("KeyboardInterrupt\n")
+    assert "main.py" in found.stderr and "alpyna" not in found.stderr

@@ -346,7 +346,7 @@ def _worth_threads(
     predicted: dict[str, float], parts: Mapping[str, Parts], history: History
 ) -> dict[str, float]:
     """Without "omp" where it is predicted to save too little against one thread, unless both have been measured."""
-    if predicted.get("omp", 0.0) > predicted.get("seq", math.inf) - THREADS_SAVE_S:
+    if predicted.get("omp", -math.inf) > predicted.get("seq", math.inf) - THREADS_SAVE_S:
         if not all(history.fresh(v, parts[v][0]) for v in ("seq", "omp")):
             return {v: s for v, s in predicted.items() if v != "omp"}
     return predicted

@@ -197,6 +197,9 @@ def _without_compiler(reason: str) -> None:
     say(f"{reason}; loops stay in the interpreter")
 
 
+_said: set[tuple[str, str]] = set()  # sites, and why a compiler failed on them
+
+
 def compile_variant(spec: Specialisation, variant: str, signature: Signature, name: str) -> Kernel | str:
     """The loaded kernel, or why there is none. `name`: of the site, for messages."""
     if variant in offload.VARIANTS:
@@ -211,7 +214,9 @@ def compile_variant(spec: Specialisation, variant: str, signature: Signature, na
     source = spec.sources[variant]  # type: ignore[index]
     result = device().compile_kernel(source.text, variant == "omp", False)
     if isinstance(result, CompileFailure):
-        log.warning(f"{spec.nest.name}: {result.reason}")
+        say = log.debug if (name, result.reason) in _said else log.warning  # a loop's variants fail alike
+        say(f"{name}: {result.reason}")
+        _said.add((name, result.reason))
         log.debug(result.log)
         return result.reason
     return result

@@ -93,6 +93,8 @@ def test_threads_that_were_measured_may_save_less_than_those_that_were_not():
     predicted = {v: s for v, (s, _) in parts.items()}
     assert "omp" in _worth_threads(predicted, parts, known)
     assert "omp" not in _worth_threads(predicted, parts, History())
+    alone = {"interp": 1e-5, "seq": 1e-6}  # a tiny loop that has no parallel form
+    assert _worth_threads(alone, {v: parts["seq"] for v in alone}, History()) == alone
 
 
 def test_threads_that_were_slow_long_ago_are_tried_once_the_loss_that_this_may_be_is_allowed_for():
