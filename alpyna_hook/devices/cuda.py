@@ -89,6 +89,7 @@ class CudaDevice:
         )
         self.memory = int(device.total_memory())
         self.failure = ""
+        self.queued: list[Any] = []
         self.lock = threading.RLock()
         self._modules: list[Any] = []  # unloaded in `close`, where the context is current
         self._pieces: list[tuple[Any, Any]] = []  # page-locked bytes, and the event after the last copy from or to them

@@ -30,6 +30,7 @@ CHOICE: Final = "ALPYNA_OPENCL_DEVICE"  # environment: a part of the device's or
 _LANES_PER_UNIT: Final = 16  # work items per core of a CPU: enough to even out rows of different length
 _GRID_PER_UNIT: Final = 2048  # work items that keep one compute unit of a GPU busy
 _MANY: Final = 2**31 - 1
+_MOST_NOTED: Final = 256  # launches: each holds an event
 _CODES_OF_A_LOST_DEVICE: Final = (-2, -34, -36)  # CL_DEVICE_NOT_AVAILABLE, CL_INVALID_CONTEXT, CL_INVALID_COMMAND_QUEUE
 
 
@@ -125,6 +126,7 @@ class OpenCLDevice:
         self.abilities = _abilities(cl, device)
         self.memory = int(device.global_mem_size)
         self.failure = ""
+        self.queued: list[Any] = []
         self.lock = threading.RLock()
         rounding = ("-cl-fp32-correctly-rounded-divide-sqrt",) if "div32" in self.abilities else ()
         self._options = ("-cl-std=CL1.2", "-w", *rounding)  # PoCL prints warnings on the program's stderr
@@ -278,7 +280,10 @@ class OpenCLDevice:
         function.set_args(*args)
         items = tuple(n * width for n, width in zip(groups, group))
         self._pending = True
-        self._cl.enqueue_nd_range_kernel(self._queue, function, items, group)
+        if len(self.queued) >= _MOST_NOTED:
+            self.queued.clear()
+        # One call into C, so that no signal handler of the program runs after the launch and before it is noted.
+        self.queued.extend(map(self._cl.enqueue_nd_range_kernel, (self._queue,), (function,), (items,), (group,)))
 
     def most_items(self, function: Any) -> int:
         most: int = function.get_work_group_info(self._cl.kernel_work_group_info.WORK_GROUP_SIZE, self._device)
@@ -287,6 +292,7 @@ class OpenCLDevice:
     def finish(self) -> None:
         self._queue.finish()
         self._pending = False
+        self.queued.clear()
 
     def _idle(self) -> None:
         """Waits if there is something to wait for: the host is about to touch memory that the device works in."""

@@ -327,12 +327,15 @@ class Run:
 
     def _enqueue(self, k: int, extents: tuple[int, ...], args: tuple[Any, ...]) -> None:
         groups, group = self._shapes[k, extents] = self._shape(k, extents)
-        first = not self._launched
+        first, before = not self._launched, self.device.queued[-1:]
         self._launched = True
         try:
             self.device.launch(self.functions[k], groups, group, args)
         except Exception:
-            if self._saved is None:
+            last = self.device.queued[-1:]
+            if last and not (before and last[0] is before[0]):  # interrupted by the program, but on its way
+                self._surely = True
+            elif self._saved is None:
                 self._launched = not first  # what could not be put into the queue does not run
             raise
         self._surely = True

@@ -40,6 +40,7 @@ class PretendDevice:
         self.failure = ""
         self.lock = threading.RLock()
         self.live = 0  # buffers not released
+        self.queued: list[Any] = []
         self.launches: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
         self._functions = functions
 
@@ -89,6 +90,7 @@ class PretendDevice:
     def launch(self, function: Any, groups: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any]) -> None:
         self.launches.append((groups, group))
         function(*args)
+        self.queued.append(object())
 
     def most_items(self, function: Any) -> int:
         return 256

@@ -9,6 +9,7 @@ type and value (arrays: dtype, shape and bytes), and Alpyna's internal errors, o
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import hashlib
 import importlib.util
@@ -111,11 +112,14 @@ def like_an_accelerator(style: str) -> None:
 
 
 def keep_bugs() -> None:
-    """Internal errors are noted instead of swallowed."""
+    """Internal errors are noted instead of swallowed, unless the program has replaced what Alpyna itself is made of."""
     from alpyna_hook import log
 
+    ours = dict(vars(builtins))
+
     def bug(where: str, exception: BaseException) -> None:
-        bugs.append(f"{where}: {type(exception).__name__}: {exception}")
+        if vars(builtins).items() >= ours.items():
+            bugs.append(f"{where}: {type(exception).__name__}: {exception}")
 
     log.bug = bug
 
