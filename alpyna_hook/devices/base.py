@@ -139,8 +139,8 @@ class Accelerator(Protocol):
     abilities      what it can do of that which `DeviceProgram.needs` may ask for
     memory         bytes that it has
     failure        why it is not used any more, "" while it is
-    queued         its last element is a new one with each launch that has reached the queue, even if `launch` was interrupted
-                   then; only where memory is shared
+    queued         with each launch that has reached the queue its last element is a new one, even if `launch` was
+                   interrupted then; only where memory is shared
 
     All methods but `close` are called with `lock` held and inside `current()`. They raise DeviceError, or what the
     vendor's package raises, which `explain` then turns into a DeviceError. Buffers are opaque.
