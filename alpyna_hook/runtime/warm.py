@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 MAX_CHOICES = 8  # kept per record: shapes for which different decisions were made
 TRUST_S = 2.0  # predicted seconds of calls after which a decision that proved right is reviewed all the same
+SLACK = 1.2  # of measured over predicted seconds
+COLD_CALLS = 2.0  # that a process's first call may take besides: cost/learn.py
 WRITE_S = 0.1  # seconds between writes, each of which takes milliseconds on a slow disk: sizes may change at each call
 PROFILE = "profile.json"  # cost.machine.FILE_NAME
 
@@ -68,8 +70,8 @@ class Start:
 
     def renew(self) -> bool:
         """At a review: whether the decision stands without asking the oracle, because the kernel is the best choice
-        and has run at least as fast as predicted. The entry then serves on."""
-        expected = self.predicted_s * self.entry.calls
+        and has run about as fast as predicted, its first call apart. The entry then serves on."""
+        expected = SLACK * self.predicted_s * (self.entry.calls + COLD_CALLS)
         regret = self.decision[5]
         if self.checked or not self.kernel or regret > 0.0 or entries.measured_ns(self.entry) > expected * 1e9:
             return False
