@@ -25,6 +25,27 @@ _LIMITS = """\
 
 _SLOT = "typedef union { int64_t i; uint64_t u; double d; float f; } alp_slot;"
 
+
+def _watches(why: str, odd: str, odd_f32: str) -> dict[str, str]:
+    """Helpers that stand in for the floating-point flags, by what C says of an infinity or a NaN, and why."""
+    head = f"/* Stands in for the floating-point flags: an infinity or a NaN is a fault; {why} */\n"
+    return {
+        "watch": head + f"""\
+static inline {{T}} alp_watch_{{N}}({{T}} x, int64_t *fault)
+{{{{
+    *fault |= {odd};
+    return x;
+}}}}""",
+        # a flag as wide as the values: mixed widths would halve the lanes of vector code
+        "watch_f32": head + f"""\
+static inline float alp_watch_f32(float x, int32_t *odd)
+{{
+    *odd |= {odd_f32};
+    return x;
+}}""",
+    }
+
+
 # Helpers of host C that ask for gcc's builtins, or for NumPy's loops, are written otherwise.
 _TEMPLATES = {
     "index": """\
@@ -37,21 +58,7 @@ static inline int64_t alp_index(int64_t i, int64_t n, int64_t *fault)
     return outside ? 0 : i;
 }""",
     "to_f64": "static inline double alp_to_f64(int64_t x) { return (double)x; }",
-    "watch": """\
-/* Stands in for the floating-point flags: an infinity or a NaN is a fault; x - x is 0 for all else */
-static inline {T} alp_watch_{N}({T} x, int64_t *fault)
-{{
-    *fault |= !(x - x == 0);
-    return x;
-}}""",
-    # a flag as wide as the values: mixed widths would halve the lanes of vector code
-    "watch_f32": """\
-/* Stands in for the floating-point flags: an infinity or a NaN is a fault; x - x is 0 for all else */
-static inline float alp_watch_f32(float x, int32_t *odd)
-{
-    *odd |= !(x - x == 0);
-    return x;
-}""",
+    **_watches("x - x is 0 for all else", "!(x - x == 0)", "!(x - x == 0)"),
     "share": """\
 /* First of the n iterations that are work item number k's, of `items`; the next item's first is the end */
 static inline int64_t alp_share(int64_t n, int64_t k, int64_t items)
@@ -145,23 +152,7 @@ _ON_A_CPU = "\n".join((
 ))  # fmt: skip
 
 # x - x is +0, whose bits are all zero, or a NaN. Comparing it would take PoCL two instructions more for each look.
-_WATCH = {
-    "watch": """\
-/* Stands in for the floating-point flags: an infinity or a NaN is a fault; the bits of x - x are 0 for all else */
-static inline {T} alp_watch_{N}({T} x, int64_t *fault)
-{{
-    *fault |= as_long((double)(x - x));
-    return x;
-}}""",
-    # a flag as wide as the values: mixed widths would halve the lanes of vector code
-    "watch_f32": """\
-/* Stands in for the floating-point flags: an infinity or a NaN is a fault; the bits of x - x are 0 for all else */
-static inline float alp_watch_f32(float x, int32_t *odd)
-{
-    *odd |= as_int(x - x);
-    return x;
-}""",
-}
+_WATCH = _watches("the bits of x - x are 0 for all else", "as_long((double)(x - x))", "as_int(x - x)")
 
 _TO_F64 = """\
 /* (double)x; on a CPU without a vector instruction for it, both halves are exact, and the one addition rounds as the

@@ -297,7 +297,11 @@ def _until_review(variant: str, seconds: float, known: bool, history: History) -
     """Calls after which a compiled variant comes up for review."""
     if known:
         return max(MEASURED_CALLS, history.calls)
-    most = MEASURED_CALLS if variant == "seq" else batch(seconds)
+    return first_review(seconds, MEASURED_CALLS if variant == "seq" else batch(seconds))
+
+
+def first_review(seconds: float, most: int = MEASURED_CALLS) -> int:
+    """Calls of that length after which what was measured is heard for the first time."""
     return min(max(math.ceil(MEASURED_S / seconds), FEWEST_CALLS), most)
 
 

@@ -55,11 +55,16 @@ class Ratio:
         """The median; of two, the lower one: what disturbs a measurement makes it longer."""
         return sorted(self.logs)[(len(self.logs) - 1) // 2]
 
+    def stale(self, calls: int) -> bool:
+        """Whether the specialisation has had so many calls since that this is old."""
+        return calls > STALE * max(self.at, TRY_CALLS)
+
     def believed(self, calls: int) -> float:
         """The logarithm as far as it is still believed after so many calls of the specialisation: half of it for each
         factor of STALE beyond the first. What made it may be over."""
-        age = calls / max(self.at, TRY_CALLS)
-        return self.log * DISTANCE ** math.floor(math.log(age, STALE)) if age > STALE else self.log
+        if not self.stale(calls):
+            return self.log
+        return self.log * DISTANCE ** math.floor(math.log(calls / max(self.at, TRY_CALLS), STALE))
 
 
 @dataclass
@@ -90,7 +95,7 @@ class History:
                     return
                 one = least if kernel_s < least else one
             ratio = self.ratios.setdefault((variant, decade(kernel_s)), Ratio())
-            if ratio.logs and self.calls > STALE * max(ratio.at, TRY_CALLS):
+            if ratio.logs and ratio.stale(self.calls):
                 ratio.logs = [ratio.log]  # what was measured anew weighs as much as what was long ago
             ratio.logs.append(min(max(math.log(one / kernel_s), -MOST), MOST))
             del ratio.logs[:-KEPT]
@@ -106,7 +111,7 @@ class History:
     def fresh(self, variant: str, kernel_s: float) -> bool:
         """Whether this variant was measured well at about this size, not too long ago."""
         ratio = self.ratios.get((variant, decade(kernel_s)))
-        return ratio is not None and _firm(variant, ratio) == 1.0 and self.calls <= STALE * max(ratio.at, TRY_CALLS)
+        return ratio is not None and _firm(variant, ratio) == 1.0 and not ratio.stale(self.calls)
 
     def _log(self, variant: str, parts: Mapping[str, Parts], unknown: bool) -> float:
         own = self._nearest(variant, parts[variant][0])

@@ -5,7 +5,6 @@ The process has one oracle, one host device and one disk cache; they are made at
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from alpyna_hook import __version__, log, settings
 from alpyna_hook.cost import profiles
 from alpyna_hook.cost.counts import LoopCount, loops
-from alpyna_hook.cost.decide import FEWEST_CALLS, MEASURED_CALLS, MEASURED_S, Decision, History, Oracle
+from alpyna_hook.cost.decide import Decision, History, Oracle, first_review
 from alpyna_hook.cost.machine import Profile
 from alpyna_hook.devices import forks, host
 from alpyna_hook.devices.base import CompileFailure, Kernel
@@ -297,8 +296,7 @@ def keep(
     if kernel is not None:
         tool = device().tool
         library = kernel.path, tool.preload if isinstance(tool, Toolchain) and decision.variant == "omp" else ""
-        seconds = decision.predicted[decision.variant]
-        early = min(max(math.ceil(MEASURED_S / max(seconds, 1e-9)), FEWEST_CALLS), MEASURED_CALLS)
+        early = first_review(max(decision.predicted[decision.variant], 1e-9))
         made = made._replace(calls_left=min(made.calls_left, early))
     call = plain_key(signature.checks, signature.same, signature.may_alias)
     warm.note(head, (call, pin), packed(decision), made, library)

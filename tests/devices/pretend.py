@@ -128,14 +128,18 @@ class FailingDevice:
         def call(*args: Any) -> Any:
             self._left -= 1
             fails = self._left <= 0 if self._for_good else self._left == 0
-            if not fails or self._after:
-                result = value(*args)
-            if fails:
-                self.failed = True
-                raise self._error
+            if fails and not self._after:
+                self._strike()
+            result = value(*args)
+            if fails and self._after:
+                self._strike()
             return result
 
         return call
+
+    def _strike(self) -> None:
+        self.failed = True
+        raise self._error
 
     @property
     def failure(self) -> str:

@@ -286,21 +286,8 @@ def test_an_interrupt_of_the_program_is_kept_for_it(operation: str, kind: str) -
 class Signalling(FailingDevice):
     """`device`, during whose `nth` call of `operation` a signal comes, for which the program has a handler."""
 
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._device, name)
-        if name != self._operation:
-            return value
-
-        def call(*args: Any) -> Any:
-            self._left -= 1
-            if self._left == 0 and not self._after:
-                signal.raise_signal(signal.SIGALRM)
-            result = value(*args)
-            if self._left == 0 and self._after:
-                signal.raise_signal(signal.SIGALRM)
-            return result
-
-        return call
+    def _strike(self) -> None:
+        signal.raise_signal(signal.SIGALRM)
 
 
 def _time_is_up(number: int, frame: Any) -> None:
@@ -314,7 +301,7 @@ def test_what_a_signal_handler_raises_is_no_failure_of_the_device(operation: str
     before = signal.signal(signal.SIGALRM, _time_is_up)
     try:
         for driver, nth, after in itertools.product((DRIVER, SIMPLE_DRIVER), range(1, 12), (False, True)):
-            device = Signalling(device_of(kind), operation, nth, after=after)
+            device = Signalling(device_of(kind), operation, nth, for_good=False, after=after)
             kernel = load(device, driver)
             x, y, z = arrays(50)
             old, new = y.copy(), 2.0 * x + y
