@@ -141,3 +141,45 @@ def test_an_interrupt_shows_no_frame_of_ours(delay: float, project: Any) -> None
     found = project.runner("--variant", "seq", "main.py")
     assert found.status == -signal.SIGINT and found.stderr.endswith("KeyboardInterrupt\n")
     assert "main.py" in found.stderr and "alpyna" not in found.stderr
+
+
+WAITING = """\
+import signal, threading, time
+import numpy as np
+
+class Worker:
+    stop = False
+
+def wait(worker, counts):
+    spins = 0
+    while not worker.stop:
+        counts[spins % 10] += 1
+        spins += 1
+    worker.stop = False
+    return spins > 0
+
+def alarm(*args):
+    worker.stop = True
+
+worker = Worker()
+threading.Timer(0.2, alarm).start()
+print(wait(worker, np.zeros(10)))
+signal.signal(signal.SIGALRM, alarm)
+signal.setitimer(signal.ITIMER_REAL, 0.2)
+print(wait(worker, np.zeros(10)))
+done = False
+def finish():
+    global done
+    done = True
+threading.Timer(0.2, finish).start()
+while not done:
+    pass
+print(done)
+"""
+
+
+@pytest.mark.parametrize("variant", ["seq", "omp", "auto"])
+def test_a_loop_that_waits_for_a_thread_or_a_signal_ends(variant: str, project: Any) -> None:
+    project.write({"main.py": WAITING})
+    found = project.runner("--variant", variant, "main.py")
+    assert (found.status, found.stdout, found.stderr) == (0, "True\nTrue\nTrue\n", "")

@@ -29,6 +29,7 @@ from alpyna_hook.frontend.context import (
     MAX_DEPTH, Context, Frame, LoopNode, Place, Rejected, dotted, fail, fresh, fresh_counter, function_of, is_shape,
     make_context, seen_after, stored_within,
 )  # fmt: skip
+from alpyna_hook.frontend.endless import can_end
 from alpyna_hook.frontend.flow import Flow
 from alpyna_hook.frontend.iterate import Value, iteration, itself
 from alpyna_hook.frontend.lower_expr import (
@@ -154,6 +155,11 @@ def _while(ctx: Context, node: ast.While) -> While:
     entry = ctx.definite
     endless = isinstance(test, Const) and bool(test.value)
     body, after_one = _body(ctx, node.body, endless)
+    if not can_end(test, body):
+        fail(
+            ctx, node.test, "endless", "Nothing that the loop computes can end it.", "does not change in the loop",
+            "The interpreter waits for another thread, a signal or an exception.",
+        )  # fmt: skip
     ctx.definite = after_one if node is ctx.loop or endless else entry
     return While(test, body, ctx.span(node))
 

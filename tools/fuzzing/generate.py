@@ -20,7 +20,7 @@ INT_TYPES = ("int64", "int64", "int32", "uint8", "int8", "int16", "uint16", "uin
 def program(seed: int) -> str:
     """The text of the program with this seed."""
     p = Program(seed)
-    p.line("import math")
+    p.line("import math, threading, types")
     p.line("import numpy as np")
     size = p.rng.choice((1, 2, 3, 4, 5, 6, 8, 8, 12, 40))
     p.line(f"n, m = {size}, {p.rng.choice((1, 2, 3, 4, 6, 9)) if size < 40 else p.rng.choice((3, 17))}")
@@ -208,9 +208,29 @@ def nests(p: Program) -> None:
     for _ in range(p.rng.randint(1, 2)):
         if p.chance(0.2):
             running(p)
+        elif p.chance(0.01):
+            waiting(p)
         else:
             nest(p)
         p.counters.clear()
+
+
+def waiting(p: Program) -> None:
+    """A loop that another thread ends."""
+    flag, spin = p.fresh("flag"), p.fresh("w")
+    made, test, setting = p.rng.choice((
+        ("np.zeros(2)", "%s[0] == 0", "%s.fill, (1,)"), ("np.zeros(2)", "%s[1] < 1 and n >= 0", "%s.fill, (1,)"),
+        ("types.SimpleNamespace(up=False)", "not %s.up", "setattr, (%s, 'up', True)"),
+    ))  # fmt: skip
+    p.line(f"{flag}, {spin} = {made}, 0")
+    p.line(f"threading.Timer(0.02, {setting % flag}).start()")
+    p.line(f"while {test % flag}:" if p.chance(0.5) else "while True:")
+    endless = p.lines[-1].endswith("True:")
+    p.line(f"    {spin} += 1")
+    if endless:
+        p.line(f"    if not ({test % flag}):")
+        p.line("        break")
+    p.line(f"{spin} = min({spin}, 1)")
 
 
 def nest(p: Program) -> None:
