@@ -232,7 +232,7 @@ def test_while_keeps_the_entry_class_where_it_may_make_no_trip() -> None:
 
 
 def test_while_true_leaves_by_break_only() -> None:
-    nest = execute("while True:\n    s = a[2]\n    if s > 1:\n        break\n", s=0, a=A)
+    nest = execute("while True:\n    s = a[k]\n    k += 1\n    if s > 1:\n        break\n", s=0, k=1, a=A)
     assert classes(nest, "s") == "float64"
 
 
