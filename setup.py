@@ -17,6 +17,11 @@ setup(
             include_dirs=[numpy.get_include()],
             optional=True,
         ),
-        Extension("alpyna_hook.cost._tape", ["alpyna_hook/cost/_tape.c"], optional=True),
+        Extension(
+            "alpyna_hook.cost._tape",
+            ["alpyna_hook/cost/_tape.c"],
+            depends=[f"alpyna_hook/cost/_{part}.h" for part in ("pick", "picker", "tape")],
+            optional=True,
+        ),
     ]
 )

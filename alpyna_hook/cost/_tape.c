@@ -6,92 +6,54 @@
  *
  * The twin in Python is tape.Twin; the operations are numbered alike there.
  */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <math.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "_tape.h"
 
-enum { ADD, SUB, MUL, DIV, MIN, MAX, CEIL, SQRT, NEG, ABS, LT, NOT_LT, LE, NOT_LE, EQ, NOT_EQ, OPERATIONS };
-
-typedef struct { int32_t operation, a, b; } Step;
-
-typedef struct {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
-    Py_ssize_t inputs, constants, steps, outputs;
-    double *values; /* of all places; the constants stay */
-    Step *code;
-    int32_t *wanted;
-} Tape;
-
-/* Whether all recorded comparisons hold. */
+/* Reads a tuple of so many plain numbers; anything else could run code. -1: not that. */
 static int
-run(const Tape *tape)
+read_tuple(PyObject *given, double *inputs, Py_ssize_t count)
 {
-    double *v = tape->values, *next = v + tape->inputs + tape->constants;
-    for (const Step *s = tape->code, *end = s + tape->steps; s < end; ++s, ++next) {
-        const double a = v[s->a], b = v[s->b];
-        int holds = 1;
-        switch (s->operation) {
-            case ADD: *next = a + b; break;
-            case SUB: *next = a - b; break;
-            case MUL: *next = a * b; break;
-            case DIV: *next = a / b; break;
-            case MIN: *next = b < a ? b : a; break;
-            case MAX: *next = b > a ? b : a; break;
-            case CEIL: *next = ceil(a); break;
-            case SQRT: *next = sqrt(a); break;
-            case NEG: *next = -a; break;
-            case ABS: *next = fabs(a); break;
-            case LT: holds = a < b; break;
-            case NOT_LT: holds = !(a < b); break;
-            case LE: holds = a <= b; break;
-            case NOT_LE: holds = !(a <= b); break;
-            case EQ: holds = a == b; break;
-            default: holds = a != b; break;
+    if (!PyTuple_CheckExact(given) || PyTuple_GET_SIZE(given) != count) {
+        return -1;
+    }
+    for (Py_ssize_t k = 0; k < count; ++k) {
+        PyObject *item = PyTuple_GET_ITEM(given, k);
+        if (!PyFloat_CheckExact(item) && !PyLong_CheckExact(item)) {
+            return -1;
         }
-        if (!holds) {
-            return 0;
+        inputs[k] = PyFloat_AsDouble(item);
+        if (inputs[k] == -1.0 && PyErr_Occurred()) {
+            return -1;
         }
     }
-    return 1;
+    return 0;
+}
+
+static PyObject *
+results(const Tape *tape)
+{
+    PyObject *found = PyTuple_New(tape->outputs);
+    for (Py_ssize_t k = 0; found != NULL && k < tape->outputs; ++k) {
+        PyObject *item = PyFloat_FromDouble(tape->values[tape->wanted[k]]);
+        if (item == NULL) {
+            Py_CLEAR(found);
+        } else {
+            PyTuple_SET_ITEM(found, k, item);
+        }
+    }
+    return found;
 }
 
 static PyObject *
 tape_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     Tape *tape = (Tape *)callable;
-    if (PyVectorcall_NARGS(nargsf) != 1 || names != NULL || !PyTuple_CheckExact(args[0]) ||
-        PyTuple_GET_SIZE(args[0]) != tape->inputs) {
-        PyErr_SetString(PyExc_TypeError, "a tape takes the tuple of its inputs");
-        return NULL;
-    }
-    for (Py_ssize_t k = 0; k < tape->inputs; ++k) {
-        PyObject *item = PyTuple_GET_ITEM(args[0], k);
-        if (!PyFloat_CheckExact(item) && !PyLong_CheckExact(item)) { /* anything else could run code */
-            PyErr_SetString(PyExc_TypeError, "the inputs of a tape are int or float");
-            return NULL;
-        }
-        tape->values[k] = PyFloat_AsDouble(item);
-        if (tape->values[k] == -1.0 && PyErr_Occurred()) {
-            return NULL;
-        }
+    if (PyVectorcall_NARGS(nargsf) != 1 || names != NULL || read_tuple(args[0], tape->values, tape->inputs) < 0) {
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "a tape takes its inputs: a tuple of int or float");
     }
     if (!run(tape)) {
         Py_RETURN_NONE;
     }
-    PyObject *result = PyTuple_New(tape->outputs);
-    for (Py_ssize_t k = 0; result != NULL && k < tape->outputs; ++k) {
-        PyObject *item = PyFloat_FromDouble(tape->values[tape->wanted[k]]);
-        if (item == NULL) {
-            Py_CLEAR(result);
-        } else {
-            PyTuple_SET_ITEM(result, k, item);
-        }
-    }
-    return result;
+    return results(tape);
 }
 
 static void
@@ -177,6 +139,8 @@ static PyTypeObject tape_type = {
     .tp_dealloc = tape_dealloc,
 };
 
+#include "_picker.h" /* uses the above */
+
 static struct PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
     .m_name = "alpyna_hook.cost._tape",
@@ -187,11 +151,12 @@ static struct PyModuleDef module_def = {
 PyMODINIT_FUNC
 PyInit__tape(void)
 {
-    if (PyType_Ready(&tape_type) < 0) {
+    if (PyType_Ready(&tape_type) < 0 || PyType_Ready(&picker_type) < 0) {
         return NULL;
     }
     PyObject *module = PyModule_Create(&module_def);
-    if (module != NULL && PyModule_AddObjectRef(module, "Tape", (PyObject *)&tape_type) < 0) {
+    if (module != NULL && (PyModule_AddObjectRef(module, "Tape", (PyObject *)&tape_type) < 0 ||
+                           PyModule_AddObjectRef(module, "Picker", (PyObject *)&picker_type) < 0)) {
         Py_CLEAR(module);
     }
     return module;

@@ -12,14 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+from alpyna_hook.cost import rules
 from alpyna_hook.cost.machine import Profile
 from alpyna_hook.cost.model import Env, Parts, bind
 from alpyna_hook.cost.priced import Candidate
-from alpyna_hook.cost.tape import Tape, record
+from alpyna_hook.cost.tape import Picker, Tapes, record
 from alpyna_hook.ir.affine import QDim, QParam, QStride, Quantity
 
 DIRECT = 2  # evaluations before anything is recorded: recording takes as long as ten of them
-MOST_TAPES = 16  # the one used last goes first, the last one makes room
+MOST_TAPES = 16
 
 
 class Evaluator:
@@ -30,6 +31,7 @@ class Evaluator:
     deciding   those that a choice depends on: of trip counts, and the sizes of journalled arrays
     sized      those of `deciding` that trip counts depend on
     unknown    whether trip counts depend on data
+    picker     what picks and boxes as pick.py defines it, in C; None: where that was not built, or has too much to hold
     """
 
     def __init__(self, candidates: Mapping[str, Candidate], profile: Profile, threads: int) -> None:
@@ -38,7 +40,6 @@ class Evaluator:
         self._interp = 2 * self.variants.index("interp")  # in what a tape returns
         self._bounds = [bind(candidate, profile, variant) for variant, candidate in candidates.items()]
         self._threads = threads
-        self._tapes: list[Tape] = []
         self._evaluations = 0
         self._estimated = [leaf for bound in self._bounds for leaf, _ in bound.estimated]
         self.leaves = tuple(dict.fromkeys(leaf for bound in self._bounds for leaf, _ in bound.known))
@@ -47,7 +48,9 @@ class Evaluator:
         self.unknown = bool(interp.unknown)
         self.deciding = _deciding_leaves(candidates)
         trips = set(interp.trip_leaves)
-        self.sized = tuple(leaf for leaf in self.deciding if leaf in trips)
+        self.sized = tuple(leaf for leaf in self.deciding if leaf in trips and leaf in self.leaves)
+        self.picker = self._made_picker()
+        self._tapes: Any = Tapes(MOST_TAPES) if self.picker is None else self.picker
 
     def parts(self, env: Env) -> dict[str, Parts]:
         """Seconds of the kernel and of what is around it, by variant."""
@@ -71,23 +74,29 @@ class Evaluator:
         return seconds[self._interp] + seconds[self._interp + 1]
 
     def _seconds(self, inputs: Sequence[float]) -> Sequence[float]:
-        tapes = self._tapes  # never changed in place: other threads may be going through them
-        for tape in tapes:
-            seconds = tape(inputs)
-            if seconds is not None:
-                if tape is not tapes[0]:
-                    self._tapes = [tape, *(other for other in tapes if other is not tape)]
-                return seconds
+        seconds: Sequence[float] | None = self._tapes(inputs)
+        if seconds is not None:
+            return seconds
         self._evaluations += 1
         if self._evaluations <= DIRECT:
             return self._walk(inputs)
         found, tape = record(self._walk, inputs)
-        self._tapes = [tape, *tapes[: MOST_TAPES - 1]]
+        self._tapes.add(tape)
         return found
 
     def _walk(self, inputs: Sequence[Any]) -> list[float]:
         env = dict(zip(self.leaves, inputs))
         return [seconds for bound in self._bounds for seconds in bound.parts(env, self._threads)]
+
+    def _made_picker(self) -> Any:
+        places = tuple(self.leaves.index(leaf) if leaf in self.sized else -1 for leaf in self.deciding)
+        estimated, figures = tuple(self._estimated), rules.figures(self.profile)
+        try:
+            return Picker and Picker(
+                self.variants, self.leaves, estimated, self.deciding, places, self.unknown, figures, MOST_TAPES
+            )
+        except ValueError:  # too many names
+            return None
 
 
 def _reader(leaves: tuple[Quantity, ...]) -> Callable[[Env], tuple[float, ...]]:

@@ -41,6 +41,9 @@ COLD = 3.0  # times as long as the next ones that a process's first call of a ke
 # to be when they are first written, threads are started
 STALE = 4  # a ratio is old when the specialisation has had this many times the calls that it had then
 
+# Of a ratio: variant, decade, its logarithm as far as it is firm, whether it was measured well and not too long ago.
+Known = tuple[str, int, float, bool]
+
 
 @dataclass
 class Ratio:
@@ -79,8 +82,8 @@ class History:
     negligible: int = 0  # calls in a row that were not worth a guard
     warm: set[str] = field(default_factory=set)  # variants that were measured in this process
     ratios: dict[tuple[str, int], Ratio] = field(default_factory=dict)  # by variant and decade of predicted seconds
-    _near: dict[tuple[str, int], float | None] = field(default_factory=dict)  # of `_nearest`, at `_near_at` calls
-    _near_at: int = -1
+    _known: tuple[Known, ...] = ()  # by `known`, at `_known_at` calls
+    _known_at: int = -1
 
     def measured(self, variant: str, kernel_s: float, calls: int, seconds: float) -> None:
         """`calls` calls of a kernel took `seconds`; `kernel_s` was predicted for one of them, uncorrected. What the
@@ -100,7 +103,7 @@ class History:
             ratio.logs.append(min(max(math.log(one / kernel_s), -MOST), MOST))
             del ratio.logs[:-KEPT]
             ratio.at = self.calls
-            self._near_at = -1
+            self._known_at = -1
 
     def corrected(self, parts: Mapping[str, Parts], unknown: bool) -> dict[str, float]:
         """Seconds by variant. unknown: trip counts depend on data."""
@@ -108,10 +111,25 @@ class History:
             return {v: kernel + overhead for v, (kernel, overhead) in parts.items()}
         return {v: kernel * math.exp(self._log(v, parts, unknown)) + over for v, (kernel, over) in parts.items()}
 
+    def known(self) -> tuple[Known, ...]:
+        """What there is of ratios, as far as it is believed."""
+        if self.ratios and self._known_at != self.calls:
+            shares = [(v, d, r, _firm(v, r)) for (v, d), r in self.ratios.items()]
+            self._known = tuple((v, d, r.log * f, f == 1.0 and not r.stale(self.calls)) for v, d, r, f in shares)
+            self._known_at = self.calls
+        return self._known
+
+    @property
+    def allowance(self) -> float:
+        """Seconds that a try may cost now."""
+        return TRY_SHARE * self.spent_s - self.tried_s - TRY_S
+
     def fresh(self, variant: str, kernel_s: float) -> bool:
         """Whether this variant was measured well at about this size, not too long ago."""
-        ratio = self.ratios.get((variant, decade(kernel_s)))
-        return ratio is not None and _firm(variant, ratio) == 1.0 and not ratio.stale(self.calls)
+        if kernel_s <= 0.0:
+            return False
+        here = decade(kernel_s)
+        return any(new for v, d, _, new in self.known() if v == variant and d == here)
 
     def _log(self, variant: str, parts: Mapping[str, Parts], unknown: bool) -> float:
         own = self._nearest(variant, parts[variant][0])
@@ -138,16 +156,8 @@ class History:
         """The variant's ratio of the nearest decade, the weaker the further away; None if it was never measured."""
         if kernel_s <= 0.0:
             return None
-        if self._near_at != self.calls:
-            self._near.clear()
-            self._near_at = self.calls
-        key = variant, decade(kernel_s)
-        if key not in self._near:
-            self._near[key] = self._looked_up(*key)
-        return self._near[key]
-
-    def _looked_up(self, variant: str, here: int) -> float | None:
-        found = [(abs(d - here), r.log * _firm(v, r)) for (v, d), r in self.ratios.items() if v == variant]
+        here = decade(kernel_s)
+        found = [(abs(d - here), log) for v, d, log, _ in self.known() if v == variant]
         if not found:
             return None
         away, log = min(found)
@@ -174,7 +184,7 @@ def worth_a_try(
 ) -> tuple[str, int] | None:
     """A variant that is to be tried instead of `best`, and for how many calls, if its price is allowed for; noted. The
     price is what it would lose if nothing has changed since it was measured."""
-    allowance = TRY_SHARE * history.spent_s - history.tried_s - TRY_S
+    allowance = history.allowance
     if allowance <= 0.0:
         return None
     within = TRY_WITHIN * predicted[best]

@@ -23,7 +23,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["IMPLEMENTATION", "Tape", "Traced", "larger", "number", "record", "smaller", "square_root"]
+__all__ = [
+    "IMPLEMENTATION", "Picker", "Tape", "Tapes", "Traced", "larger", "number", "record", "smaller", "square_root",
+]  # fmt: skip
 
 _NAMES = ("+", "-", "*", "/", "min", "max", "ceil", "sqrt", "neg", "abs", "<", "not <", "<=", "not <=", "==", "not ==")
 _CODES = {name: code for code, name in enumerate(_NAMES)}
@@ -228,15 +230,42 @@ class Twin:
         return tuple(values[k] for k in self._outputs)
 
 
+class Tapes:
+    """So many tapes at most. Called with inputs: what the first one returns that can tell; None: none can. The one used
+    last comes first, the one used longest ago makes room."""
+
+    def __init__(self, most: int) -> None:
+        self._tapes: list[Tape] = []  # never changed in place: other threads may be going through them
+        self._most = most
+
+    def __len__(self) -> int:
+        return len(self._tapes)
+
+    def __call__(self, inputs: Sequence[float]) -> tuple[float, ...] | None:
+        tapes = self._tapes
+        for tape in tapes:
+            found = tape(inputs)
+            if found is not None:
+                if tape is not tapes[0]:
+                    self._tapes = [tape, *(other for other in tapes if other is not tape)]
+                return found
+        return None
+
+    def add(self, tape: Tape) -> None:
+        """Put a tape in front."""
+        self._tapes = [tape, *self._tapes[: self._most - 1]]
+
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     Tape = Twin
+    Picker: Any = None  # Tapes that also pick by what they say: see pick.py, whose definitions do without
 else:
     try:
         if os.environ.get("ALPYNA_PURE") == "1" or not getattr(sys, "_is_gil_enabled", lambda: True)():
             raise ImportError
-        from alpyna_hook.cost._tape import Tape
+        from alpyna_hook.cost._tape import Picker, Tape
     except ImportError:
-        Tape = Twin
+        Tape, Picker = Twin, None
 
 IMPLEMENTATION = "python" if Tape is Twin else "c"

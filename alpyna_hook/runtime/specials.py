@@ -12,8 +12,9 @@ from typing import Any
 from alpyna_hook import __version__, log, settings
 from alpyna_hook.cost import profiles
 from alpyna_hook.cost.counts import LoopCount, loops
-from alpyna_hook.cost.decide import Decision, History, Oracle, first_review
+from alpyna_hook.cost.decide import Decision, History, Oracle
 from alpyna_hook.cost.machine import Profile
+from alpyna_hook.cost.rules import first_review
 from alpyna_hook.devices import forks, host
 from alpyna_hook.devices.base import CompileFailure, Kernel
 from alpyna_hook.devices.toolchain import Toolchain

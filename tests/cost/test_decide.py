@@ -8,9 +8,10 @@ import pytest
 from build import loop, matmul, nest, num, op, saxpy, store, tiny, var, vector
 
 from alpyna_hook.cost.counts import Counts, count
-from alpyna_hook.cost.decide import NEVER, RETIRE_CALLS, RETIRE_SECONDS, History, Oracle, bucket
+from alpyna_hook.cost.decide import NEVER, History, Oracle
 from alpyna_hook.cost.machine import Profile, default_profile
 from alpyna_hook.cost.priced import Candidate
+from alpyna_hook.cost.rules import RETIRE_CALLS, RETIRE_SECONDS, bucket
 from alpyna_hook.ir.affine import QDim, QParam
 from alpyna_hook.ir.nodes import Nest
 from alpyna_hook.ir.types import INT

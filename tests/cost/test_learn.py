@@ -9,8 +9,9 @@ import pytest
 from build import matmul, saxpy
 from test_decide import COMPILED, PROFILE, candidates, env_of
 
-from alpyna_hook.cost.decide import Oracle, _worth_threads
+from alpyna_hook.cost.decide import Oracle
 from alpyna_hook.cost.learn import FIRM, STALE, TRY_CALLS, TRY_SHARE, TRY_WITHIN, History, worth_a_try
+from alpyna_hook.cost.rules import worth_threads
 
 PARTS = {"interp": (1.0, 0.0), "seq": (1e-2, 1e-6), "omp": (6e-3, 1e-6)}
 
@@ -91,10 +92,10 @@ def test_threads_that_were_measured_may_save_less_than_those_that_were_not():
         known.measured("seq", 6e-6, 100, 6e-4)
         known.measured("omp", 4.5e-6, 100, 4.5e-4)
     predicted = {v: s for v, (s, _) in parts.items()}
-    assert "omp" in _worth_threads(predicted, parts, known)
-    assert "omp" not in _worth_threads(predicted, parts, History())
+    assert "omp" in worth_threads(predicted, parts, known)
+    assert "omp" not in worth_threads(predicted, parts, History())
     alone = {"interp": 1e-5, "seq": 1e-6}  # a tiny loop that has no parallel form
-    assert _worth_threads(alone, {v: parts["seq"] for v in alone}, History()) == alone
+    assert worth_threads(alone, {v: parts["seq"] for v in alone}, History()) == alone
 
 
 def test_threads_that_were_slow_long_ago_are_tried_once_the_loss_that_this_may_be_is_allowed_for():
