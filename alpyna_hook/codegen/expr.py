@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from alpyna_hook.codegen import powers
+from alpyna_hook.codegen import hide, powers
 from alpyna_hook.codegen.dialect import Dialect
 from alpyna_hook.codegen.helpers import CTYPE
 from alpyna_hook.codegen.keep import raises_flags
@@ -33,6 +33,7 @@ class Scope:
     watch_fp  the kernel looks at the floating-point flags
     vector   inside a loop that the C compiler should vectorise
     helpers  collects the helper functions used; ufuncs the NumPy loops, in order of first use
+    hidden   constants that the C compiler is not to know (codegen/hide.py): (text, type) -> C name
     """
 
     names: dict[str, str]
@@ -43,6 +44,7 @@ class Scope:
     ufuncs: dict[tuple[str, Rep], str] = field(default_factory=dict)
     lanes: dict[str, str] = field(default_factory=dict)
     lane_counter: tuple[str, str] = ("", "")
+    hidden: dict[tuple[str, Rep], str] = field(default_factory=dict)
     faults: bool = False
     keeps: bool = False
     watch_fp: bool = False
@@ -385,6 +387,9 @@ def _call(expr: Call, scope: Scope) -> tuple[str, int]:
         return _math_call(fn, expr, rep, scope), _ATOM
     if module == "np":
         return _numpy_call(fn, expr, rep, scope)
+    if module == "host":  # codegen/hide.py
+        text, level = _render(expr.args[0], scope)
+        return hide.rendered(expr.args[0], text if level >= _ADD else f"({text})", rep, scope), _ATOM
     if module == "device":  # codegen/watch.py
         scope.faults = True
         noted = "&odd" if rep is Rep.F32 else "&fault"

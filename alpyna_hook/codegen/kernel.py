@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from alpyna_hook.codegen.dialect import FP_STATUS, UFUNC, WIDE, C, Dialect
 from alpyna_hook.codegen.expr import Scope, look_at_flags, render
 from alpyna_hook.codegen.helpers import CTYPE, text_of
+from alpyna_hook.codegen.hide import hidden
 from alpyna_hook.codegen.keep import kept_values
 from alpyna_hook.codegen.libm import declarations
 from alpyna_hook.codegen.names import c_names
@@ -111,11 +112,14 @@ def _body(
         declare.line(f"int64_t {flag} = 0;")
     writer = Writer()
     writer.indent()
-    keep = kept_values(nest.body, frozenset(kept)) if plan.watch_fp else frozenset()
+    statements = hidden(nest.body)
+    keep = kept_values(statements, frozenset(kept)) if plan.watch_fp else frozenset()
     scope.watch_fp = plan.watch_fp
     ctx = Body(plan, scope, writer, lines, declared=outer | live, flags=flags, outs=outs, keep=keep)
-    block(nest.body, ctx)
+    block(statements, ctx)
     text = resolve(writer.take(), scope.faults)
+    for (constant, rep), name in scope.hidden.items():
+        declare.line(f"const {CTYPE[rep]} {name} = alp_hide_{rep.value}({constant});")
     for point in plan.resume:  # faults are only looked at there
         if point.counter not in ctx.blocked:
             raise InternalError(f"the loop over {point.counter} was to run in blocks")

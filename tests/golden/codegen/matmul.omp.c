@@ -34,6 +34,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     int64_t j_set = 0;
     int64_t s_set = 0;
     int64_t k_set = 0;
+    const double alp_hidden0 = alp_hide_f64(0.0);
 
     {
         const int64_t i_1_first = 0, i_1_stop = n;
@@ -71,7 +72,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
                             const int64_t j_1 = j_1_strip + l;
                             j = j_1;
                             s_class_lane[l] = 0;  // s = 0.0
-                            s_lane[l] = 0.0;
+                            s_lane[l] = alp_hidden0;
                         }
                         for (int64_t k_1 = 0; k_1 < n; k_1++) {  // for k in range(n):
                             k = k_1;

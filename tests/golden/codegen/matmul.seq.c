@@ -32,6 +32,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     int64_t j_set = 0;
     int64_t s_set = 0;
     int64_t k_set = 0;
+    const double alp_hidden0 = alp_hide_f64(0.0);
 
     {
         const int64_t i_1_first = 0, i_1_stop = n;
@@ -58,7 +59,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
                     j = j_1;
                     j_set = 1;
                     s_class = 0;  // s = 0.0
-                    s = 0.0;
+                    s = alp_hidden0;
                     s_set = 1;
                     for (int64_t k_1 = 0; k_1 < n; k_1++) {  // for k in range(n):
                         k = k_1;

@@ -24,6 +24,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     int64_t j = 0;
     int64_t s_class = 0;
     int64_t j_set = 0;
+    const double alp_hidden0 = alp_hide_f64(0.0);
 
     s_class = 0;
     {
@@ -43,7 +44,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
             const int64_t j_set_kept = j_set;
             for (int64_t i_1 = i_1_block; i_1 < i_1_end; i_1++) {  // for i in range(n):
                 i = i_1;
-                if (a[i_1 * a_n1 + 0] > 0.0) {
+                if (a[i_1 * a_n1 + 0] > alp_hidden0) {
                     // if a[i, 0] > 0:
                     s_class = 1;  // s += a[i, 0]
                     s = s + a[i_1 * a_n1 + 0];

@@ -29,6 +29,8 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     int64_t i = 0;
     double x = 0;
     int64_t x_class = 0;
+    const double alp_hidden0 = alp_hide_f64(1.0);
+    const double alp_hidden1 = alp_hide_f64(10.0);
 
     {
         const int64_t i_1_first = 0, i_1_stop = n;
@@ -55,8 +57,8 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
                     i = i_1;
                     d = a[alp_index(k[i_1 * k_n1 + 0], a_n0, &fault) * a_n1 + 0];  // d = a[k[i, 0], 0]
                     x_class = 0;  // x = 1.0
-                    x = 1.0;
-                    if (!fault) while (x < 10.0) {
+                    x = alp_hidden0;
+                    if (!fault) while (x < alp_hidden1) {
                         // while x < 10.0:
                         x_class = 1;  // x = x + d
                         x = x + d;
