@@ -17,12 +17,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from alpyna_hook.cost.evaluate import Evaluator
-from alpyna_hook.cost.learn import History as History, worth_a_try
+from alpyna_hook.cost.learn import History as History, next_try, worth_a_try
 from alpyna_hook.cost.machine import CALIBRATE_S, Profile
 from alpyna_hook.cost.model import DEVICES, Env
 from alpyna_hook.cost.pick import Picked, box, pick
 from alpyna_hook.cost.priced import Candidate
-from alpyna_hook.cost.rules import RETIRE_CALLS, THREADS_SAVE_S, bucket, cheapest, negligible, until_review
+from alpyna_hook.cost.rules import (
+    FEWEST_CALLS, RETIRE_CALLS, THREADS_SAVE_S, bucket, cheapest, negligible, until_review,
+)  # fmt: skip
 from alpyna_hook.ir.affine import Quantity
 
 NEVER = 1 << 62
@@ -163,6 +165,8 @@ class Oracle:
         elif chosen != "interp":
             known = history.fresh(chosen, parts[chosen][0])
             calls = min(calls, until_review(chosen, offered[chosen], known, history.calls))
+            if known:
+                calls = min(calls, max(next_try(predicted, parts, chosen, history), FEWEST_CALLS))
         regret = max(offered[chosen] - offered[best], 0.0) if tried is None else 0.0
         return Decision(chosen, predicted, {}, calls, False, regret, reason, parts[chosen][0], tried is not None)
 

@@ -15,7 +15,10 @@ thread; that they were fast does.
 
 Trying is paid from an allowance, a fixed share of the seconds spent so far (a budgeted "epsilon-first" policy:
 Tran-Thanh et al., AAAI 2010), from which what tries really took is taken off; a variant predicted TRY_WITHIN times as
-slow as the best is never tried. One that was slow long ago is tried in the hope that what made it so is over.
+slow as the best is never tried. One that was slow long ago is tried in the hope that what made it so is over; one that
+is hardly slower costs little to try, and is tried often: a virtual machine's cores are at times one core's two
+threads, and what is in parallel then takes as long as one thread. Two batches that were much faster than the
+others show that this is over: what disturbs a measurement makes it longer.
 """
 
 from __future__ import annotations
@@ -39,6 +42,9 @@ BATCH_S = 1e-3  # ten times what waking a thread takes
 MOST_CALLS = 1000
 COLD = 3.0  # times as long as the next ones that a process's first call of a kernel may take: pages of new arrays come
 # to be when they are first written, threads are started
+RETRY_SHARE = 0.005  # of the seconds spent since a variant was last measured that a new try may cost, old or not
+RETRY_LATE = 0.05  # of all seconds spent so far that must have passed since, too: ever more seldom
+FASTER = math.log(1.25)  # a variant's last two batches show another state of the machine when they were so much faster
 STALE = 4  # a ratio is old when the specialisation has had this many times the calls that it had then
 
 # Of a ratio: variant, decade, its logarithm as far as it is firm, whether it was measured well and not too long ago.
@@ -47,11 +53,12 @@ Known = tuple[str, int, float, bool]
 
 @dataclass
 class Ratio:
-    """Measured over predicted seconds, of one variant in one decade. `at`: calls of the specialisation when last
-    measured; `logs`: of the last batches."""
+    """Measured over predicted seconds, of one variant in one decade. `at`, `at_s`: calls and seconds of the
+    specialisation when last measured; `logs`: of the last batches."""
 
     logs: list[float] = field(default_factory=list)
     at: int = 0
+    at_s: float = 0.0
 
     @property
     def log(self) -> float:
@@ -100,9 +107,12 @@ class History:
             ratio = self.ratios.setdefault((variant, decade(kernel_s)), Ratio())
             if ratio.logs and ratio.stale(self.calls):
                 ratio.logs = [ratio.log]  # what was measured anew weighs as much as what was long ago
+            believed = ratio.log if ratio.logs else 0.0
             ratio.logs.append(min(max(math.log(one / kernel_s), -MOST), MOST))
+            if len(ratio.logs) > 2 and max(ratio.logs[-2:]) < believed - FASTER:
+                del ratio.logs[:-2]
             del ratio.logs[:-KEPT]
-            ratio.at = self.calls
+            ratio.at, ratio.at_s = self.calls, self.spent_s
             self._known_at = -1
 
     def corrected(self, parts: Mapping[str, Parts], unknown: bool) -> dict[str, float]:
@@ -130,6 +140,14 @@ class History:
             return False
         here = decade(kernel_s)
         return any(new for v, d, _, new in self.known() if v == variant and d == here)
+
+    def retry_after(self, variant: str, kernel_s: float, price: float) -> float:
+        """Seconds to be spent from now on before a variant that was measured is to be tried again at this price."""
+        ratio = self.ratios.get((variant, decade(kernel_s)))
+        if ratio is None:
+            return math.inf
+        wait = max((price + TRY_S) / RETRY_SHARE, RETRY_LATE * self.spent_s)
+        return max(wait - (self.spent_s - ratio.at_s), 0.0)
 
     def _log(self, variant: str, parts: Mapping[str, Parts], unknown: bool) -> float:
         own = self._nearest(variant, parts[variant][0])
@@ -179,6 +197,22 @@ def batch(seconds: float) -> int:
     return max(TRY_CALLS, math.ceil(BATCH_S / max(seconds, BATCH_S / MOST_CALLS)))
 
 
+def try_of(variant: str, hope_s: float, predicted: Mapping[str, float], best: str) -> tuple[int, float]:
+    """Calls of a try, and the seconds that it would lose if nothing has changed since it was measured."""
+    calls = TRY_CALLS if variant == "seq" else batch(hope_s)
+    return calls, calls * max(predicted[variant] - predicted[best], 0.0)
+
+
+def next_try(predicted: Mapping[str, float], parts: Mapping[str, Parts], best: str, history: History) -> int:
+    """Calls of `best` after which a variant that was measured may be tried again."""
+    waits = [math.inf]
+    for variant, seconds in predicted.items():
+        if variant not in (best, "interp") and seconds <= TRY_WITHIN * predicted[best]:
+            _, price = try_of(variant, seconds, predicted, best)
+            waits.append(history.retry_after(variant, parts[variant][0], price))
+    return math.ceil(min(min(waits) / predicted[best], 1e9))
+
+
 def worth_a_try(
     predicted: Mapping[str, float], parts: Mapping[str, Parts], best: str, unpaid: Mapping[str, float], history: History
 ) -> tuple[str, int] | None:
@@ -190,10 +224,13 @@ def worth_a_try(
     within = TRY_WITHIN * predicted[best]
     hopes = {v: history.hopeful(v, parts[v], s) for v, s in predicted.items() if v not in (best, "interp")}
     for variant in sorted(hopes, key=hopes.__getitem__):
-        if hopes[variant] > within or history.fresh(variant, parts[variant][0]):
+        if hopes[variant] > within:
             continue
-        calls = TRY_CALLS if variant == "seq" else batch(hopes[variant])
-        price = calls * max(predicted[variant] - predicted[best], 0.0) + unpaid[variant]
+        calls, price = try_of(variant, hopes[variant], predicted, best)
+        price += unpaid[variant]
+        kernel_s = parts[variant][0]
+        if history.fresh(variant, kernel_s) and history.retry_after(variant, kernel_s, price) > 0.0:
+            continue
         if price <= allowance:
             history.tried_s += price + TRY_S
             return variant, calls

@@ -207,7 +207,7 @@ def test_threads_that_turned_out_slow_are_given_up():
     assert oracle.decide(offer, env, COMPILED, history).variant == "seq"
 
 
-def test_a_variant_as_fast_as_predicted_stays_and_is_reviewed_ever_more_seldom():
+def test_a_variant_as_fast_as_predicted_stays_and_is_reviewed_ever_more_seldom():  # 440 s of calls
     oracle, history, offer = Oracle(PROFILE, 2), History(), candidates(matmul())
     env = env_of(100, a=2, b=2, c=2)
     first = oracle.decide(offer, env, COMPILED, history)
@@ -217,4 +217,4 @@ def test_a_variant_as_fast_as_predicted_stays_and_is_reviewed_ever_more_seldom()
         oracle.spent(again, again.calls_before_review, history, again.calls_before_review * 0.7 * again.kernel_s)
         again, reviews = oracle.decide(offer, env, COMPILED, history), reviews + 1
     assert again.predicted["omp"] == pytest.approx(0.7 * first.predicted["omp"], rel=0.1)
-    assert other < 0.01 * history.calls and reviews < 40
+    assert other < 0.001 * history.calls and reviews < 450

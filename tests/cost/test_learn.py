@@ -200,3 +200,33 @@ def test_threads_that_were_slow_for_a_while_get_another_chance():
 def test_a_decision_changes_nothing_for_a_site_that_never_pays():
     slowest = Oracle(PROFILE, 2).decide(candidates(saxpy()), env_of(3, x=1, y=1), {}, History())
     assert slowest.variant == "interp"
+
+
+def test_two_much_faster_batches_show_another_state_of_the_machine():
+    history = History(warm={"omp"})
+    for seconds in (0.11, 0.12, 0.11, 0.12, 0.11):
+        history.measured("omp", 6e-3, 10, seconds)
+    history.measured("omp", 6e-3, 10, 0.06)
+    assert corrected(history)["omp"] == pytest.approx(11e-3, rel=1e-2)
+    history.measured("omp", 6e-3, 10, 0.06)
+    assert corrected(history)["omp"] == pytest.approx(6e-3, rel=1e-2)
+
+
+@pytest.mark.parametrize("n", [60, 100, 200])
+def test_threads_that_were_no_faster_for_a_second_are_used_soon_after(n: int):
+    """As where a virtual machine's cores are two threads of one core for a while."""
+    oracle, history, offer, env = Oracle(PROFILE, 2), History(), candidates(matmul()), env_of(n, a=2, b=2, c=2)
+    before = after = 0.0
+    while before + after < 2.0:
+        decision = oracle.decide(offer, env, COMPILED, history)
+        calls = decision.calls_before_review
+        slow = 2.0 if decision.variant == "omp" and before < 1.0 else 1.0
+        seconds = calls * slow * decision.kernel_s
+        oracle.spent(decision, calls, history, seconds)
+        if before < 1.0:
+            before += seconds
+        elif decision.variant != "omp":
+            after += seconds
+        else:
+            before += seconds if decision.trial else 2.0
+    assert decision.variant == "omp" and after < 0.5

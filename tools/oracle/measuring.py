@@ -19,6 +19,7 @@ from contender import Contender, Failed
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROUNDS = 3
+SETTLE_S = 1.0  # of calls that a process is given at least to settle on its choices
 OVERTIME = 1.5
 INTERP_SHARE = 6.0  # of a round's time that one call in the interpreter may be predicted to take
 
@@ -191,7 +192,7 @@ def _settle(point: Point, workers: Mapping[str, Contender], share: float) -> dic
     found = {}
     for name, worker in workers.items():
         if _ask(point, f"auto {name}", worker, op="load", kernel=point.kernel, size=point.size) is not None:
-            _ask(point, f"auto {name}", worker, op="settle", budget_s=3.0 * share)
+            _ask(point, f"auto {name}", worker, op="settle", budget_s=max(3.0 * share, SETTLE_S))
             found[name] = worker
     return found
 
