@@ -47,7 +47,7 @@ from alpyna_hook.ir.types import UNBOUND, ArrayType, ScalarType, Type
 from alpyna_hook.ir.verify import verify
 from alpyna_hook.specialisation import LoopVerdict, Specialisation
 from alpyna_hook.transform.blocks import MAX_SWEEPS, choose_blocks, sweeps, with_blocks
-from alpyna_hook.transform.device import Target, device_plan
+from alpyna_hook.transform.device import Target, device_plan, in_blocks
 from alpyna_hook.transform.distribute import distribute
 from alpyna_hook.transform.schedule import LoopFacts, may_warn, schedule, written_arrays
 from alpyna_hook.transform.split import split_ranges
@@ -109,7 +109,8 @@ def specialise(request: Request) -> Specialisation | Rejection:
         sources = {v: render_kernel(plan, request.types, request.lines) for v, plan in plans.items()}
     plans = {v: replace(plan, faults=sources[v].faults and not plan.resume) for v, plan in plans.items()}
     counts = count(proved)
-    programs = _programs(swapped, swapped_facts, conditions, free, request)
+    as_written = request.restartable and swapped is proved
+    programs = _programs(swapped, swapped_facts, conditions, free, request, as_written)
     plans = {**plans, **{v: p[0] for v, p in programs.items() if not isinstance(p, str)}}
     devices = {v: p[1].device for v, p in programs.items() if not isinstance(p, str)}
     candidates = {
@@ -130,9 +131,10 @@ def specialise(request: Request) -> Specialisation | Rejection:
 
 def _programs(
     nest: Nest, facts: Mapping[str, LoopFacts], conditions: tuple[Predicate, ...], free: frozenset[str],
-    request: Request,
+    request: Request, restartable: bool,
 ) -> dict[Variant, tuple[Plan, KernelSource] | str]:
-    """Per variant of a device that is asked for: its plan and text, or why there are none."""
+    """Per variant of a device that is asked for: its plan and text, or why there are none. restartable: the
+    interpreter can go on with `nest` in the middle."""
     found: dict[Variant, tuple[Plan, KernelSource] | str] = {}
     for target in map(Target.of, request.devices):
         plan = device_plan(nest, facts, conditions, free, target, request.fp)
@@ -140,7 +142,11 @@ def _programs(
             found[target.variant] = plan
             continue
         source = render_device(plan, request.types, request.lines, DIALECTS[target.variant])
-        found[target.variant] = replace(plan, faults=source.faults), source
+        blocked = in_blocks(plan, request.may_alias) if source.faults and restartable else plan
+        if blocked.resume:
+            again = render_device(blocked, request.types, request.lines, DIALECTS[target.variant])
+            plan, source = (blocked, again) if again.resume else (plan, source)
+        found[target.variant] = replace(plan, faults=source.faults and not source.resume), source
     return found
 
 

@@ -25,7 +25,7 @@ from alpyna_hook.codegen.helpers import CTYPE
 from alpyna_hook.codegen.outs import write_outs
 from alpyna_hook.codegen.rowsave import Saved, at_start, at_store, restore, saved_array
 from alpyna_hook.errors import InternalError
-from alpyna_hook.ir.abi import RESUME_SLOTS
+from alpyna_hook.ir.abi import HALF_WAY, RESUME_SLOTS
 from alpyna_hook.ir.nodes import Const, Loop, Var
 from alpyna_hook.ir.plan import LoopPlan, ResumePoint
 from alpyna_hook.ir.types import INT
@@ -33,7 +33,7 @@ from alpyna_hook.ir.types import INT
 if TYPE_CHECKING:
     from alpyna_hook.codegen.stmt import Body
 
-AT_ENTRY, HALF_WAY = 2, 3  # return codes: all is as it was at entry; or as the resume record says
+AT_ENTRY = 2  # return code: all is as it was at entry
 
 
 def block_loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body, run: Callable[[Loop, LoopPlan, Body], None]) -> None:

@@ -45,6 +45,9 @@ def render_device(
     params = [KernelParam("live", x.name) for x in nest.live_ins]
     if plan.watch_fp:
         params.append(KernelParam("fp_mask"))
+    blocked = any(k.saved for k in kernels)
+    if blocked:
+        params.append(KernelParam("resume"))
     outs, out_slots = live_outs(nest, types)
     inputs = _inputs(plan, entry_types, names)
     driver = Driver(plan, steps, kernels, types, names, outs, out_slots).text(inputs, entry_types)
@@ -63,7 +66,8 @@ def render_device(
     )
     faults = driver.faults or any(k.faults for k in kernels)
     text = _assemble(plan, unit.helpers, [k.text for k in kernels], dialect)
-    return KernelSource(text, tuple(params), outs, out_slots, faults, False, device=program)
+    resume = plan.resume if blocked else ()
+    return KernelSource(text, tuple(params), outs, out_slots, faults, False, resume, device=program)
 
 
 def _counters(plan: Plan) -> list[str]:

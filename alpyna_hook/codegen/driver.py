@@ -13,7 +13,7 @@
 A second function, `overwritten`, of the same inputs without `rt`, gives the arrays (by IR name) of which this call
 overwrites every element.  `run` returns (return code, slots) as codegen/kernel.py has them: (1, [number of the failed
 precondition, or what stands for none]), (2, [1]) after a fault, (0, values of the slots from slot 1 on, as Python
-numbers) else.
+numbers) else. Where the grid is launched block by block, (3, these values as they are there) if it stopped half-way.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Driver:
         self.outs, self.out_slots = outs, out_slots
         self.number = {id(k.step): n for n, k in enumerate(kernels)}
         self.flags = {out.name: f"{names[out.name]}_set" for out in outs if out.set_slot >= 0}
-        self.may_fault = any(k.faults for k in kernels)
+        self.blocked = any(k.saved for k in kernels)
+        self.may_fault = any(k.faults for k in kernels) and not self.blocked
         self._lines: list[str] = []
         self._depth = 1
         self.host_faults = False
@@ -218,9 +219,22 @@ class Driver:
                     with self.block("if rt.faulted():"):
                         self.line("return 2, [1]")
                 self._combine(step)
+        elif self.blocked:
+            self._in_blocks(step)
         else:
             self.line(f"rt.launch{call}")
         self._last(step)
+
+    def _in_blocks(self, step: Launch) -> None:
+        """A grid that may stop half-way: what follows is as if its loop had made no more trips."""
+        number, loop = self.number[id(step)], step.loops[0]
+        kernel, trips = self.kernels[number], self.names[f"{loop.counter}@extent"]
+        call = f"{number}, {trips}, {_tuple(kernel.args)}, {self._first(loop)}, {kernel.saved!r}"
+        self.line(f"alp_done = rt.blocks({call}, {self.plan.block_bytes})")
+        with self.block(f"if alp_done == 0 < {trips}:"):
+            self.line("return 2, [1]")
+        self.line(f"alp_code = 3 if alp_done < {trips} else 0")
+        self.line(f"{trips} = alp_done")
 
     def _ranges(self, loops: tuple[Loop, ...]) -> dict[str, str]:
         """Assigns start, step and trips of the loops; counter -> extent of its axis, as text. Where a range moves with
@@ -339,8 +353,9 @@ class Driver:
     # -- the end ---------------------------------------------------------------------------------
 
     def _finish(self) -> None:
+        code = "alp_code" if self.blocked else "0"
         if not self.outs:
-            self.line("return 0, []")
+            self.line(f"return {code}, []")
             return
         resident = self.plan_steps.resident
         tags = {out.name: out.tag for out in self.plan.nest.live_outs}
@@ -350,7 +365,7 @@ class Driver:
         self.line(f"alp_outs = {[0] * (self.out_slots - 1)}")
         for out in self.outs:
             self._write(out, tags[out.name])
-        self.line("return 0, alp_outs")
+        self.line(f"return {code}, alp_outs")
 
     def _value(self, name: str) -> str:
         if name not in self.plan_steps.resident:

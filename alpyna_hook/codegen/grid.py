@@ -8,6 +8,12 @@ the scalars it reads; start, step and trip count of the grid's loops where they 
 work item that met a fault sets to 1; `alp_out`, the slots of the scalars that stay on the device; then a buffer per
 partial result.  An item of style "grid" strides over each axis by the size of the grid; of style "rows", it takes a run
 of the iterations.
+
+A grid that is launched block by block (transform/device.py, `in_blocks`) takes the number of the block, the iterations
+of one block, and a buffer per array that it writes, for the rows that it saves there before it begins:
+
+    if (*alp_fault && *alp_fault != alp_block + 1) return;      // what a block that faulted has saved is kept
+    alp_fault[1] = alp_block + 1;                               // blocks begun
 """
 
 from __future__ import annotations
@@ -30,6 +36,7 @@ from alpyna_hook.ir.steps import ENTRY, Choose, Launch, Repeat, Serial, Step, St
 from alpyna_hook.ir.types import INT, ArrayType, Rep, ScalarType, Type
 
 _FAULT_PARAM, _OUT_PARAM = "alp_fault", "alp_out"
+PART_BYTES = 4096  # saved at a time by a work item: what it then works on comes from the innermost cache
 _IDENTITY = {"+": "0", "*": "1", "&": "~0", "|": "0", "^": "0"}
 RANGE_PARTS = ("base", "stride", "extent")  # start, step and trip count of a loop of the grid, as parameters
 # COUNTER@NAME: those; in rows, also the first trip of a work item and the one past its last, and what they count
@@ -42,6 +49,8 @@ class Kernel:
 
     args    Python expressions, in the order of `device.args`
     faults  it may set the fault flag
+    saved   it is launched block by block: arrays, and which row, counted from the iteration's own, each writes; `args`
+            lack what a block brings
     """
 
     device: DeviceKernel
@@ -49,6 +58,7 @@ class Kernel:
     text: str
     args: tuple[str, ...]
     faults: bool
+    saved: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -145,13 +155,71 @@ class _Draft:
         """`loop` over this work item's run of iterations."""
         if not isinstance(loop, Loop):
             raise InternalError("no loop to share out")
+        c = loop.counter
+        return replace(loop, start=Var(f"{c}@first", type=INT), stop=Var(f"{c}@end", type=INT))
+
+    @property
+    def _saved(self) -> tuple[tuple[str, int], ...]:
+        """Known once the body is rendered: what cannot fault is launched as a whole."""
+        return self.plan.saved if self.plan is not None and self.scope.faults else ()
+
+    def _own_run(self, loop: Loop) -> list[str]:
+        """The lines that find this work item's run of iterations."""
         c, names, dialect = loop.counter, self.scope.names, self.unit.dialect
         trips, item, items = names[f"{c}@extent"], dialect.item[0], dialect.items[0]
+        found, skipped = [], ""
+        if self._saved:
+            rest = f"{trips} - alp_done"
+            found.append("const int64_t alp_done = alp_block * alp_rows;")
+            found.append(f"const int64_t alp_trips = {rest} < alp_rows ? {rest} : alp_rows;")
+            trips, skipped = "alp_trips", "alp_done + "
         for trip, counter, k in (("begin", "first", item), ("past", "end", f"{item} + 1")):
-            share, at = self.scope.call("alp_share", trips, k, items), names[f"{c}@{trip}"]
-            self.before.append(f"const int64_t {at} = {share};")
-            self.before.append(f"const int64_t {names[f'{c}@{counter}']} = {_moved(loop, at, names)};")
-        return replace(loop, start=Var(f"{c}@first", type=INT), stop=Var(f"{c}@end", type=INT))
+            at = names[f"{c}@{trip}"]
+            found.append(f"const int64_t {at} = {skipped}{self.scope.call('alp_share', trips, k, items)};")
+            if not self._saved:
+                found.append(f"const int64_t {names[f'{c}@{counter}']} = {_moved(loop, at, names)};")
+        return found
+
+    def _in_parts(self, loop: Loop) -> list[str]:
+        """The body, a few rows at a time, which are saved while they are in the innermost cache."""
+        c, names = loop.counter, self.scope.names
+        begin, past = names[f"{c}@begin"], names[f"{c}@past"]
+        bytes_of = [f"{self._row(array)} * (int64_t)sizeof *{names[array]}" for array, _ in self._saved]
+        fewest = max(self.unit.plan.loop(c).strip, 1)
+        lines = [
+            f"const int64_t alp_most = {PART_BYTES} / ({' + '.join(bytes_of)} + 1);",
+            f"const int64_t alp_part = alp_most > {fewest} ? alp_most : {fewest};",
+            f"for (int64_t alp_trip = {begin}; alp_trip < {past}; alp_trip += alp_part) {{",
+            f"    const int64_t alp_stop = {past} - alp_trip < alp_part ? {past} : alp_trip + alp_part;",
+            *(
+                f"    const int64_t {names[f'{c}@{counter}']} = {_moved(loop, at, names)};"
+                for counter, at in (("first", "alp_trip"), ("end", "alp_stop"))
+            ),
+        ]
+        for number, (array, offset) in enumerate(self._saved):
+            lines += [f"    {line}" for line in self._save(loop, number, array, offset)]
+        return [*(f"    {line}" for line in lines), *(f"    {line}" for line in self.inside), "    }"]
+
+    def _row(self, array: str) -> str:
+        """Elements of a row."""
+        dims = range(1, self.scope.array(array).ndim)
+        return " * ".join(f"{self.scope.names[array]}_n{axis}" for axis in dims) or "1"
+
+    def _save(self, loop: Loop, number: int, array: str, offset: int) -> list[str]:
+        """The rows of these iterations lie side by side; those outside the array belong to iterations without one."""
+        c, names = loop.counter, self.scope.names
+        name, row = names[array], self._row(array)
+        low, high = (f"({names[f'{c}@{part}']} + {offset})" for part in ("first", "end"))
+        element = f"alp_e * {name}_s0" if self.scope.array(array).layout == "S" else "alp_e"
+        return [
+            f"if (alp_saved{number}) {{",
+            f"    const int64_t alp_low = {low} > 0 ? {low} : 0;",
+            f"    const int64_t alp_high = {high} < {name}_n0 ? {high} : {name}_n0;",
+            f"    const int64_t alp_from = ({_moved(loop, 'alp_done', names)} + {offset}) * ({row});",
+            f"    for (int64_t alp_e = alp_low * ({row}); alp_e < alp_high * ({row}); alp_e++)",
+            f"        alp_saved{number}[alp_e - alp_from] = {name}[{element}];",
+            "}",
+        ]
 
     def _pass_ranges(self) -> None:
         """Ranges that move with an outer counter are computed in the kernel: their names are no parameters."""
@@ -183,6 +251,10 @@ class _Draft:
 
     def _around(self) -> None:
         names, scope = self.scope.names, self.scope
+        if self.plan is not None and self.unit.plan.style == "rows":
+            self.before += self._own_run(self.loops[0])
+        if self._saved:
+            self.inside = self._in_parts(self.loops[0])
         for name in dict.fromkeys((*self.read, *self.written)):
             start = self._slot(name) if name in self.read else "0"
             self.before.append(f"{CTYPE[scalar_type(scope, name).rep]} {names[name]} = {start};")
@@ -231,7 +303,7 @@ class _Draft:
         if faults or stop:
             params.append(f"{self.unit.dialect.space}int32_t *{_FAULT_PARAM}")
             kinds.append("buffer")
-            args.append("rt.fault")
+            args.append("rt.state" if self._saved else "rt.fault")
         if re.search(rf"\b{_OUT_PARAM}\b", used):
             params.append(f"{self.unit.dialect.space}alp_slot *{_OUT_PARAM}")
             kinds.append("buffer")
@@ -240,13 +312,24 @@ class _Draft:
         partials += [("+", Rep.U64)] * len(self.bounded)
         for k, (_, rep) in enumerate(partials):
             params.append(f"{self.unit.dialect.space}{self._element(rep)} *alp_partial{k}")
+        if self._saved:
+            params += ["const int64_t alp_block", "const int64_t alp_rows"]
+            kinds += ["i64", "i64"]
+        for k, (array, _) in enumerate(self._saved):
+            elem = self._element(self.scope.array(array).elem)
+            params.append(f"{self.unit.dialect.space}{elem} *{self.unit.dialect.restrict} alp_saved{k}")
+            kinds.append("buffer")
         w = Writer()
         name = f"alp_kernel{number}"
         w.line(f"{self.unit.dialect.kernel_head} {name}(")
         for k, param in enumerate(params):
             w.line(f"    {param}{',' if k + 1 < len(params) else ')'}")
         with w.block(""):
-            if stop:
+            if self._saved:
+                w.line(f"if (*{_FAULT_PARAM} && *{_FAULT_PARAM} != alp_block + 1)")
+                w.line("    return;")
+                w.line(f"{_FAULT_PARAM}[1] = alp_block + 1;")
+            elif stop:
                 w.line(f"if (*{_FAULT_PARAM})")
                 w.line("    return;")
             for line in preset + self.before:
@@ -260,9 +343,9 @@ class _Draft:
                 w.line(line)
             if faults:
                 w.line("if (fault | odd)" if odd else "if (fault)")
-                w.line(f"    *{_FAULT_PARAM} = 1;")
+                w.line(f"    *{_FAULT_PARAM} = {'alp_block + 1' if self._saved else '1'};")
         device = DeviceKernel(name, tuple(kinds), self._axes(), tuple((op, rep.value) for op, rep in partials))
-        return Kernel(device, self.step, w.text(), tuple(args), faults)
+        return Kernel(device, self.step, w.text(), tuple(args), faults, self._saved)
 
     def _element(self, rep: Rep) -> str:
         return self.unit.dialect.bool_element if rep is Rep.BOOL else CTYPE[rep]

@@ -148,7 +148,7 @@ def statement(stmt: Stmt, ctx: Body, declare: str | None = None) -> None:
             _while(stmt, ctx)
         case Loop():
             loop_plan = ctx.plan.loop(stmt.counter)
-            if loop_plan.saved and not ctx.parallel:
+            if loop_plan.saved and not ctx.parallel and not loop_plan.grid:  # grids: codegen/grid.py
                 block_loop(stmt, loop_plan, ctx, _run)
             else:
                 _run(stmt, loop_plan, ctx)

@@ -81,6 +81,7 @@ class Bound:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     rows: dict[str, Eval]  # counter of a loop in blocks -> bytes that one iteration saves
+    block_bytes: int  # that one work item saves in a block
 
     def seconds(self, env: Env, threads: int = 1) -> float:
         """Predicted seconds of one call with these entry values."""
@@ -140,28 +141,33 @@ class Bound:
         moved = traffic(self.top, sizes, profile, self.geometry(values))
         grids = [loop for loop in _all(self.top) if loop.parallel and loop.entries > 0.0]
         launches = sum(loop.entries for loop in grids)
-        undone = self.journal or (self.writes if launches > 1.0 else ())  # devices/run.py
+        undone = self.journal or (self.writes if launches > 1.0 and not self.rows else ())  # devices/run.py
+        a_block = self.block_bytes * offload.ITEMS_PER_CORE * threads
+        saving = sum(sizes[a] for a in undone) / profile.journal_bps
+        saving += self._saving(values) / _cores(profile, threads)
         work = offload.Work(
             serial_s=sum(s[0] for s in split) + self.root_s, shared_s=sum(s[1] for s in split),
             memory_s=moved.seconds(threads) + moved.handed_over(threads), launches=launches,
-            saving_s=sum(sizes[a] for a in undone) / profile.journal_bps if device.shares_memory else 0.0,
+            saving_s=saving if device.shares_memory else 0.0,
+            blocks=1.0 + self._saved(values) / a_block if a_block else 1.0,
             items=sum(loop.entries * _items(loop) for loop in grids) / larger(sum(g.entries for g in grids), 1.0),
             moved=moved.streamed[-1] + moved.scattered[-1], sent=sum(sizes[a] for a in self.reads),
             fetched=sum(sizes[a] for a in self.writes), arrays=(len(self.reads), len(self.writes)),
         )  # fmt: skip
         return offload.seconds(work, device, profile, _cores(profile, threads))
 
+    def _saved(self, values: list[float]) -> float:
+        """Bytes of the rows that loops in blocks save."""
+        return sum(
+            self.rows[loop.counter](values) * loop.total for loop in _all(self.top) if loop.counter in self.rows
+        )
+
     def _saving(self, values: list[float]) -> float:
         """Seconds of saving rows by blocks, before the loop runs over them: read, write-allocate and write back, in the
         cache that holds the block (transform/blocks.py keeps it within L2)."""
         if not self.rows:
             return 0.0
-        bandwidth = self.profile.levels[min(1, len(self.profile.levels) - 1)].bandwidth
-        return sum(
-            3.0 * self.rows[loop.counter](values) * loop.total / bandwidth
-            for loop in _all(self.top)
-            if loop.counter in self.rows
-        )
+        return 3.0 * self._saved(values) / self.profile.levels[min(1, len(self.profile.levels) - 1)].bandwidth
 
 
 def bind(candidate: Candidate, profile: Profile, variant: str) -> Bound:
@@ -200,6 +206,7 @@ def bind(candidate: Candidate, profile: Profile, variant: str) -> Bound:
         rows={c: compiled(_row_bytes(counts, arrays), slots) for c, arrays in candidate.saved}
         if variant != "interp"
         else {},
+        block_bytes=candidate.block_bytes,
     )
 
 

@@ -20,6 +20,7 @@ from alpyna_hook.cost.tape import larger, smaller
 
 DRIVER_S = 3e-5  # the host's part in Python: slots, arrays, the driver itself
 DRIVER_LAUNCH_S = 3e-6  # and for each launch
+ITEMS_PER_CORE = 16.0  # of a device that is the host's CPU: devices/opencl.py
 MEMORY_FILL = 0.25  # of `saturate`: work items that draw the whole bandwidth
 
 
@@ -31,6 +32,7 @@ class Work:
     memory_s            of all, on the host with as many threads as the device has cores (style "rows")
     saving_s            copying what a fault or a failure would have to undo
     launches, items     grids started; work items of one, in the mean
+    blocks              that one grid is launched in
     moved               bytes that come from, or go to, main memory
     sent, fetched       bytes copied to the device and back; `arrays` of them each way
     """
@@ -45,11 +47,12 @@ class Work:
     sent: float
     fetched: float
     arrays: tuple[int, int]
+    blocks: float = 1.0
 
 
 def seconds(work: Work, device: DeviceFigures, profile: Profile, cores: float) -> float:
     """Seconds of the whole call. `cores`: of the host, as far as a device that is the host's CPU can use them."""
-    launches = larger(work.launches, 1.0)
+    launches = larger(work.launches, 1.0) * work.blocks
     fixed = DRIVER_S + device.launch_s + (launches - 1.0) * device.enqueue_s + launches * DRIVER_LAUNCH_S
     fixed += work.saving_s
     if device.shares_memory:

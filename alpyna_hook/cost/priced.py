@@ -31,6 +31,7 @@ class Candidate:
     strips      (counter, width) of parallel loops whose neighbouring iterations run side by side in vector lanes
     journal     None: journal if the counts say that the nest can fault
     saved       (counter, arrays) of loops in blocks: each iteration saves a row of each of these arrays
+    block_bytes on a device, what one work item saves in a block; 0: its grids are launched as a whole
     reads, writes  arrays that are brought to a device and back
     min_work    (counter, threshold, work) of parallel loops that threads share only where trip count * work exceeds it
     """
@@ -46,6 +47,7 @@ class Candidate:
     min_work: tuple[tuple[str, int, int], ...] = ()
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    block_bytes: int = 0
 
 
 def candidate_of(plan: Plan, counts: Counts, program: DeviceProgram | None = None) -> Candidate:
@@ -77,9 +79,11 @@ def _on_device(plan: Plan, counts: Counts, program: DeviceProgram) -> Candidate:
     below = {c for g in grids for c in _inside(counts.root, g, len(grids))}
     strips = tuple((p.counter, p.strip) for p in plan.loops if p.strip)
     sent = tuple(a for a in program.reads + program.writes if a not in program.overwritten)
+    saved = tuple((p.counter, tuple(array for array, _ in p.saved)) for p in plan.loops if p.saved)
     return Candidate(
         counts, frozenset(g for g in grids if g not in below), frozenset(g for g in grids if g in below),
-        strips=strips, journal=plan.faults, reads=tuple(dict.fromkeys(sent)), writes=program.writes,
+        strips=strips, journal=plan.faults, saved=saved, reads=tuple(dict.fromkeys(sent)), writes=program.writes,
+        block_bytes=plan.block_bytes,
     )  # fmt: skip
 
 

@@ -7,7 +7,9 @@ Out: NumPy views; buffers that are used again and again (allocation on a GPU wai
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -79,6 +81,51 @@ def packed_strides(dims: tuple[int, ...]) -> tuple[int, ...]:
 def is_packed(dims: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     """Whether the array is C-contiguous."""
     return all(dim == 1 or a == b for dim, a, b in zip(dims, strides, packed_strides(dims)))
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """An array of the call. `overwritten`: every element is written whatever it held before."""
+
+    name: str
+    address: int
+    dims: tuple[int, ...]
+    strides: tuple[int, ...]
+    rep: Rep
+    read: bool
+    written: bool
+    overwritten: bool
+
+    @property
+    def span(self) -> tuple[int, int]:
+        return span(self.address, self.dims, self.strides, self.rep.itemsize)
+
+    @property
+    def bytes(self) -> int:
+        """Of all elements."""
+        return math.prod(self.dims) * self.rep.itemsize
+
+
+def flat(operand: Operand) -> Array:
+    """All the memory that the array lies in, as bytes."""
+    import numpy as np
+
+    first, behind = operand.span
+    return np.frombuffer(bytes_at(first, behind - first), np.uint8)
+
+
+def stands_alone(operand: Operand, operands: Sequence[Operand]) -> bool:
+    """Kernels can use its memory as it is: it begins with its first element, and shares no byte with another array of
+    the run if one of the two is written."""
+    first, behind = operand.span
+    if first != operand.address:
+        return False
+    for other in operands:
+        if other is not operand and (operand.written or other.written):
+            low, high = other.span
+            if first < high and low < behind:
+                return False
+    return True
 
 
 class Pool:

@@ -5,9 +5,9 @@ Out: `Program.called`, also by an address: decodes the `in` slots, brings the ar
 program's driver, brings back what was written, fills the `out` slots.
 
 No exception leaves it. A device that fails has written nothing: the call then returns 1 with DEVICE_FAILED as its
-detail, `failure` says why in a sentence, and the dispatcher gives the loop to another variant. An exception that is the
-program's own (raised by a signal handler meanwhile: Ctrl-C, a time limit) waits in `pending` for the dispatcher to
-raise.
+detail, `failure` says why in a sentence, and the dispatcher gives the loop to another variant. Or it has written whole
+blocks of a grid: the call then returns 3, and the interpreter goes on. An exception that is the program's own (raised
+by a signal handler meanwhile: Ctrl-C, a time limit) waits in `pending` for the dispatcher to raise.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from typing import Any, Final
 from alpyna_hook import log, signals
 from alpyna_hook.devices import memory
 from alpyna_hook.devices.base import Accelerator, CompileFailure, DeviceError, Kernel
+from alpyna_hook.devices.memory import Operand
 from alpyna_hook.devices.resident import Residents
-from alpyna_hook.devices.run import Operand, Run
-from alpyna_hook.ir.abi import DEVICE_FAILED
+from alpyna_hook.devices.run import ResultsLost, Run
+from alpyna_hook.ir.abi import DEVICE_FAILED, HALF_WAY
 from alpyna_hook.ir.plan import DeviceProgram, KernelOut, KernelSource
 from alpyna_hook.ir.types import ArrayType, ObjectType, Rep, ScalarType, Type
 
@@ -61,7 +62,7 @@ class Program:
         self._source, self._program, self._device = source, source.device, device
         self._pool, self._residents = pool, residents
         self._functions = functions
-        self._inputs, self._in = _layout(source, types)
+        self._inputs, self._in, self._resume = _layout(source, types)
         self._suspects = _suspects(source.device, {frozenset(pair) for pair in disjoint})
         scope: dict[str, Any] = {}
         exec(compile(source.device.driver, f"<alpyna driver of {name}>", "exec"), scope)
@@ -119,9 +120,12 @@ class Program:
                 return code
             except BaseException as error:
                 run.abandon()
-                if run.committed and isinstance(error, Exception) and not signals.from_handler(error):
+                own = not isinstance(error, Exception) or signals.from_handler(error)
+                if run.committed and not own:
                     log.debug(f"{self.name}: {error!r} came too late")
                     return 0
+                if run.begun and not own:
+                    raise ResultsLost("an error after the device has written to the program's arrays") from error
                 raise
             finally:
                 run.release(failed)
@@ -129,13 +133,24 @@ class Program:
     def _run(self, run: Run, operands: Mapping[str, Operand], slots: tuple[Any, ...], outputs: int) -> int:
         placed = run.place(list(operands.values()))
         code, outs = self._driver(run, *self._arguments(slots, placed))
-        if code == 0:
+        if code == HALF_WAY:
+            self._store(outs, outputs)
+            self._note_place(run, slots, outputs)
+        elif code == 0:
             self._store(outs, outputs)
             run.conclude()
         else:
             run.abandon()
             ctypes.c_int64.from_address(outputs).value = outs[0]
         return int(code)
+
+    def _note_place(self, run: Run, slots: tuple[Any, ...], outputs: int) -> None:
+        """Fills the resume record: there is one blocked loop, the outermost one."""
+        if run.trouble is not None:
+            self._fail(run.trouble)
+        record = (ctypes.c_int64 * 2).from_address(slots[self._resume])
+        record[0], record[1] = 0, run.done
+        ctypes.c_int64.from_address(outputs).value = 1
 
     def _operands(self, slots: tuple[Any, ...]) -> dict[str, Operand]:
         """The arrays that the kernels use."""
@@ -190,11 +205,15 @@ class Program:
                 struct.pack_into(form, slots, 8 * (out.slot + part), value if form in "df" else int(value))
 
 
-def _layout(source: KernelSource, types: Mapping[str, Type]) -> tuple[tuple[_Input, ...], struct.Struct]:
-    """The live-ins and how their slots are unpacked; slot 0 holds the number of threads."""
+def _layout(source: KernelSource, types: Mapping[str, Type]) -> tuple[tuple[_Input, ...], struct.Struct, int]:
+    """The live-ins and how their slots are unpacked; slot 0 holds the number of threads. And the slot of the resume
+    record's address, 0 if there is none."""
     inputs = []
-    text, first = "q", 1
+    text, first, resume = "q", 1, 0
     for param in source.params:
+        if param.kind == "resume":
+            text, first, resume = text + "Q", first + 1, first
+            continue
         kind = types[param.name] if param.kind == "live" else ScalarType(Rep.I64, frozenset(("int",)))
         if isinstance(kind, ObjectType):
             continue
@@ -204,7 +223,7 @@ def _layout(source: KernelSource, types: Mapping[str, Type]) -> tuple[tuple[_Inp
         else:
             part, count = _FIELDS.get(kind.rep, "q"), 2 if kind.rep.is_complex else 1
         text, first = text + part, first + count
-    return tuple(inputs), struct.Struct("=" + text)
+    return tuple(inputs), struct.Struct("=" + text), resume
 
 
 def _suspects(program: DeviceProgram, disjoint: set[frozenset[str]]) -> list[tuple[str, str]]:

@@ -6,7 +6,8 @@ Out: results on the device, and only when all has gone well in the program's arr
 Nothing is written to the program's memory before the run is known to succeed. On a device with memory of its own,
 results are brought to the host beside the arrays first (`conclude`), and then into them. On one that shares the host's
 memory, where kernels work on the arrays themselves, the written ones are saved before the first launch, unless there is
-only one launch, at the end: one that cannot be enqueued has written nothing.
+only one launch, at the end: one that cannot be enqueued has written nothing; or one grid, launched in blocks that save
+what they write (blocks.py), after any of which the interpreter can go on.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from alpyna_hook import settings, signals
 from alpyna_hook.devices import memory
-from alpyna_hook.devices.base import Accelerator, DeviceError, Limits
+from alpyna_hook.devices.base import Accelerator, DeviceError
+from alpyna_hook.devices.blocks import Blocks, SavedRows, Shared, rows_of_a_block
+from alpyna_hook.devices.memory import Operand
 from alpyna_hook.devices.resident import Resident, Residents
+from alpyna_hook.devices.shapes import grid, rows
 from alpyna_hook.ir.plan import DeviceKernel
 from alpyna_hook.ir.types import Rep
 
@@ -30,29 +34,6 @@ if TYPE_CHECKING:
 class ResultsLost(BaseException):
     """The device failed while it wrote to the program's arrays, and what they held is not known any more. No Exception:
     the program must not go on with them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Operand:
-    """An array of the call. `overwritten`: every element is written whatever it held before."""
-
-    name: str
-    address: int
-    dims: tuple[int, ...]
-    strides: tuple[int, ...]
-    rep: Rep
-    read: bool
-    written: bool
-    overwritten: bool
-
-    @property
-    def span(self) -> tuple[int, int]:
-        return memory.span(self.address, self.dims, self.strides, self.rep.itemsize)
-
-    @property
-    def bytes(self) -> int:
-        """Of all elements."""
-        return math.prod(self.dims) * self.rep.itemsize
 
 
 @dataclass
@@ -73,6 +54,7 @@ class Run:
 
     may_fault  the kernels may set `fault` after they have written
     residents  arrays that are on the device already; None: nothing is kept there
+    trouble    why the device did not begin all blocks
     """
 
     device: Accelerator
@@ -82,6 +64,7 @@ class Run:
     out_slots: int
     may_fault: bool
     residents: Residents | None = None
+    trouble: Exception | None = None
     _placed: list[_Placed] = field(default_factory=list)
     _taken: list[tuple[int, Any]] = field(default_factory=list)
     _claimed: list[Resident] = field(default_factory=list)
@@ -94,6 +77,9 @@ class Run:
     _copied: list[None] = field(default_factory=list)
     _shapes: dict[tuple[int, tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
     _saved: list[tuple[Array, Array]] | None = None
+    _blocks: Blocks | None = None
+    _state: Shared | None = None
+    _wrapped: list[Any] = field(default_factory=list)
     _fault: Any = None
     _out: Any = None
 
@@ -136,6 +122,39 @@ class Run:
             self.device.download(array, buffer)
         return found
 
+    def blocks(
+        self, k: int, trips: int, args: tuple[Any, ...], first: int, saved: tuple[tuple[str, int], ...], item_bytes: int
+    ) -> int:  # fmt: skip
+        """Runs kernel `k`, of one axis, block by block, and waits. The trips that are done, which are all that the
+        arrays show: the blocks before the one that faulted, or that a failing device did not begin.
+
+        saved       (array, c): trip t writes row first + t + c of it, and no other
+        item_bytes  that a work item saves in one block
+        """
+        if trips <= 0:
+            return 0
+        if any(p.apart and p.operand.written for p in self._placed):  # the way back is that of any other kernel
+            self.launch(k, (trips,), (*args, 0, trips, *(None for _ in saved)))
+            self.device.finish()
+            return 0 if self._noted()[0] else trips
+        blocks = self._blocks = self._in_blocks(trips, first, saved, item_bytes)
+        buffers = [rows.copy.buffer for rows in blocks.saved]
+        trouble = None
+        try:
+            groups, group = self._shape(k, (blocks.rows,))
+            for block in range(blocks.count):
+                self.device.launch(self.functions[k], groups, group, (*args, block, blocks.rows, *buffers))
+        except Exception as error:
+            if signals.from_handler(error):
+                raise
+            trouble = error
+        done = self._settle_blocks(blocks)
+        if trouble is not None:
+            if done == 0:
+                raise trouble
+            self.trouble = trouble
+        return done
+
     @property
     def fault(self) -> Any:
         """A buffer of one int32, 0 at first, that kernels set when a check fires."""
@@ -143,6 +162,17 @@ class Run:
             self._fault = self._take(4)
             self.device.clear(self._fault, 4)
         return self._fault
+
+    @property
+    def state(self) -> Any:
+        """In place of `fault` for the kernel that `blocks` runs: two int32, 0 at first (codegen/grid.py)."""
+        if self._state is None:
+            self._state = self._shared((2,), memory.dtype_of(Rep.I32))
+            if self._state.array is not None:
+                self._state.array[...] = 0
+            else:
+                self.device.clear(self._state.buffer, 8)
+        return self._state.buffer
 
     def faulted(self) -> int:
         """Waits, and gives what is in `fault`."""
@@ -180,8 +210,8 @@ class Run:
         found = {}
         for operand in operands:
             host = memory.view(operand.address, operand.dims, operand.strides, operand.rep)
-            if self.device.shares_memory and _stands_alone(operand, operands):
-                placed = _Placed(operand, host, self.device.wrap(_flat(operand), operand.written), False)
+            if self.device.shares_memory and memory.stands_alone(operand, operands):
+                placed = _Placed(operand, host, self.device.wrap(memory.flat(operand), operand.written), False)
                 strides = operand.strides
             else:
                 placed = self._brought(operand, host)
@@ -217,10 +247,24 @@ class Run:
         """All results are in the program's arrays."""
         return self._settled and len(self._copied) == self._apart
 
+    @property
+    def done(self) -> int:
+        """Trips of the grid that was launched in blocks."""
+        return (self._blocks.done or 0) if self._blocks is not None else 0
+
+    @property
+    def begun(self) -> bool:
+        """The program's arrays are not what they were at entry: blocks of the grid are done."""
+        return self._blocks is not None and self._blocks.done != 0
+
     def abandon(self) -> None:
         """The program's arrays as they were before the run: after a fault, a failed entry condition, an error. It may
-        find that all was done nevertheless (`committed`). ResultsLost: neither is so."""
+        find that all was done nevertheless (`committed`), or blocks of it (`begun`). ResultsLost: neither is so."""
         self._held = None
+        if self._blocks is not None:
+            if self._blocks.done is None:
+                self._settle_blocks(self._blocks)
+            return
         if not self._launched or self.committed:
             return
         shared = self._writes_in_place
@@ -245,6 +289,7 @@ class Run:
         taken, self._taken = self._taken, []
         journals, self._journals = self._journals, []
         placed, self._placed = self._placed, []
+        wrapped, self._wrapped = self._wrapped, []
         tasks: list[tuple[Callable[[Any], None], Any]] = []
         if self.residents is not None:
             for resident in claimed:
@@ -255,6 +300,7 @@ class Run:
         tasks += [(self.pool.give, one) for one in taken]
         tasks += [(memory.journals().give, one) for one in journals]
         tasks += [(self.device.release, array.buffer) for array in placed if not array.apart]
+        tasks += [(self.device.release, buffer) for buffer in wrapped]
         interrupt = None
         for work, one in tasks:
             try:
@@ -297,6 +343,18 @@ class Run:
         self._taken.append(taken)
         return taken[1]
 
+    def _shared(self, shape: tuple[int, ...], dtype: Any) -> Shared:
+        """A buffer that is the host's own memory, so that to read it is no business of the device; where it shares
+        that memory."""
+        size = math.prod(shape) * dtype.itemsize
+        if not self.device.shares_memory:
+            return Shared(None, self._take(size))
+        taken = memory.journals().take(size)
+        self._journals.append(taken)
+        array = taken[1][:size]
+        self._wrapped.append(self.device.wrap(array, True))
+        return Shared(array.view(dtype).reshape(shape), self._wrapped[-1])
+
     def _save(self) -> None:
         """Copies of the arrays that are written in place, before the first launch."""
         if self._launched or self._saved is not None:
@@ -317,6 +375,41 @@ class Run:
         copy = taken[1][: host.nbytes].view(host.dtype).reshape(host.shape)
         np.copyto(copy, host)
         return host, copy
+
+    def _in_blocks(self, trips: int, first: int, saved: tuple[tuple[str, int], ...], item_bytes: int) -> Blocks:
+        placed = {p.operand.name: p for p in self._placed}
+        shapes = [(placed[name].operand.dims, placed[name].operand.rep.itemsize) for name, _ in saved]
+        rows = rows_of_a_block(shapes, trips, self.device.limits.lanes, item_bytes)
+        kept = [
+            SavedRows(placed[name].host, first + c, self._shared((rows, *dims[1:]), placed[name].host.dtype))
+            for (name, c), (dims, _) in zip(saved, shapes)
+        ]
+        return Blocks(trips, rows, kept)
+
+    def _noted(self) -> tuple[int, int]:
+        """What is in `state`; the kernels are done."""
+        import numpy as np
+
+        assert self._state is not None  # it is among the kernel's arguments
+        found = self._state.array
+        if found is None:
+            found = np.zeros(2, np.int32)
+            self.device.download(found, self._state.buffer)
+        else:
+            self.device.unwrap(self._state.buffer)
+        return int(found[0]), int(found[1])
+
+    def _settle_blocks(self, blocks: Blocks) -> int:
+        written = [p.buffer for p in self._placed if p.operand.written and not p.apart]
+        try:
+            return blocks.settle(self.device, written, self._noted)
+        except Exception as error:
+            if signals.from_handler(error):
+                raise
+            try:
+                return blocks.settle(self.device, written, self._noted)
+            except Exception as again:
+                raise ResultsLost("the device failed while it wrote to the program's arrays") from again
 
     def _issue_held(self, save: bool = True) -> None:
         held, self._held = self._held, None
@@ -370,64 +463,7 @@ class Run:
         self._settled = True
 
 
-def _flat(operand: Operand) -> Array:
-    """All the memory that the array lies in, as bytes."""
-    import numpy as np
-
-    first, behind = operand.span
-    return np.frombuffer(memory.bytes_at(first, behind - first), np.uint8)
-
-
 def _packed(host: Array) -> Array:
     import numpy as np
 
     return np.ascontiguousarray(host)
-
-
-def _stands_alone(operand: Operand, operands: Sequence[Operand]) -> bool:
-    """Kernels can use its memory as it is: it begins with its first element, and shares no byte with another array of
-    the run if one of the two is written."""
-    first, behind = operand.span
-    if first != operand.address:
-        return False
-    for other in operands:
-        if other is not operand and (operand.written or other.written):
-            low, high = other.span
-            if first < high and low < behind:
-                return False
-    return True
-
-
-def rows(extents: tuple[int, ...], limits: Limits) -> tuple[int, ...]:
-    """Work items for a device whose lanes each want a long run of iterations: as many as there are lanes, along the
-    slowest axis first."""
-    left = limits.lanes
-    groups = []
-    for extent in reversed(extents):
-        groups.append(min(extent, left))
-        left = max(left // groups[-1], 1)
-    return tuple(reversed(groups))
-
-
-def grid(
-    extents: tuple[int, ...], limits: Limits, most: int, lanes: int = 0
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """(groups, work items of a group) for a work item per iteration, or as near as the device allows; with `lanes`, at
-    most about so many work items. Groups are wide along x, whose neighbours lie side by side in memory."""
-    budget = min(256, limits.group, most)
-    group = []
-    for axis, extent in enumerate(extents):
-        last = axis == len(extents) - 1
-        widest = budget if last else min(budget, 32 if axis == 0 else 4)
-        width = 1
-        while 2 * width <= widest and width < extent:
-            width *= 2
-        group.append(width)
-        budget //= width
-    groups = [min(-(-extent // width), most) for extent, width, most in zip(extents, group, limits.axes)]
-    if lanes:
-        left = max(lanes // math.prod(group), 1)
-        for axis in reversed(range(len(groups))):
-            groups[axis] = min(groups[axis], left)
-            left = max(left // groups[axis], 1)
-    return tuple(groups), tuple(group)

@@ -51,7 +51,7 @@ class LoopPlan:
     last              scalars, written by every iteration, whose value after the last one is needed
     conditional       scalars written by some iterations whose last written value is needed
     independent       no dependence is carried by this loop: the C compiler may vectorise it
-    saved             (array, c): run in blocks; iteration i first saves row i + c, which is all it writes
+    saved             (array, c): run, or launched, in blocks; iteration i first saves row i + c, which is all it writes
     quiet             of a loop with `saved`: it does nothing that raises an FP flag which NumPy would warn of
     strip             > 0: run this many consecutive iterations side by side (strip-mined, the scalars of
                       the body expanded, inner loops interchanged outwards; Allen & Kennedy, ch. 5 and 8)
@@ -87,7 +87,7 @@ class Plan:
     faults         some check can fire in the loop: written arrays are journalled, unless
     resume         its loops run in blocks that save what they write: a point per blocked loop
     style          on a device, how work items take the iterations
-    block_bytes    that one thread saves in one block
+    block_bytes    that one thread, or work item, saves in one block
     """
 
     variant: Variant
@@ -157,7 +157,8 @@ class DeviceProgram:
     driver   Python source that defines `run(rt, *inputs)`; devices/program.py says what `rt` offers. It evaluates
              the entry conditions, runs the sequential outer loops and launches the kernels. It returns
              (return code, out slots), as codegen/kernel.py has them: a failed precondition is (1, [its number]), a
-             fault (2, [detail]), success (0, values of the slots from slot 1 on, as Python numbers)
+             fault (2, [detail]), success (0, values of the slots from slot 1 on, as Python numbers); (3, those values)
+             where a grid launched in blocks stopped half-way, as rt.done says
     inputs   of `run`: per live-in, in order, an array's name (its buffer), name_n0.. (dimensions) and name_s0..
              (strides in elements), or a scalar's name (a Python number); then `fp_mask`, if it is among the params
     reads    arrays (live-ins, by IR name) whose contents the kernels need
@@ -186,7 +187,7 @@ class KernelSource:
     """Text of one kernel and how to call it (ABI: codegen/kernel.py).
 
     faults  it can return 2 or 3; `resume` is empty: the caller must have journalled the written arrays
-    device  the program, if the text is for a device
+    device  the program, if the text is for a device; it saves what it writes by itself
     """
 
     text: str

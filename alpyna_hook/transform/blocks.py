@@ -24,6 +24,8 @@ are handed on: those of an inner loop may not have been assigned yet, or have an
         for i in range(1, n):                   faults? restore the block, resume at (t, first loop, block)
             a[i] = b[i]                     ...
 
+On a device one grid can be launched that way (device.py, `in_blocks`).
+
 In: a nest and, once they are known, what analysis found of its loops.  Out: the loops to be run in blocks.
 """
 

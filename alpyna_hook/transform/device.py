@@ -12,8 +12,8 @@ more strips come of that (transform/hoist.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from alpyna_hook.analysis.reproducible import obstacle
@@ -24,13 +24,15 @@ from alpyna_hook.ir.nodes import (
     walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.plan import LoopPlan, Plan, Style, Variant
-from alpyna_hook.ir.steps import counter_copies, range_follows, reads_counter, steps_of
+from alpyna_hook.ir.steps import Compute, Launch, counter_copies, range_follows, reads_counter, steps_of
 from alpyna_hook.ir.types import INT, ArrayType, ScalarType, Type
+from alpyna_hook.transform.blocks import choose_blocks
 from alpyna_hook.transform.hoist import hoisted
 from alpyna_hook.transform.schedule import LoopFacts, watches_fp
 from alpyna_hook.transform.strips import stride, with_strips
 
 MAX_AXES = 3
+ITEM_BYTES = 1 << 17  # that one work item saves in one block
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,28 @@ def device_plan(
     if target.style == "rows":
         return with_strips({target.variant: plan}, nest, facts)[target.variant]
     return plan
+
+
+def in_blocks(plan: Plan, may_alias: Collection[frozenset[str]] = ()) -> Plan:
+    """A plan of style "rows" launched block by block, so that a fault can be undone without a copy of whole arrays:
+    each work item first saves the rows that it is about to write. That takes a nest that is one grid, launched once,
+    and that the interpreter can go on with (blocks.py). Else the plan as it is.
+
+    The nest's loops are those of the source, not interchanged ones.
+    """
+    grids = [p for p in plan.loops if p.grid]
+    steps = steps_of(plan.nest, {p.counter: p for p in plan.loops})
+    if plan.style != "rows" or len(grids) != 1 or grids[0].reductions or isinstance(steps, str) or steps.resident:
+        return plan
+    *before, last = steps.steps
+    if not isinstance(last, Launch) or not all(isinstance(step, Compute) for step in before):
+        return plan
+    counter = grids[0].counter
+    found = choose_blocks(plan.nest, lambda loop: loop.counter == counter, may_alias)
+    if found is None or found.saved.keys() != {counter}:
+        return plan
+    loops = tuple(replace(p, saved=found.saved[counter]) if p is grids[0] else p for p in plan.loops)
+    return replace(plan, loops=loops, resume=found.points, block_bytes=ITEM_BYTES)
 
 
 def types_of(nest: Nest) -> dict[str, Type]:

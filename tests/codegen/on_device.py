@@ -44,8 +44,9 @@ def specialised(text: str, device: str, given: Mapping[str, Any], fp: str = "str
 
 
 def specialised_site(
-    nest: Any, device: str, given: Mapping[str, Any], lines: tuple[str, ...], fp: str = "strict"
-) -> Specialisation | Rejection:
+    nest: Any, device: str, given: Mapping[str, Any], lines: tuple[str, ...], fp: str = "strict",
+    restartable: bool = False,
+) -> Specialisation | Rejection:  # fmt: skip
     """A nest for these values of its live-ins, with a program for `device`."""
     types: dict[str, Type] = {}
     for live in nest.live_ins:
@@ -59,7 +60,7 @@ def specialised_site(
     bound = replace(nest, live_ins=tuple(x for x in nest.live_ins if types[x.name] != UNBOUND))
     return specialise(Request(
         nest, types, entry_of(bound, given), {}, frozenset(), frozenset(), fp,  # type: ignore[arg-type]
-        2, lines, False, (device,),
+        2, lines, restartable, (device,),
     ))  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from alpyna_hook.devices import memory
 from alpyna_hook.devices.base import Limits
-from alpyna_hook.devices.run import grid, rows
+from alpyna_hook.devices.shapes import grid, rows
 
 LIMITS = Limits(48, 1024, (2**31 - 1, 65535, 65535))
 extents = st.lists(st.integers(1, 2**40), min_size=1, max_size=3).map(tuple)
