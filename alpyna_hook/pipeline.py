@@ -1,6 +1,7 @@
 """The only list of passes, in order: nest + signature -> specialisation.
 
     unbound      drops live-ins that have no value              transform/unbound.py
+    foreign      is it the same for other libraries' arrays?    analysis/foreign.py
     infer        untyped nest -> typed nest                     analysis/inference.py
     prove        drops the checks that entry conditions imply   analysis/bounds.py
     distribute   splits loops where that exposes a parallel one transform/distribute.py
@@ -26,6 +27,7 @@ from typing import Literal
 
 from alpyna_hook.analysis.bounds import prove
 from alpyna_hook.analysis.dependence import interchange_legal
+from alpyna_hook.analysis.foreign import Judged, is_foreign, judge
 from alpyna_hook.analysis.inference import infer
 from alpyna_hook.analysis.parallel import Parallelism, Verdict, parallelism
 from alpyna_hook.codegen.accelerators import DIALECTS
@@ -88,8 +90,12 @@ def specialise(request: Request) -> Specialisation | Rejection:
     if isinstance(merged, Rejection):
         return merged
     request = replace(request, types={name: kind for name, kind in request.types.items() if kind != UNBOUND})
+    foreign = any(map(is_foreign, request.types.values()))
+    judged = judge(merged, request.types) if foreign else Judged(merged, False)
+    if isinstance(judged, Rejection):
+        return judged
     values = {q.name: v for q, v in request.entry.items() if isinstance(q, QParam)}
-    typed = infer(merged, request.types, values)
+    typed = infer(judged.nest, request.types, values)
     if isinstance(typed, Rejection):
         return typed
     verify(typed)
@@ -109,18 +115,22 @@ def specialise(request: Request) -> Specialisation | Rejection:
         sources = {v: render_kernel(plan, request.types, request.lines) for v, plan in plans.items()}
     plans = {v: replace(plan, faults=sources[v].faults and not plan.resume) for v, plan in plans.items()}
     counts = count(proved)
-    as_written = request.restartable and swapped is proved
-    programs = _programs(swapped, swapped_facts, conditions, free, request, as_written)
+    as_written = request.restartable and swapped is proved and not foreign
+    programs = _programs(swapped, swapped_facts, conditions, free, request, as_written, judged.silent)
+    if foreign and isinstance(programs.get("cuda", ""), str):
+        return _not_there(merged, programs)
     plans = {**plans, **{v: p[0] for v, p in programs.items() if not isinstance(p, str)}}
     devices = {v: p[1].device for v, p in programs.items() if not isinstance(p, str)}
+    there = frozenset(name for name, kind in request.types.items() if is_foreign(kind))
     candidates = {
-        v: candidate_of(p, counts if p.nest is proved else count(p.nest), devices.get(v)) for v, p in plans.items()
-    }
+        v: candidate_of(p, counts if p.nest is proved else count(p.nest), devices.get(v), there)
+        for v, p in plans.items() if v == "cuda" or not there
+    }  # fmt: skip
     return Specialisation(
         proved,
         plans,
         {**sources, **{v: p[1] for v, p in programs.items() if not isinstance(p, str)}},
-        {"interp": Candidate(count(typed), journal=False), **candidates},
+        {"interp": Candidate(count(typed), journal=False, foreign=foreign), **candidates},
         _one_each(_verdicts(proved, proved.body, facts, verdicts, 0)),
         _disjoint(request, arrays, written_arrays(proved)),
         tuple(sorted(request.same.items())),
@@ -131,16 +141,17 @@ def specialise(request: Request) -> Specialisation | Rejection:
 
 def _programs(
     nest: Nest, facts: Mapping[str, LoopFacts], conditions: tuple[Predicate, ...], free: frozenset[str],
-    request: Request, restartable: bool,
-) -> dict[Variant, tuple[Plan, KernelSource] | str]:
+    request: Request, restartable: bool, silent: bool,
+) -> dict[Variant, tuple[Plan, KernelSource] | str]:  # fmt: skip
     """Per variant of a device that is asked for: its plan and text, or why there are none. restartable: the
-    interpreter can go on with `nest` in the middle."""
+    interpreter can go on with `nest` in the middle. silent: nothing warns."""
     found: dict[Variant, tuple[Plan, KernelSource] | str] = {}
     for target in map(Target.of, request.devices):
         plan = device_plan(nest, facts, conditions, free, target, request.fp)
         if isinstance(plan, str):
             found[target.variant] = plan
             continue
+        plan = replace(plan, watch_fp=plan.watch_fp and not silent)
         source = render_device(plan, request.types, request.lines, DIALECTS[target.variant])
         blocked = in_blocks(plan, request.may_alias) if source.faults and restartable else plan
         if blocked.resume:
@@ -148,6 +159,15 @@ def _programs(
             plan, source = (blocked, again) if again.resume else (plan, source)
         found[target.variant] = replace(plan, faults=source.faults and not source.resume), source
     return found
+
+
+def _not_there(nest: Nest, programs: Mapping[Variant, tuple[Plan, KernelSource] | str]) -> Rejection:
+    """Arrays of another library lie on a CUDA device, and nothing else can run the loop there."""
+    why = programs.get("cuda", "CUDA is not available to Alpyna, was not calibrated, or another variant is forced")
+    return Rejection(
+        "foreign-array", f"Its CuPy arrays lie on a CUDA device, where the loop cannot run: {why}.", "this loop",
+        nest.span, "`alpyna doctor` tells what there is; for a loop on the host copy the arrays, cupy.asnumpy(...).",
+    )  # fmt: skip
 
 
 def _plans(

@@ -41,6 +41,9 @@ __all__ = ["Bound", "Candidate", "Env", "bind", "candidate_of", "predict"]
 INNER_TRIPS = 32.0  # `while` inside a loop, until something better is known
 DEVICES = ("opencl", "cuda")
 OUTER_TRIPS = 1000.0  # `while` as the outermost loop
+# An operation on an element of a CuPy array launches a kernel, some 5 us where one on a NumPy scalar takes 0.1 (launch
+# latencies as in docs/oracle.md; not measured for CuPy itself).
+FOREIGN = 50.0
 VECTOR_REMAINDER = 1.5  # trips that vector code of four lanes leaves to its scalar remainder, in the mean
 
 Parts = tuple[float, float]  # seconds of the kernel, and of what is around it: guard, journal
@@ -82,6 +85,7 @@ class Bound:
     writes: tuple[str, ...]
     rows: dict[str, Eval]  # counter of a loop in blocks -> bytes that one iteration saves
     block_bytes: int  # that one work item saves in a block
+    slowness: float = 1.0  # of the interpreter's operations, against the profile's figures
 
     def seconds(self, env: Env, threads: int = 1) -> float:
         """Predicted seconds of one call with these entry values."""
@@ -101,7 +105,7 @@ class Bound:
         _trips(self.top, values, 1.0)
         _lanes(self.top, 1.0)
         if self.variant == "interp":
-            return self.root_s + sum(map(_total, self.top)), self.profile.decline_s
+            return self.slowness * (self.root_s + sum(map(_total, self.top))), self.profile.decline_s
         if self.variant in DEVICES:
             return self._offloaded(values, threads), self.profile.call_s
         return self._compiled(values, threads)
@@ -207,6 +211,7 @@ def bind(candidate: Candidate, profile: Profile, variant: str) -> Bound:
         if variant != "interp"
         else {},
         block_bytes=candidate.block_bytes,
+        slowness=FOREIGN if candidate.foreign else 1.0,
     )
 
 

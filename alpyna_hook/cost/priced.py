@@ -34,6 +34,7 @@ class Candidate:
     block_bytes on a device, what one work item saves in a block; 0: its grids are launched as a whole
     reads, writes  arrays that are brought to a device and back
     min_work    (counter, threshold, work) of parallel loops that threads share only where trip count * work exceeds it
+    foreign     elements of another library's arrays take part: each operation of the interpreter is a launch
     """
 
     counts: Counts
@@ -48,12 +49,16 @@ class Candidate:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     block_bytes: int = 0
+    foreign: bool = False
 
 
-def candidate_of(plan: Plan, counts: Counts, program: DeviceProgram | None = None) -> Candidate:
-    """What a plan says about its loops; `counts` are those of `plan.nest`; `program` if it is for a device."""
+def candidate_of(
+    plan: Plan, counts: Counts, program: DeviceProgram | None = None, there: frozenset[str] = frozenset()
+) -> Candidate:
+    """What a plan says about its loops; `counts` are those of `plan.nest`; `program` if it is for a device; `there`:
+    arrays that lie on it anyway."""
     if program is not None:
-        return _on_device(plan, counts, program)
+        return _on_device(plan, counts, program, there)
     parallel = frozenset(p.counter for p in plan.loops if p.parallel)
     collapsed: set[str] = set()
     for p in plan.loops:
@@ -73,16 +78,17 @@ def _cannot_fault(root: Block, counter: str) -> bool:
     return not any(name in ("check", "bounds") for block in blocks(Block(loops=(loop,))) for name, _ in block.ops)
 
 
-def _on_device(plan: Plan, counts: Counts, program: DeviceProgram) -> Candidate:
+def _on_device(plan: Plan, counts: Counts, program: DeviceProgram, there: frozenset[str]) -> Candidate:
     """Grid loops are shared; of those nested in each other the outermost one is launched, the others widen it."""
     grids = [p.counter for p in plan.loops if p.grid]
     below = {c for g in grids for c in _inside(counts.root, g, len(grids))}
     strips = tuple((p.counter, p.strip) for p in plan.loops if p.strip)
-    sent = tuple(a for a in program.reads + program.writes if a not in program.overwritten)
+    sent = tuple(a for a in program.reads + program.writes if a not in {*program.overwritten, *there})
+    fetched = tuple(a for a in program.writes if a not in there)
     saved = tuple((p.counter, tuple(array for array, _ in p.saved)) for p in plan.loops if p.saved)
     return Candidate(
         counts, frozenset(g for g in grids if g not in below), frozenset(g for g in grids if g in below),
-        strips=strips, journal=plan.faults, saved=saved, reads=tuple(dict.fromkeys(sent)), writes=program.writes,
+        strips=strips, journal=plan.faults, saved=saved, reads=tuple(dict.fromkeys(sent)), writes=fetched,
         block_bytes=plan.block_bytes,
     )  # fmt: skip
 

@@ -174,6 +174,18 @@ class Accelerator(Protocol):
     def wrap(self, array: Any, write: bool) -> Any:
         """A buffer that is the memory of a NumPy array; only where `shares_memory`."""
 
+    def adopt(self, address: int, size: int) -> Any:
+        """A buffer that is memory of another library on the device; only for variant "cuda"."""
+
+    def disown(self, buffer: Any) -> None:
+        """An adopted buffer is not needed any more. The memory stays as it is."""
+
+    def duplicate(self, target: Any, source: Any, size: int) -> None:
+        """Copies `size` bytes from buffer to buffer, an adopted one among them."""
+
+    def await_stream(self, handle: int) -> None:
+        """Waits until all is done that other libraries have put into their stream `handle` so far."""
+
     def upload(self, buffer: Any, array: Any) -> None:
         """Copies a contiguous array into the buffer; the array may be changed when this returns."""
 

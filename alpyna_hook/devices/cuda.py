@@ -12,9 +12,11 @@ Guide, 10.1); small ones are left to the driver, which does the same with a buff
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from alpyna_hook.devices import cudacc
@@ -51,7 +53,7 @@ def open_device(cache: Cache) -> CudaDevice | str:
     try:
         cuda.init()
         count = cuda.Device.count()
-        wanted = os.environ.get(CHOICE, "").strip() or "0"
+        wanted = number()
         if count == 0:
             return "there is no CUDA device"
         if not wanted.isdecimal() or int(wanted) >= count:
@@ -59,6 +61,17 @@ def open_device(cache: Cache) -> CudaDevice | str:
         return CudaDevice(cuda, int(wanted), cache)
     except Exception as error:
         return f"CUDA cannot be used: {_first_line(error)}"
+
+
+def number() -> str:
+    """What the environment says of the device's number."""
+    return os.environ.get(CHOICE, "").strip() or "0"
+
+
+@cache
+def _driver() -> Any:
+    """The driver's library: PyCUDA has no way to wait for a stream that is not its own."""
+    return ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
 
 
 class _Function(NamedTuple):
@@ -156,6 +169,26 @@ class CudaDevice:
 
     def unwrap(self, buffer: Any) -> None:
         raise DeviceError("it does not share the host's memory")
+
+    def adopt(self, address: int, size: int) -> Any:
+        return address
+
+    def disown(self, buffer: Any) -> None:
+        pass
+
+    def duplicate(self, target: Any, source: Any, size: int) -> None:
+        self._cuda.memcpy_dtod_async(int(target), int(source), size, self._stream)
+
+    def await_stream(self, handle: int) -> None:
+        """While a stream records a graph nothing runs in it, and waiting would spoil the graph (CUDA Driver API,
+        cuStreamIsCapturing)."""
+        stream, capturing = ctypes.c_void_p(handle), ctypes.c_int(0)
+        code = _driver().cuStreamIsCapturing(stream, ctypes.byref(capturing))
+        if code == 0 and capturing.value:
+            raise DeviceError("the stream that its arrays are used in records a graph")
+        code = code or _driver().cuStreamSynchronize(stream)
+        if code:
+            raise DeviceError(f"the stream that its arrays are used in cannot be waited for (CUDA error {code})")
 
     def upload(self, buffer: Any, array: Array) -> None:
         data = _bytes(array)

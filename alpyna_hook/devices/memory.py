@@ -85,7 +85,8 @@ def is_packed(dims: tuple[int, ...], strides: tuple[int, ...]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """An array of the call. `overwritten`: every element is written whatever it held before."""
+    """An array of the call. `overwritten`: every element is written whatever it held before. `there`: its memory is the
+    device's, and another library's."""
 
     name: str
     address: int
@@ -95,6 +96,7 @@ class Operand:
     read: bool
     written: bool
     overwritten: bool
+    there: bool = False
 
     @property
     def span(self) -> tuple[int, int]:

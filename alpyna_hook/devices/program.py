@@ -21,7 +21,7 @@ from itertools import combinations
 from typing import Any, Final
 
 from alpyna_hook import log, signals
-from alpyna_hook.devices import memory
+from alpyna_hook.devices import memory, streams
 from alpyna_hook.devices.base import Accelerator, CompileFailure, DeviceError, Kernel
 from alpyna_hook.devices.memory import Operand
 from alpyna_hook.devices.resident import Residents
@@ -115,6 +115,8 @@ class Program:
             )  # fmt: skip
             failed = True
             try:
+                for handle in streams.named():
+                    device.await_stream(handle)
                 code = self._run(run, operands, slots, outputs)
                 failed = False
                 return code
@@ -163,6 +165,7 @@ class Program:
                 found[one.name] = Operand(
                     one.name, slots[one.first], slots[one.first + 1 : middle], slots[middle:end], one.kind.elem,
                     one.name in program.reads, one.name in program.writes, one.name in overwritten,
+                    bool(one.kind.place),
                 )  # fmt: skip
         return found
 

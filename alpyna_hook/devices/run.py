@@ -7,7 +7,8 @@ Nothing is written to the program's memory before the run is known to succeed. O
 results are brought to the host beside the arrays first (`conclude`), and then into them. On one that shares the host's
 memory, where kernels work on the arrays themselves, the written ones are saved before the first launch, unless there is
 only one launch, at the end: one that cannot be enqueued has written nothing; or one grid, launched in blocks that save
-what they write (blocks.py), after any of which the interpreter can go on.
+what they write (blocks.py), after any of which the interpreter can go on. Arrays of other libraries
+that lie on the device are used where they are, too; what is saved of them stays on the device.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ class Run:
     _blocks: Blocks | None = None
     _state: Shared | None = None
     _wrapped: list[Any] = field(default_factory=list)
+    _kept: list[tuple[Any, Any, int]] = field(default_factory=list)  # adopted buffers, copies of them, bytes
     _fault: Any = None
     _out: Any = None
 
@@ -95,7 +97,7 @@ class Run:
         if any(extent <= 0 for extent in extents):
             return
         work = (k, extents, args)
-        if self._writes_in_place and not self._launched and self._saved is None and not self.may_fault:
+        if self._may_hold and not self._launched and self._saved is None and not self.may_fault:
             if self._held is None:
                 self._held = work
                 return
@@ -210,7 +212,13 @@ class Run:
         found = {}
         for operand in operands:
             host = memory.view(operand.address, operand.dims, operand.strides, operand.rep)
-            if self.device.shares_memory and memory.stands_alone(operand, operands):
+            if operand.there:
+                first, behind = operand.span
+                if first != operand.address:
+                    raise DeviceError(f"{operand.name} does not begin with its first element")
+                placed = _Placed(operand, host, self.device.adopt(first, behind - first), False)
+                strides = operand.strides
+            elif self.device.shares_memory and memory.stands_alone(operand, operands):
                 placed = _Placed(operand, host, self.device.wrap(memory.flat(operand), operand.written), False)
                 strides = operand.strides
             else:
@@ -277,6 +285,7 @@ class Run:
                 raise ResultsLost("the device does not say whether it still writes to the program's arrays") from error
         for array, before in self._saved or ():
             array[...] = before
+        self._put_back()
         if shared and self._saved is None:
             if not self._surely:
                 raise ResultsLost("the device failed when it was to write to the program's arrays")
@@ -299,7 +308,10 @@ class Run:
                 self.residents.forget()
         tasks += [(self.pool.give, one) for one in taken]
         tasks += [(memory.journals().give, one) for one in journals]
-        tasks += [(self.device.release, array.buffer) for array in placed if not array.apart]
+        tasks += [
+            (self.device.disown if one.operand.there else self.device.release, one.buffer)
+            for one in placed if not one.apart
+        ]  # fmt: skip
         tasks += [(self.device.release, buffer) for buffer in wrapped]
         interrupt = None
         for work, one in tasks:
@@ -315,6 +327,32 @@ class Run:
     @property
     def _writes_in_place(self) -> bool:
         return any(not p.apart and p.operand.written for p in self._placed)
+
+    @property
+    def _may_hold(self) -> bool:
+        """The last launch may wait until all else is done, and then need no way back: the device notes whether it was
+        put into the queue, which one with memory of its own does not."""
+        return self._writes_in_place and not any(p.operand.there and p.operand.written for p in self._placed)
+
+    def _keep(self, placed: _Placed) -> None:
+        """A copy of an adopted buffer, on the device."""
+        size = placed.operand.bytes
+        copy = self._take(size)
+        self.device.duplicate(copy, placed.buffer, size)
+        self._kept.append((placed.buffer, copy, size))
+
+    def _put_back(self) -> None:
+        """Adopted buffers as they were. ResultsLost if that fails: what they hold is not known then."""
+        try:
+            for buffer, copy, size in self._kept:
+                self.device.duplicate(buffer, copy, size)
+            if self._kept:
+                self.device.finish()
+        except Exception as error:
+            if signals.from_handler(error):
+                self._put_back()
+            else:
+                raise ResultsLost("the device failed while arrays on it were put back") from error
 
     def _brought(self, operand: Operand, host: Array) -> _Placed:
         """A copy of the array on the device; only what the loop may see of it is sent."""
@@ -359,11 +397,14 @@ class Run:
         """Copies of the arrays that are written in place, before the first launch."""
         if self._launched or self._saved is not None:
             return
-        self._saved = [
-            self._saved_copy(p.host)
-            for p in self._placed
+        needed = [
+            p for p in self._placed
             if not p.apart and p.operand.written and (self.may_fault or not p.operand.overwritten)
-        ]
+        ]  # fmt: skip
+        for placed in needed:
+            if placed.operand.there:
+                self._keep(placed)
+        self._saved = [self._saved_copy(p.host) for p in needed if not p.operand.there]
 
     def _saved_copy(self, host: Array) -> tuple[Array, Array]:
         """The array, its axes as they lie in memory, and a copy, in memory that earlier runs have used already."""
@@ -458,7 +499,7 @@ class Run:
     def _wait(self) -> None:
         self.device.finish()
         for placed in self._placed:
-            if not placed.apart and placed.operand.written:
+            if not placed.apart and placed.operand.written and not placed.operand.there:
                 self.device.unwrap(placed.buffer)
         self._settled = True
 

@@ -353,12 +353,12 @@ def _keep(ctx: Context, expr: Expr, out: list[Stmt]) -> Expr:
 def _update(
     ctx: Context, node: ast.AugAssign, target: ast.expr, op: ast.operator, value: ast.expr, out: list[Stmt]
 ) -> None:
-    """`target op= value`. Scalars are immutable, so this is `target = target op value`."""
+    """`target op= value`. Numbers are immutable, so this is `target = target op value`."""
     span = ctx.span(node)
     if isinstance(target, ast.Name):
         _check_scalar(ctx, target, target.id)
         old = lower_expr(ctx, ast.copy_location(ast.Name(target.id, ast.Load()), target))
-        out.append(Assign(target.id, binary(ctx, node, op, old, lower_expr(ctx, value)), span))
+        out.append(Assign(target.id, binary(ctx, node, op, old, lower_expr(ctx, value)), span, True))
         _define(ctx, target.id)
     elif isinstance(target, ast.Subscript):
         array, index = element(ctx, target)

@@ -176,9 +176,12 @@ Expr: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Assign:
+    """`name = value`. `in_place`: written as `name op= e`, which changes the object itself where it is no number."""
+
     name: str
     value: Expr
     span: Span = field(default=NO_SPAN, compare=False)
+    in_place: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,15 +112,20 @@ Layout = Literal["C", "F", "S"]  # C-contiguous, Fortran-contiguous, any strides
 
 @dataclass(frozen=True, slots=True)
 class ArrayType:
-    """An exact `numpy.ndarray`, native byte order, aligned. A 1-d contiguous array has layout "C"."""
+    """An exact `numpy.ndarray`, native byte order, aligned. A 1-d contiguous array has layout "C".
+
+    place   whose array it is if not NumPy's: "cupy", an exact `cupy.ndarray`, in a device's memory
+    """
 
     elem: Rep
     ndim: int
     layout: Layout
     writeable: bool = True
+    place: Literal["", "cupy"] = ""
 
     def __str__(self) -> str:
-        return f"{self.elem.value}[{self.ndim}{self.layout}{'' if self.writeable else 'r'}]"
+        place = f"@{self.place}" if self.place else ""
+        return f"{self.elem.value}[{self.ndim}{self.layout}{'' if self.writeable else 'r'}]{place}"
 
 
 @dataclass(frozen=True, slots=True)

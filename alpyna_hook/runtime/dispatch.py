@@ -18,7 +18,7 @@ from typing import Any
 
 from alpyna_hook import log, project, settings, signals
 from alpyna_hook.errors import InternalError
-from alpyna_hook.runtime import glance, guard, records, resume
+from alpyna_hook.runtime import foreign, glance, guard, records, resume
 from alpyna_hook.runtime.choices import Choice, Special
 from alpyna_hook.runtime.heads import Head
 from alpyna_hook.source import Source, site_key
@@ -123,6 +123,8 @@ class SiteState:
         self._busy = False
         self._pin: str | None = None  # not asked for yet
         self._starts: list[Start] = []  # of warm.py, not adopted yet
+        self.abroad: frozenset[str] = frozenset()  # live-ins that are stand-ins for CuPy's arrays
+        self.elsewhere: dict[frozenset[str], Any] = {}  # the same for calls with such arrays: abroad.AbroadState
         self.guard = guard.Site(key, self.slow)
 
     @property
@@ -141,6 +143,10 @@ class SiteState:
             return None
         self._busy = True
         try:
+            if foreign.among(args):
+                from alpyna_hook.runtime import abroad
+
+                return abroad.call(self, args)
             loaded = "alpyna_hook.runtime.specials" in sys.modules
             glanced = self._glanced(args)
             if not loaded and glanced >= LOOK_S and self._start(args):
@@ -252,7 +258,7 @@ class SiteState:
         from alpyna_hook.runtime import signature as signatures
 
         self._adopt()
-        signature = signatures.read(self.head, args)
+        signature = signatures.read(self.head, args, self.abroad)
         if isinstance(signature, Rejection):
             return self._decline(signature)
         special = self._special(signature)
@@ -297,7 +303,7 @@ class SiteState:
         if isinstance(spec, Rejection):
             record.rejection = spec
             return spec
-        record.code = {v: s.text for v, s in spec.sources.items()}
+        record.code = {v: s.text for v, s in spec.sources.items() if v in spec.candidates}
         self.record.note = "; ".join(f"not for {variant}: {why}" for variant, why in spec.without.items())
         self.record.loops = [records.LoopRecord(v.line, v.var, v.parallel, v.why, v.depth) for v in spec.loops]
         history = specials.history_of(self.nest, signature, banned)
@@ -429,7 +435,7 @@ class SiteState:
         from alpyna_hook.runtime import signature as signatures
 
         self._adopt()
-        signature = signatures.read(self.head, args)
+        signature = signatures.read(self.head, args, self.abroad)
         if isinstance(signature, Rejection):
             return None
         banned = self._banned.get(signature.key, frozenset())
@@ -516,6 +522,8 @@ class SiteState:
         for special in self._specials.values():
             for choice in special.choices:
                 self._pull(choice)
+        for state in self.elsewhere.values():
+            state.refresh()
 
     def _pull(self, choice: Choice) -> None:
         entry = choice.entry

@@ -6,8 +6,9 @@ In: the head of a site and the values that the site was called with.  Out: a `Si
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 from alpyna_hook.errors import Rejection
@@ -55,12 +56,30 @@ def reps_by_typenum() -> dict[int, Rep]:
     return {np.dtype(name).num: rep for rep, name in NP_CLASS_OF_REP.items()}
 
 
-def read(head: Head, args: tuple[Any, ...]) -> Signature | Rejection:
-    """The signature of a call; `args` are the values of the site's roots."""
-    return of(head, reading.read(head, args))
+def read(head: Head, args: tuple[Any, ...], abroad: frozenset[str] = frozenset()) -> Signature | Rejection:
+    """The signature of a call; `args` are the values of the site's roots, `abroad` the live-ins that are stand-ins for
+    CuPy's arrays (runtime/foreign.py)."""
+    found = of(head, reading.read(head, args), abroad)
+    return found if isinstance(found, Rejection) or not abroad else _apart(head, found, abroad)
 
 
-def of(head: Head, found: Reading) -> Signature | Rejection:
+def _apart(head: Head, found: Signature, abroad: frozenset[str]) -> Signature | Rejection:
+    """The signature of a call with stand-ins, if each array is either CuPy's or NumPy's, and what is stored into can
+    be saved and put back without touching what lies between its elements."""
+    assert head.nest is not None
+    lives = {live.name: live for live in head.nest.live_ins}
+    for pair in (*map(frozenset, found.same.items()), *found.may_alias):
+        if len(pair & abroad) == 1:
+            return _refuse(head.nest, lives[min(pair & abroad)], "it shares memory with an array that is not CuPy's")
+    for name in sorted(abroad & set(head.stored)):
+        dims, steps = found.shapes[name], [found.entry[QStride(name, axis)] for axis in range(len(found.shapes[name]))]
+        if 1 + sum((dim - 1) * step for dim, step in zip(dims, steps)) != prod(dims):
+            why = "there are gaps between its elements, and the loop stores into it"
+            return _refuse(head.nest, lives[name], why)
+    return found
+
+
+def of(head: Head, found: Reading, abroad: frozenset[str] = frozenset()) -> Signature | Rejection:
     """What a reading means to the compiler."""
     nest = head.nest
     assert nest is not None, "rejected loops are never called"
@@ -81,6 +100,8 @@ def of(head: Head, found: Reading) -> Signature | Rejection:
             return _refuse(nest, live, "it is read-only, and the loop stores into it")
         if obstacle == reading.FOLDED:
             return _refuse(nest, live, "several subscripts mean one element of it, and the loop stores there")
+        if live.name in abroad and isinstance(kind, ArrayType):
+            kind = replace(kind, place="cupy")
         made.types[live.name] = kind
         _note_values(live.name, kind, fact, made)
     return made
