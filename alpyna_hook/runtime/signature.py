@@ -148,15 +148,18 @@ def _note_values(name: str, kind: Type, fact: Fact, made: Signature) -> None:
 
 
 _TO_THE_HOST: Final = {"cupy": "cupy.asnumpy({})", "torch": "{}.numpy(force=True)", "numba": "{}.copy_to_host()"}
+_OF_THEIR_OWN: Final = {"torch": ", and its promotion of types and its autograd are PyTorch's own"}
 
 
 def _refuse_foreign(nest: Nest, live: LiveIn, kind: str) -> Rejection:
-    """Loops over other libraries' arrays are not compiled where these lie: what their elements are in Python (arrays
-    without dimensions, which may be views) is for each library to say."""
-    copy = _TO_THE_HOST.get(kind.partition(".")[0], "numpy.from_dlpack({}, device='cpu')").format(live.name)
+    """Loops over other libraries' arrays than CuPy's (runtime/foreign.py) are not compiled where these lie: what their
+    elements are in Python (arrays without dimensions, which may be views) is for each library to say."""
+    library = kind.partition(".")[0]
+    copy = _TO_THE_HOST.get(library, "numpy.from_dlpack({}, device='cpu')").format(live.name)
     return Rejection(
         "foreign-array",
-        f"{live.name} cannot be handed to compiled code: it is a {kind}, which may lie in a device's memory",
+        f"{live.name} cannot be handed to compiled code: it is a {kind}, which may lie in a device's memory"
+        f"{_OF_THEIR_OWN.get(library, '')}",
         "this loop",
         nest.span,
         f"copy it to the host before the loop, {copy}, and back what the loop has stored; NumPy arrays that the host "

@@ -114,6 +114,11 @@ class FakeCuda:
         self.check()
         self.bytes(int(target), size)[:] = self.bytes(int(source), size)
 
+    def memcpy_dtod_async(self, target: Any, source: Any, size: int, stream: Any) -> None:
+        self.check()
+        destination, origin = self.bytes(int(target), size), self.bytes(int(source), size)
+        stream.later(lambda: np.copyto(destination, origin))
+
     def memset_d8_async(self, target: Any, value: int, size: int, stream: Any) -> None:
         self.check()
         stream.later(lambda: self.bytes(int(target), size).fill(value))

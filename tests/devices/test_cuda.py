@@ -332,3 +332,61 @@ def test_nvcc_makes_machine_code_without_fused_operations(monkeypatch: pytest.Mo
     with pytest.raises(DeviceError) as caught:
         cudacc.compile_text("nonsense", "90")
     assert "error" in caught.value.log
+
+
+# ---- memory and streams of other libraries ----
+
+
+def test_memory_of_others_is_adopted_duplicated_and_left_as_it_is(compiled: list[str]) -> None:
+    fake = FakeCuda(FUNCTIONS)
+    device = opened(fake)
+    with device.current():
+        theirs, ours = fake.mem_alloc(64), device.allocate(64)
+        fake.bytes(int(theirs))[:] = 7
+        adopted = device.adopt(int(theirs), 64)
+        device.duplicate(ours, adopted, 64)
+        device.finish()
+        assert (fake.bytes(int(ours)) == 7).all()
+        fake.bytes(int(ours))[:] = 9
+        device.duplicate(adopted, ours, 32)
+        device.finish()
+        device.disown(adopted)
+    assert fake.bytes(int(theirs)).tolist() == [9] * 32 + [7] * 32 and int(theirs) in fake.allocations
+
+
+class StreamDriver:
+    """What the driver's library says of streams."""
+
+    def __init__(self, capturing: int = 0, codes: tuple[int, int] = (0, 0)) -> None:
+        self.capturing, self.codes = capturing, codes
+        self.waited: list[int] = []
+
+    def cuStreamIsCapturing(self, stream: Any, found: Any) -> int:  # noqa: N802
+        found._obj.value = self.capturing
+        return self.codes[0]
+
+    def cuStreamSynchronize(self, stream: Any) -> int:  # noqa: N802
+        self.waited.append(stream.value)
+        return self.codes[1]
+
+
+def test_a_stream_of_others_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    library, device = StreamDriver(), opened(FakeCuda(FUNCTIONS))
+    monkeypatch.setattr(cuda, "_driver", lambda: library)
+    device.await_stream(1)
+    device.await_stream(0x5560_0000_1000)
+    assert library.waited == [1, 0x5560_0000_1000]
+
+
+@pytest.mark.parametrize("library, words", [
+    (StreamDriver(capturing=1), "records a graph"), (StreamDriver(codes=(400, 0)), "CUDA error 400"),
+    (StreamDriver(codes=(0, 719)), "CUDA error 719"),
+])  # fmt: skip
+def test_a_stream_that_cannot_be_waited_for_is_not_gone_before(
+    library: StreamDriver, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    device = opened(FakeCuda(FUNCTIONS))
+    monkeypatch.setattr(cuda, "_driver", lambda: library)
+    with pytest.raises(DeviceError, match=words):
+        device.await_stream(1)
+    assert not library.waited or library.codes[1]
