@@ -1,13 +1,12 @@
 /* Choosing among variants by recorded predictions: predictions and rules; _picker.h has what Python sees. The rules and
  * their reasons are those of rules.py and learn.py, which are the definition: here they are over arrays, not mappings.
  *
- * in:  Picker(variants, leaves, estimated, deciding, places, unknown, rules, most): names of the variants, "interp" among
- *      them; the entry quantities that tapes take, those that would make tapes useless, those that ranges are asked of,
- *      with their places among `leaves` (-1: the prediction does not grow with it); rules.figures; how many tapes to keep
- * out: picker(inputs) as a Tape, of the first tape that can tell; picker.add(tape); len(picker)
- *      picker.pick(env, known, calls), picker.box(env, chosen, known, unpaid): as in pick.py, or None for what is not
- *      usual: no tape can tell, a value that is no plain number, a price that has not been asked for. No code of others
- *      runs meanwhile, so that nothing changes under it.
+ * in:  Picker(variants, leaves, estimated, deciding, places, unknown, rules): names of the variants, "interp" among them;
+ *      the entry quantities that a tape takes, those that would make it useless, those that ranges are asked of, with
+ *      their places among `leaves` (-1: the prediction does not grow with it); rules.figures. picker.use(tape)
+ * out: picker.pick(env, known, calls), picker.box(env, chosen, known, unpaid): as in pick.py, or None for what is not
+ *      usual: the tape cannot tell, a value that is no plain number, a price that has not been asked for. No code of
+ *      others runs meanwhile, so that nothing changes under it.
  */
 #ifndef ALPYNA_PICK_H
 #define ALPYNA_PICK_H
@@ -17,7 +16,6 @@
 #define MOST_VARIANTS 8
 #define MOST_INPUTS 64
 #define MOST_KNOWN 64
-#define MOST_TAPES 64
 #define ROUNDS 6
 #define LARGEST (1LL << 60) /* of a size: what bounds its bucket fits, too */
 
@@ -38,14 +36,12 @@ typedef struct { /* what was measured of a variant in a decade: History.known of
 
 typedef struct {
     PyObject_HEAD
-    vectorcallfunc vectorcall;
     PyObject *variants, *leaves, *estimated, *deciding; /* tuples */
     Py_ssize_t count, role[ROLES];                      /* of variants; -1: none of that name */
     Py_ssize_t inputs, places[MOST_INPUTS];
     int unknown;
     Rules rules;
-    Py_ssize_t tapes, most;
-    Tape *tape[MOST_TAPES]; /* the one used last first */
+    Tape *tape; /* NULL: nothing was recorded so far */
 } Picker;
 
 typedef struct {
@@ -57,25 +53,15 @@ enum { FAILED = -1, UNUSUAL = 0, DONE = 1 };
 
 /* --- predictions ---------------------------------------------------------------------------------------------- */
 
-/* Runs the first tape that can tell, and moves it to the front; NULL: none can. */
-static const Tape *
-first_tape(Picker *p, const double *inputs)
+/* Runs the tape; results are its outputs at these places. NULL: it cannot tell. */
+static const int32_t *
+seconds_at(const Picker *p, const double *inputs)
 {
-    for (Py_ssize_t k = 0; k < p->tapes; ++k) {
-        Tape *tape = p->tape[k];
-        memcpy(tape->values, inputs, (size_t)p->inputs * sizeof(double));
-        if (run(tape)) {
-            memmove(p->tape + 1, p->tape, (size_t)k * sizeof(Tape *));
-            return p->tape[0] = tape;
-        }
+    if (p->tape == NULL) {
+        return NULL;
     }
-    return NULL;
-}
-
-static inline double
-output(const Tape *tape, Py_ssize_t k)
-{
-    return tape->values[tape->wanted[k]];
+    memcpy(p->tape->values, inputs, (size_t)p->inputs * sizeof(double));
+    return run(p->tape);
 }
 
 static inline long
@@ -138,15 +124,16 @@ believed(const Picker *p, const Predicted *x, Py_ssize_t variant, const Known *k
 
 /* Evaluator.at, History.corrected */
 static int
-predict(Picker *p, const double *inputs, const Known *known, Py_ssize_t facts, Predicted *x)
+predict(const Picker *p, const double *inputs, const Known *known, Py_ssize_t facts, Predicted *x)
 {
-    const Tape *tape = first_tape(p, inputs);
-    if (tape == NULL) {
+    const int32_t *places = seconds_at(p, inputs);
+    if (places == NULL) {
         return UNUSUAL;
     }
+    const double *values = p->tape->values;
     for (Py_ssize_t v = 0; v < p->count; ++v) {
-        x->kernel[v] = output(tape, 2 * v);
-        x->seconds[v] = x->kernel[v] + output(tape, 2 * v + 1);
+        x->kernel[v] = values[places[2 * v]];
+        x->seconds[v] = x->kernel[v] + values[places[2 * v + 1]];
         x->offered[v] = 1;
         if (!isfinite(x->seconds[v])) {
             return UNUSUAL;
@@ -154,7 +141,7 @@ predict(Picker *p, const double *inputs, const Known *known, Py_ssize_t facts, P
     }
     if (facts > 0) {
         for (Py_ssize_t v = 0; v < p->count; ++v) {
-            x->seconds[v] = x->kernel[v] * exp(believed(p, x, v, known, facts)) + output(tape, 2 * v + 1);
+            x->seconds[v] = x->kernel[v] * exp(believed(p, x, v, known, facts)) + values[places[2 * v + 1]];
         }
     }
     return DONE;

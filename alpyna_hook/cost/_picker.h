@@ -219,11 +219,13 @@ good(Picker *p, const double *inputs, Py_ssize_t chosen, const Known *known, Py_
 static int
 work(Picker *p, const double *inputs, double *seconds)
 {
-    const Tape *tape = first_tape(p, inputs);
-    if (tape != NULL) {
-        *seconds = output(tape, 2 * p->role[INTERP]) + output(tape, 2 * p->role[INTERP] + 1);
+    const int32_t *places = seconds_at(p, inputs);
+    if (places == NULL) {
+        return 0;
     }
-    return tape != NULL;
+    places += 2 * p->role[INTERP];
+    *seconds = p->tape->values[places[0]] + p->tape->values[places[1]];
+    return 1;
 }
 
 /* Which of the sizes that trip counts depend on mean more work where they are larger. */
@@ -348,50 +350,25 @@ picker_box(Picker *p, PyObject *const *args, Py_ssize_t nargs)
 
 /* --- the type ------------------------------------------------------------------------------------------------- */
 
+/* From now on this tape says what things take. */
 static PyObject *
-picker_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
+picker_use(Picker *p, PyObject *given)
 {
-    Picker *p = (Picker *)self;
-    double inputs[MOST_INPUTS];
-    if (PyVectorcall_NARGS(nargsf) != 1 || names != NULL || read_tuple(args[0], inputs, p->inputs) < 0) {
-        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "a picker takes the tuple of its inputs");
-    }
-    const Tape *tape = first_tape(p, inputs);
-    if (tape == NULL) {
-        Py_RETURN_NONE;
-    }
-    return results(tape);
-}
-
-/* Puts a tape in front; the last one makes room. */
-static PyObject *
-picker_add(Picker *p, PyObject *given)
-{
-    if (Py_TYPE(given) != &tape_type || ((Tape *)given)->inputs != p->inputs || ((Tape *)given)->outputs != 2 * p->count) {
+    if (Py_TYPE(given) != &tape_type || ((Tape *)given)->inputs != p->inputs || ((Tape *)given)->width != 2 * p->count) {
         PyErr_SetString(PyExc_TypeError, "not a tape of these variants");
         return NULL;
     }
-    Tape *last = p->tapes == p->most ? p->tape[--p->tapes] : NULL;
-    memmove(p->tape + 1, p->tape, (size_t)p->tapes * sizeof(Tape *));
-    p->tape[0] = (Tape *)Py_NewRef(given);
-    ++p->tapes;
+    Tape *last = p->tape;
+    p->tape = (Tape *)Py_NewRef(given);
     Py_XDECREF(last);
     Py_RETURN_NONE;
-}
-
-static Py_ssize_t
-picker_length(PyObject *self)
-{
-    return ((Picker *)self)->tapes;
 }
 
 static void
 picker_dealloc(PyObject *self)
 {
     Picker *p = (Picker *)self;
-    for (Py_ssize_t k = 0; k < p->tapes; ++k) {
-        Py_DECREF(p->tape[k]);
-    }
+    Py_XDECREF(p->tape);
     Py_XDECREF(p->variants);
     Py_XDECREF(p->leaves);
     Py_XDECREF(p->estimated);
@@ -407,8 +384,8 @@ fill(Picker *p, PyObject *places, PyObject *rules)
     p->count = PyTuple_GET_SIZE(p->variants);
     p->inputs = PyTuple_GET_SIZE(p->leaves);
     const Py_ssize_t deciding = PyTuple_GET_SIZE(p->deciding);
-    if (p->count > MOST_VARIANTS || p->inputs > MOST_INPUTS || deciding > MOST_INPUTS || p->most < 1 ||
-        p->most > MOST_TAPES || PyTuple_GET_SIZE(places) != deciding || PyTuple_GET_SIZE(rules) != numbers) {
+    if (p->count > MOST_VARIANTS || p->inputs > MOST_INPUTS || deciding > MOST_INPUTS ||
+        PyTuple_GET_SIZE(places) != deciding || PyTuple_GET_SIZE(rules) != numbers) {
         return 0;
     }
     for (int role = 0; role < ROLES; ++role) {
@@ -437,24 +414,21 @@ picker_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     PyObject *variants, *leaves, *estimated, *deciding, *places, *rules;
     int unknown;
-    Py_ssize_t most;
     if (kwargs != NULL ||
-        !PyArg_ParseTuple(args, "O!O!O!O!O!pO!n:Picker", &PyTuple_Type, &variants, &PyTuple_Type, &leaves, &PyTuple_Type,
-                          &estimated, &PyTuple_Type, &deciding, &PyTuple_Type, &places, &unknown, &PyTuple_Type, &rules,
-                          &most)) {
+        !PyArg_ParseTuple(args, "O!O!O!O!O!pO!:Picker", &PyTuple_Type, &variants, &PyTuple_Type, &leaves, &PyTuple_Type,
+                          &estimated, &PyTuple_Type, &deciding, &PyTuple_Type, &places, &unknown, &PyTuple_Type,
+                          &rules)) {
         return NULL;
     }
     Picker *p = (Picker *)type->tp_alloc(type, 0);
     if (p == NULL) {
         return NULL;
     }
-    p->vectorcall = picker_call;
     p->variants = Py_NewRef(variants);
     p->leaves = Py_NewRef(leaves);
     p->estimated = Py_NewRef(estimated);
     p->deciding = Py_NewRef(deciding);
     p->unknown = unknown;
-    p->most = most;
     if (!fill(p, places, rules)) {
         Py_DECREF(p);
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ValueError, "not a picker");
@@ -463,23 +437,18 @@ picker_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 static PyMethodDef picker_methods[] = {
-    {"add", (PyCFunction)picker_add, METH_O, "Keep a tape."},
+    {"use", (PyCFunction)picker_use, METH_O, "Go by this tape from now on."},
     {"pick", (PyCFunction)(void (*)(void))picker_pick, METH_FASTCALL, "See alpyna_hook.cost.pick.pick."},
     {"box", (PyCFunction)(void (*)(void))picker_box, METH_FASTCALL, "See alpyna_hook.cost.pick.box."},
     {NULL, NULL, 0, NULL},
 };
 
-static PySequenceMethods picker_sequence = {.sq_length = picker_length};
-
 static PyTypeObject picker_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "alpyna_hook.cost._tape.Picker",
-    .tp_doc = "Picker(variants, leaves, estimated, deciding, places, unknown, rules, most): see alpyna_hook.cost.pick",
+    .tp_doc = "Picker(variants, leaves, estimated, deciding, places, unknown, rules): see alpyna_hook.cost.pick",
     .tp_basicsize = sizeof(Picker),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
-    .tp_vectorcall_offset = offsetof(Picker, vectorcall),
-    .tp_call = PyVectorcall_Call,
-    .tp_as_sequence = &picker_sequence,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_methods = picker_methods,
     .tp_new = picker_new,
     .tp_dealloc = picker_dealloc,

@@ -1,8 +1,10 @@
 /* Straight-line programs over doubles, as cost/tape.py records them.
  *
- * in:  Tape(code, constants, inputs, outputs): `code` int32 triples (operation, a, b), `constants` doubles, the number of
- *      inputs, `outputs` int32 places. Places: the inputs, then the constants, then the result of each triple.
- * out: tape(tuple of inputs) -> tuple of float, or None if a comparison does not turn out as it was recorded
+ * in:  Tape(code, constants, inputs, outputs, width): `code` int32 quadruples (operation, a, b, other), `constants`
+ *      doubles, the number of inputs, `outputs` int32, `width` of them for each run. a, b and outputs are places: the
+ *      inputs, then the result of each quadruple; -1 - k is constant k. other: of a comparison, the quadruple to go on
+ *      from where it does not hold; -1: none. (END, number of the run, 0, -1) ends a run.
+ * out: tape(tuple of inputs) -> tuple of float, or None if a comparison turns out as it never did when it was recorded
  *
  * The twin in Python is tape.Twin; the operations are numbered alike there.
  */
@@ -29,11 +31,11 @@ read_tuple(PyObject *given, double *inputs, Py_ssize_t count)
 }
 
 static PyObject *
-results(const Tape *tape)
+results(const Tape *tape, const int32_t *places)
 {
-    PyObject *found = PyTuple_New(tape->outputs);
-    for (Py_ssize_t k = 0; found != NULL && k < tape->outputs; ++k) {
-        PyObject *item = PyFloat_FromDouble(tape->values[tape->wanted[k]]);
+    PyObject *found = PyTuple_New(tape->width);
+    for (Py_ssize_t k = 0; found != NULL && k < tape->width; ++k) {
+        PyObject *item = PyFloat_FromDouble(tape->values[places[k]]);
         if (item == NULL) {
             Py_CLEAR(found);
         } else {
@@ -50,10 +52,11 @@ tape_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *na
     if (PyVectorcall_NARGS(nargsf) != 1 || names != NULL || read_tuple(args[0], tape->values, tape->inputs) < 0) {
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "a tape takes its inputs: a tuple of int or float");
     }
-    if (!run(tape)) {
+    const int32_t *places = run(tape);
+    if (places == NULL) {
         Py_RETURN_NONE;
     }
-    return results(tape);
+    return results(tape, places);
 }
 
 static void
@@ -66,20 +69,43 @@ tape_dealloc(PyObject *self)
     Py_TYPE(self)->tp_free(self);
 }
 
-/* Whether every place that is read lies before the one that is written. */
-static int
-sound(const Tape *tape)
+/* Turns a place into one among `values`: inputs, constants, results. -1: there is none before this limit. */
+static int32_t
+resolved(const Tape *tape, int32_t place, Py_ssize_t limit)
 {
-    const Py_ssize_t first = tape->inputs + tape->constants;
+    if (place < 0) {
+        return -1 - place < tape->constants ? (int32_t)(tape->inputs - 1 - place) : -1;
+    }
+    return place >= limit ? -1 : (int32_t)(place < tape->inputs ? place : place + tape->constants);
+}
+
+/* Resolves all places. 0: not every place that is read lies before the one that is written, or not every run ends. */
+static int
+resolve(Tape *tape)
+{
+    if (tape->steps < 1 || tape->code[tape->steps - 1].operation != END || tape->width < 1) {
+        return 0;
+    }
     for (Py_ssize_t k = 0; k < tape->steps; ++k) {
-        const Step *s = &tape->code[k];
-        if (s->operation < 0 || s->operation >= OPERATIONS || s->a < 0 || s->a >= first + k || s->b < 0 ||
-            s->b >= first + k) {
+        Step *s = &tape->code[k];
+        if (s->operation < 0 || s->operation >= OPERATIONS || s->other >= tape->steps || (s->other <= k && s->other != -1)) {
+            return 0;
+        }
+        if (s->operation == END) {
+            if (s->a < 0 || s->a >= tape->outputs / tape->width || s->a > k || s->b != 0) {
+                return 0;
+            }
+            continue;
+        }
+        s->a = resolved(tape, s->a, tape->inputs + k);
+        s->b = resolved(tape, s->b, tape->inputs + k);
+        if (s->a < 0 || s->b < 0) {
             return 0;
         }
     }
     for (Py_ssize_t k = 0; k < tape->outputs; ++k) {
-        if (tape->wanted[k] < 0 || tape->wanted[k] >= first + tape->steps) {
+        tape->wanted[k] = resolved(tape, tape->wanted[k], tape->inputs + tape->steps);
+        if (tape->wanted[k] < 0) {
             return 0;
         }
     }
@@ -90,9 +116,9 @@ static PyObject *
 tape_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     const char *code, *constants, *outputs;
-    Py_ssize_t code_size, constants_size, inputs, outputs_size;
-    if (kwargs != NULL || !PyArg_ParseTuple(args, "y#y#ny#:Tape", &code, &code_size, &constants, &constants_size, &inputs,
-                                            &outputs, &outputs_size)) {
+    Py_ssize_t code_size, constants_size, inputs, outputs_size, width;
+    if (kwargs != NULL || !PyArg_ParseTuple(args, "y#y#ny#n:Tape", &code, &code_size, &constants, &constants_size, &inputs,
+                                            &outputs, &outputs_size, &width)) {
         return NULL;
     }
     Tape *tape = (Tape *)type->tp_alloc(type, 0);
@@ -104,7 +130,8 @@ tape_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     tape->constants = constants_size / (Py_ssize_t)sizeof(double);
     tape->steps = code_size / (Py_ssize_t)sizeof(Step);
     tape->outputs = outputs_size / (Py_ssize_t)sizeof(int32_t);
-    if (inputs < 0 || inputs > 1 << 20) {
+    tape->width = width;
+    if (inputs < 0 || inputs > 1 << 20 || tape->constants > 1 << 20 || tape->steps > 1 << 20) {
         PyErr_SetString(PyExc_ValueError, "not a tape");
         Py_DECREF(tape);
         return NULL;
@@ -119,7 +146,7 @@ tape_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     memcpy(tape->values + inputs, constants, (size_t)tape->constants * sizeof(double));
     memcpy(tape->code, code, (size_t)tape->steps * sizeof(Step));
     memcpy(tape->wanted, outputs, (size_t)tape->outputs * sizeof(int32_t));
-    if (!sound(tape)) {
+    if (!resolve(tape)) {
         PyErr_SetString(PyExc_ValueError, "not a tape");
         Py_DECREF(tape);
         return NULL;
@@ -130,7 +157,7 @@ tape_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static PyTypeObject tape_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "alpyna_hook.cost._tape.Tape",
-    .tp_doc = "Tape(code, constants, inputs, outputs): see alpyna_hook.cost.tape",
+    .tp_doc = "Tape(code, constants, inputs, outputs, width): see alpyna_hook.cost.tape",
     .tp_basicsize = sizeof(Tape),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
     .tp_vectorcall_offset = offsetof(Tape, vectorcall),

@@ -93,6 +93,10 @@ class Oracle:
             found = self._evaluators[key] = Evaluator(candidates, self.profile, self.threads)
         return found
 
+    def _current(self, model: Evaluator) -> Evaluator:
+        """That of the same candidates; another one if the machine has been measured meanwhile."""
+        return model if model.profile is self.profile else self.evaluator(model.candidates)
+
     def decide(
         self,
         candidates: Mapping[str, Candidate],
@@ -109,10 +113,11 @@ class Oracle:
         history     of this specialisation; call `spent` with the old decision first when it comes up for review
         pin         the variant that the project wants for this site, "": none; `forced` goes before it
         """
-        decision, best = self._choose(candidates, env, ready, history, pin)
+        model = self.evaluator(candidates)
+        decision, best = self._choose(model, env, ready, history, pin)
         if best:
-            unpaid = _Prices(self.profile, ready)
-            decision.ranges = box(self.evaluator(candidates), env, best, history, unpaid)
+            unpaid = _Prices(self.profile, ready) if best == "interp" else {}
+            decision.ranges = box(self._current(model), env, best, history, unpaid)
         return decision
 
     def choose(
@@ -124,20 +129,19 @@ class Oracle:
         pin: str = "",
     ) -> Decision:
         """As `decide`, for this call alone: without ranges."""
-        return self._choose(candidates, env, ready, history, pin)[0]
+        return self._choose(self.evaluator(candidates), env, ready, history, pin)[0]
 
     def _choose(
-        self, candidates: Mapping[str, Candidate], env: Env, ready: Mapping[str, str], history: History, pin: str
+        self, model: Evaluator, env: Env, ready: Mapping[str, str], history: History, pin: str
     ) -> tuple[Decision, str]:
         """The decision without ranges, and the variant whose ranges it is to have; "": it stands everywhere."""
-        model = self.evaluator(candidates)
         if pin or self.forced != "auto":
             forced = self._forced(model, env, history, pin)
             if forced is not None:
                 return forced, ""
         picked = pick(model, env, history)
         if self.calibrate is not None and self._calibrated(picked[1]):
-            model = self.evaluator(candidates)
+            model = self._current(model)
             picked = pick(model, env, history)
         best, predicted, _, kernel_s, review, compiled, worth_s = picked
         if worth_s < math.inf and negligible(compiled, worth_s, _Prices(self.profile, ready)):

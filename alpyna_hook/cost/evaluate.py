@@ -16,11 +16,11 @@ from alpyna_hook.cost import rules
 from alpyna_hook.cost.machine import Profile
 from alpyna_hook.cost.model import Env, Parts, bind
 from alpyna_hook.cost.priced import Candidate
-from alpyna_hook.cost.tape import Picker, Tapes, record
+from alpyna_hook.cost.tape import Picker, Tape, Tree, record
 from alpyna_hook.ir.affine import QDim, QParam, QStride, Quantity
 
 DIRECT = 2  # evaluations before anything is recorded: recording takes as long as ten of them
-MOST_TAPES = 16
+MOST_STEPS = 4000  # recorded, about 100 KB of code and values; then it begins anew
 
 
 class Evaluator:
@@ -50,7 +50,8 @@ class Evaluator:
         trips = set(interp.trip_leaves)
         self.sized = tuple(leaf for leaf in self.deciding if leaf in trips and leaf in self.leaves)
         self.picker = self._made_picker()
-        self._tapes: Any = Tapes(MOST_TAPES) if self.picker is None else self.picker
+        self._tree: Tree | None = None
+        self._tape: Tape | None = None
 
     def parts(self, env: Env) -> dict[str, Parts]:
         """Seconds of the kernel and of what is around it, by variant."""
@@ -74,14 +75,17 @@ class Evaluator:
         return seconds[self._interp] + seconds[self._interp + 1]
 
     def _seconds(self, inputs: Sequence[float]) -> Sequence[float]:
-        seconds: Sequence[float] | None = self._tapes(inputs)
+        seconds = self._tape(inputs) if self._tape is not None else None
         if seconds is not None:
             return seconds
         self._evaluations += 1
         if self._evaluations <= DIRECT:
             return self._walk(inputs)
-        found, tape = record(self._walk, inputs)
-        self._tapes.add(tape)
+        so_far = self._tree if self._tree is None or len(self._tree.steps) <= MOST_STEPS else None
+        found, self._tree = record(self._walk, inputs, so_far)
+        self._tape = self._tree.tape()
+        if self.picker is not None:
+            self.picker.use(self._tape)
         return found
 
     def _walk(self, inputs: Sequence[Any]) -> list[float]:
@@ -93,7 +97,7 @@ class Evaluator:
         estimated, figures = tuple(self._estimated), rules.figures(self.profile)
         try:
             return Picker and Picker(
-                self.variants, self.leaves, estimated, self.deciding, places, self.unknown, figures, MOST_TAPES
+                self.variants, self.leaves, estimated, self.deciding, places, self.unknown, figures
             )
         except ValueError:  # too many names
             return None

@@ -2,13 +2,15 @@
 
 In: a computation over floats (`record`), such as the model of a nest's variants as a function of the entry values.
 Out: a `Tape`: straight-line code that gives the same results for other inputs, as long as every comparison on which
-the recorded run branched turns out as it did then; else None, and the computation is recorded anew.
+a recorded run branched turns out as it did in one of them; else None, and the computation is recorded once more.
 
-This is a tracing compiler in miniature: one linear path with guards (Bolz, Cuni, Fijalkowski, Rigo, "Tracing the
-meta-level: PyPy's tracing JIT compiler", ICOOOLPS 2009, section 3), recorded by overloaded operations as in algorithmic
-differentiation (Griewank, Walther, "Evaluating derivatives", 2008, section 6.1). The computation stays plain Python;
-what it branches on are the regimes of the model: whether something fits into a cache, whether a loop is empty.
-`larger`, `smaller` and `square_root` do without a branch what max, min and math.sqrt do for floats.
+This is a tracing compiler in miniature: linear paths with guards (Bolz, Cuni, Fijalkowski, Rigo, "Tracing the
+meta-level: PyPy's tracing JIT compiler", ICOOOLPS 2009, section 3), with their beginnings in common up to the first
+comparison that turns out differently (the "trace trees" of Gal, Franz, UC Irvine ICS-TR-06-16, 2006), recorded by
+overloaded operations as in algorithmic differentiation (Griewank, Walther, "Evaluating derivatives", 2008, section
+6.1). The computation stays plain Python; what it branches on are the regimes of the model: whether something fits into
+a cache, whether a loop is empty. `larger`, `smaller` and `square_root` do without a branch what max, min and math.sqrt
+do for floats.
 
 The C extension `_tape` runs tapes; where it was not built, or ALPYNA_PURE=1, its twin does.
 """
@@ -21,15 +23,22 @@ import os
 import struct
 import sys
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 __all__ = [
-    "IMPLEMENTATION", "Picker", "Tape", "Tapes", "Traced", "larger", "number", "record", "smaller", "square_root",
+    "IMPLEMENTATION", "Picker", "Tape", "Traced", "Tree", "larger", "number", "record", "smaller", "square_root",
 ]  # fmt: skip
 
-_NAMES = ("+", "-", "*", "/", "min", "max", "ceil", "sqrt", "neg", "abs", "<", "not <", "<=", "not <=", "==", "not ==")
+_NAMES = (
+    "+", "-", "*", "/", "min", "max", "ceil", "sqrt", "neg", "abs",
+    "<", "not <", "<=", "not <=", "==", "not ==", "end",
+)  # fmt: skip
 _CODES = {name: code for code, name in enumerate(_NAMES)}
-_FIRST_GUARD = _CODES["<"]
+_GUARDS = frozenset(_NAMES[_CODES["<"] : _CODES["end"]])
+# What leaves a number as it is. (A sum of -0.0 and 0.0 would be 0.0; nothing asks for the sign of a zero.)
+_NEUTRAL_RIGHT = {("+", 0.0), ("-", 0.0), ("*", 1.0), ("/", 1.0)}
+_NEUTRAL_LEFT = {("+", 0.0), ("*", 1.0)}
 
 
 class Traced:
@@ -147,7 +156,13 @@ class _Recording:
         self._known: dict[tuple[str, float, int], int] = {}
 
     def apply(self, name: str, a: Any, b: Any) -> Any:
+        if not isinstance(b, Traced) and (name, b) in _NEUTRAL_RIGHT:
+            return a
+        if not isinstance(a, Traced) and (name, a) in _NEUTRAL_LEFT:
+            return b
         x, y = self._node(a), self._node(b)
+        if name in "+*" and x > y:  # equal the other way around
+            x, y = y, x
         value = _RUN[name](_value(a), _value(b))
         return Traced(self, self._add(name, x, y), value)
 
@@ -168,98 +183,149 @@ class _Recording:
             self.nodes.append(key)
         return node
 
-    def tape(self, outputs: Sequence[float]) -> Tape:
-        """Inputs, constants, and the operations that outputs or comparisons need."""
+    def needed(self, outputs: Sequence[float]) -> tuple[list[int], list[int]]:
+        """The nodes of outputs; and, in order, all nodes that these or comparisons need."""
         wanted = [self._node(x) for x in outputs]
-        needed = set(wanted)
+        found = set(wanted)
         for node in range(len(self.nodes) - 1, -1, -1):
             name, a, b = self.nodes[node]
-            if _CODES.get(name, -1) >= _FIRST_GUARD or (node in needed and name in _CODES):
-                needed |= {node, int(a), b}
-        inputs = len(self.inputs)
-        constants = [n for n in sorted(needed) if self.nodes[n][0] == "constant"]
-        steps = [n for n in sorted(needed) if self.nodes[n][0] in _CODES]
-        place = {n: k for k, n in enumerate([*range(inputs), *constants, *steps])}
-        code = [x for n in steps for x in self._step(n, place)]
+            if name in _GUARDS or (node in found and name in _CODES):
+                found |= {node, int(a), b}
+        return wanted, sorted(found)
+
+
+_Step = tuple[int, int, int, int]  # operation, two places, other: see _tape.c
+
+
+class Tree:
+    """Recorded runs of one computation, in the form of _tape.c. Not to be changed: other threads may be using it.
+
+    inputs     their number
+    constants  each with its number
+    steps      of all runs
+    outputs    places of the results of each run
+    """
+
+    def __init__(self, inputs: int) -> None:
+        self.inputs = inputs
+        self.constants: dict[float, int] = {}
+        self.steps: list[_Step] = []
+        self.outputs: list[list[int]] = []
+
+    def grown(self, recording: _Recording, outputs: Sequence[float]) -> Tree:
+        """With one more run, if it is new."""
+        wanted, needed = recording.needed(outputs)
+        tree = Tree(self.inputs)
+        tree.constants, tree.steps, tree.outputs = dict(self.constants), list(self.steps), list(self.outputs)
+        passed, known = tree._branch([name for name in (recording.nodes[n][0] for n in needed) if name in _GUARDS])
+        if passed < 0:
+            return self
+        places: dict[int, int] = {}
+        for node in needed:
+            name, a, b = recording.nodes[node]
+            if name == "input":
+                places[node] = node
+            elif name == "constant":
+                places[node] = -1 - tree.constants.setdefault(a, len(tree.constants))
+            elif name in _GUARDS and passed > 0:
+                passed -= 1
+            else:
+                step = _CODES[name], places[int(a)], places[b]
+                places[node] = known.get(step, tree.inputs + len(tree.steps))
+                if step not in known:
+                    tree.steps.append((*step, -1))
+        tree.steps.append((_CODES["end"], len(tree.outputs), 0, -1))
+        tree.outputs.append([places[node] for node in wanted])
+        return tree
+
+    def _branch(self, guards: Sequence[str]) -> tuple[int, dict[tuple[int, int, int], int]]:
+        """Follows a run as far as it has been recorded and leaves a branch to what comes next: how many of its guards
+        are passed there (-1: all of it has been recorded), and where to find what has been computed on the way."""
+        passed, at = 0, 0
+        known: dict[tuple[int, int, int], int] = {}
+        while at < len(self.steps):
+            operation, a, b, other = self.steps[at]
+            if _NAMES[operation] == "end":
+                return -1, known
+            if _NAMES[operation] not in _GUARDS:
+                known[operation, a, b] = self.inputs + at
+                at += 1
+                continue
+            passed += 1
+            if guards[passed - 1] == _NAMES[operation]:
+                at += 1
+            elif other >= 0:
+                at = other
+            else:
+                self.steps[at] = operation, a, b, len(self.steps)
+                break
+        return passed, known
+
+    def tape(self) -> Tape:
+        """As code."""
+        code, outputs = list(chain.from_iterable(self.steps)), list(chain.from_iterable(self.outputs))
         return Tape(
             struct.pack(f"{len(code)}i", *code),
-            struct.pack(f"{len(constants)}d", *(self.nodes[n][1] for n in constants)),
-            inputs,
-            struct.pack(f"{len(wanted)}i", *(place[n] for n in wanted)),
+            struct.pack(f"{len(self.constants)}d", *self.constants),
+            self.inputs,
+            struct.pack(f"{len(outputs)}i", *outputs),
+            len(self.outputs[0]),
         )
-
-    def _step(self, node: int, place: dict[int, int]) -> tuple[int, int, int]:
-        name, a, b = self.nodes[node]
-        return _CODES[name], place[int(a)], place[b]
 
 
 def _value(x: Any) -> float:
     return x.value if isinstance(x, Traced) else float(x)
 
 
-def record(compute: Callable[[list[Any]], Sequence[float]], inputs: Sequence[float]) -> tuple[list[float], Tape]:
-    """The results of `compute` for `inputs`, and the tape of that run."""
+def record(
+    compute: Callable[[list[Any]], Sequence[float]], inputs: Sequence[float], tree: Tree | None = None
+) -> tuple[list[float], Tree]:
+    """The results of `compute` for `inputs`, and the tree of the runs so far with that one."""
     recording = _Recording(inputs)
     outputs = compute(recording.inputs)
-    return [_value(x) for x in outputs], recording.tape(outputs)
+    return [_value(x) for x in outputs], (tree or Tree(len(inputs))).grown(recording, outputs)
 
 
 class Twin:
-    """Tape(code, constants, inputs, outputs) in Python. See _tape.c for the formats."""
+    """Tape(code, constants, inputs, outputs, width) in Python. See _tape.c for the formats."""
 
-    def __init__(self, code: bytes, constants: bytes, inputs: int, outputs: bytes) -> None:
-        steps = [(_NAMES[op], a, b) for op, a, b in struct.iter_unpack("3i", code)]
-        self._steps = [(name.removeprefix("not "), "not" in name, a, b) for name, a, b in steps]
-        self._constants = [x for x, in struct.iter_unpack("d", constants)]
-        self._inputs = inputs
+    def __init__(self, code: bytes, constants: bytes, inputs: int, outputs: bytes, width: int) -> None:
+        steps = [(_NAMES[op], a, b, other) for op, a, b, other in struct.iter_unpack("4i", code)]
+        self._steps = [(name.removeprefix("not "), "not" in name, a, b, other) for name, a, b, other in steps]
+        self._constants = [x for x, in struct.iter_unpack("d", constants)][::-1]  # number k is the one -1 - k
+        self._inputs, self._width = inputs, width
         self._outputs = [x for x, in struct.iter_unpack("i", outputs)]
 
     def __call__(self, inputs: Sequence[float]) -> tuple[float, ...] | None:
         given = type(inputs) is tuple and len(inputs) == self._inputs
         if not given or any(type(x) not in (int, float) for x in inputs):
             raise TypeError("a tape takes the tuple of its inputs, int or float")
-        values = [*map(float, inputs), *self._constants]
+        values = [*map(float, inputs), *[0.0] * len(self._steps), *self._constants]
         try:
-            for name, negated, a, b in self._steps:
-                result = _RUN[name](values[a], values[b])
-                if isinstance(result, bool) and result == negated:
-                    return None
-                values.append(result)
+            return self._run(values)
         except (ArithmeticError, ValueError):  # where C has an infinity or a NaN
             return None
-        return tuple(values[k] for k in self._outputs)
 
-
-class Tapes:
-    """So many tapes at most. Called with inputs: what the first one returns that can tell; None: none can. The one used
-    last comes first, the one used longest ago makes room."""
-
-    def __init__(self, most: int) -> None:
-        self._tapes: list[Tape] = []  # never changed in place: other threads may be going through them
-        self._most = most
-
-    def __len__(self) -> int:
-        return len(self._tapes)
-
-    def __call__(self, inputs: Sequence[float]) -> tuple[float, ...] | None:
-        tapes = self._tapes
-        for tape in tapes:
-            found = tape(inputs)
-            if found is not None:
-                if tape is not tapes[0]:
-                    self._tapes = [tape, *(other for other in tapes if other is not tape)]
-                return found
-        return None
-
-    def add(self, tape: Tape) -> None:
-        """Put a tape in front."""
-        self._tapes = [tape, *self._tapes[: self._most - 1]]
+    def _run(self, values: list[float]) -> tuple[float, ...] | None:
+        place = 0
+        while self._steps[place][0] != "end":
+            name, negated, a, b, other = self._steps[place]
+            result = _RUN[name](values[a], values[b])
+            if isinstance(result, bool) and result == negated:
+                if other < 0:
+                    return None
+                place = other
+                continue
+            values[self._inputs + place] = result
+            place += 1
+        run = self._steps[place][2]
+        return tuple(values[k] for k in self._outputs[run * self._width : (run + 1) * self._width])
 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     Tape = Twin
-    Picker: Any = None  # Tapes that also pick by what they say: see pick.py, whose definitions do without
+    Picker: Any = None  # picks by what a tape says: see pick.py, whose definitions do without
 else:
     try:
         if os.environ.get("ALPYNA_PURE") == "1" or not getattr(sys, "_is_gil_enabled", lambda: True)():

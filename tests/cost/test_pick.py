@@ -12,13 +12,13 @@ from test_decide import PROFILE, candidates, env_of
 from test_kernels import KERNELS, sites
 from test_offload import WITH_GPU
 
-from alpyna_hook.cost import rules
+from alpyna_hook.cost import evaluate, rules
 from alpyna_hook.cost.counts import count
-from alpyna_hook.cost.evaluate import MOST_TAPES, Evaluator
+from alpyna_hook.cost.evaluate import Evaluator
 from alpyna_hook.cost.learn import History, Ratio
 from alpyna_hook.cost.pick import box, define_box, define_pick, pick
 from alpyna_hook.cost.priced import Candidate
-from alpyna_hook.cost.tape import Picker, Tape, Twin
+from alpyna_hook.cost.tape import Picker, record
 from alpyna_hook.ir.affine import QParam
 from alpyna_hook.ir.nodes import Loop, Nest
 from alpyna_hook.ir.types import INT
@@ -131,30 +131,30 @@ def test_prices_are_not_asked_for_by_c():
 def test_a_picker_of_wrong_parts_is_refused():
     model = Evaluator(candidates(matmul()), PROFILE, 2)
     right = (
-        model.variants, model.leaves, (), model.deciding, (-1,) * len(model.deciding), False, rules.figures(PROFILE),
-        MOST_TAPES,
+        model.variants, model.leaves, (), model.deciding, (-1,) * len(model.deciding), False, rules.figures(PROFILE)
     )  # fmt: skip
-    assert len(Picker(*right)) == 0
-    wrong = {0: ("seq",), 1: tuple(map(QParam, map(str, range(65)))), 4: (), 6: (1.0,), 7: 1000}
+    assert Picker(*right).pick({}, (), 0) is None
+    wrong = {0: ("seq",), 1: tuple(map(QParam, map(str, range(65)))), 4: (), 6: (1.0,)}
     for place, value in wrong.items():
         with pytest.raises(ValueError, match="not a picker"):
             Picker(*right[:place], value, *right[place + 1 :])
     with pytest.raises(ValueError, match="not a picker"):
         Picker(*right[:4], (99,) * len(model.deciding), *right[5:])
-    for tape in (None, Tape(b"", b"", 1, b""), Twin(b"", b"", len(model.leaves), b"")):
+    _, other = record(lambda v: [v[0] + 1.0], [1.0])
+    for tape in (None, other.tape()):
         with pytest.raises(TypeError):
-            Picker(*right).add(tape)
-    with pytest.raises(TypeError):
-        model.picker((1.0,))
+            Picker(*right).use(tape)
 
 
-@needs_c
-def test_a_picker_holds_so_many_tapes_the_one_used_last_first():
-    model = Evaluator(candidates(matmul()), PROFILE, 2)
+def test_what_was_recorded_is_forgotten_when_it_is_too_long(monkeypatch):
+    monkeypatch.setattr(evaluate, "MOST_STEPS", 300)
+    model, begun = Evaluator(candidates(matmul()), PROFILE, 2), 0
     for size in range(800):
-        model.parts(env_of(int(1.02**size), a=2, b=2, c=2))
-        assert len(model.picker) <= MOST_TAPES
-    assert len(model.picker) > 2
+        before = model._tree
+        env = env_of(int(1.02**size), a=2, b=2, c=2)
+        assert model.parts(env) == model.parts(env)
+        begun += before is not None and len(before.steps) > len(model._tree.steps)
+    assert begun and len(model._tree.steps) < 2000
 
 
 def test_without_the_extension_the_definitions_are_used():
