@@ -48,6 +48,7 @@ class Decision:
     regret                seconds lost per call against the best variant while this choice stands
     trial                 a try of what may be faster: nothing to be kept for later
     kernel_s              of `predicted` of the variant, the kernel alone, uncorrected by what was measured
+    asked                 the user wants this variant, whatever it costs
     reason                a few words for the report
     """
 
@@ -60,6 +61,7 @@ class Decision:
     reason: str = ""
     kernel_s: float = 0.0
     trial: bool = False
+    asked: bool = False
 
 
 @dataclass
@@ -185,7 +187,7 @@ class Oracle:
         ranges = {leaf: bucket(int(env[leaf])) for leaf in sized if leaf in env}
         reason = f"{'pinned' if self.forced == 'auto' else 'forced'}: {wanted}"
         predicted = history.corrected(parts, model.unknown)
-        return Decision(wanted, predicted, ranges, reason=reason, kernel_s=parts[wanted][0])
+        return Decision(wanted, predicted, ranges, reason=reason, kernel_s=parts[wanted][0], asked=True)
 
     def spent(self, decision: Decision, calls: int, history: History, seconds: float = 0.0) -> None:
         """Note that `calls` calls ran under `decision`, and took `seconds` in the kernel alone (0: not measured)."""

@@ -20,7 +20,7 @@ FILE_NAME = "profile.json"
 
 def load(folder: str | os.PathLike[str]) -> Profile | None:
     """The stored profile of this machine, or None: no file (silently), one of another machine or Python (logged as
-    information), one of an older version of Alpyna (the same), or a malformed one (one warning that says which)."""
+    information), one of another version of Alpyna (the same), or a malformed one (one warning that says which)."""
     path = os.path.join(folder, FILE_NAME)
     try:
         text = read_text(path)
@@ -37,8 +37,8 @@ def load(folder: str | os.PathLike[str]) -> Profile | None:
         log.warning(f"machine profile {path} is unreadable ({error}): using defaults")
         return None
     try:
-        if isinstance(data["schema"], int) and data["schema"] < SCHEMA:
-            log.info(f"machine profile {path} was made by an older Alpyna: using defaults")
+        if isinstance(data["schema"], int) and data["schema"] != SCHEMA:
+            log.info(f"machine profile {path} was made by another version of Alpyna: using defaults")
             return None
         profile = from_json(data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -55,8 +55,10 @@ def not_of_this_machine(folder: str | os.PathLike[str]) -> str:
     import json
 
     try:
-        stored = json.loads(read_text(os.path.join(folder, FILE_NAME)))["host"]
-        here = fingerprint()
+        data = json.loads(read_text(os.path.join(folder, FILE_NAME)))
+        if isinstance(data["schema"], int) and data["schema"] != SCHEMA:
+            return f"its form is number {data['schema']}, of another version of Alpyna, here {SCHEMA}"
+        stored, here = data["host"], fingerprint()
         other = [k for k in here if stored.get(k) and here[k] and here[k] != stored[k]]
         different = [f"{k} {stored[k]}, here {here[k]}" for k in other]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -257,6 +259,8 @@ def _age(created: str) -> str:
         seconds = time.time() - time.mktime(time.strptime(created, "%Y-%m-%d %H:%M:%S"))
     except (ValueError, OverflowError):
         return ""
+    if seconds < -60.0:
+        return ", which is still to come: the clock has jumped"
     days, hours = divmod(int(max(seconds, 0.0) // 3600), 24)
     return f", {days} days ago" if days else f", {hours} hours ago" if hours else ", less than an hour ago"
 

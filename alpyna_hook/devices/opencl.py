@@ -31,6 +31,7 @@ _LANES_PER_UNIT: Final = 16  # work items per core of a CPU: enough to even out 
 _GRID_PER_UNIT: Final = 2048  # work items that keep one compute unit of a GPU busy
 _MANY: Final = 2**31 - 1
 _MOST_NOTED: Final = 256  # launches: each holds an event
+_INVALID_BUFFER_SIZE: Final = -61  # larger than the device's largest buffer
 _CODES_OF_A_LOST_DEVICE: Final = (-2, -34, -36)  # CL_DEVICE_NOT_AVAILABLE, CL_INVALID_CONTEXT, CL_INVALID_COMMAND_QUEUE
 
 
@@ -301,10 +302,10 @@ class OpenCLDevice:
 
     def explain(self, error: BaseException) -> DeviceError:
         cl = self._cl
-        if isinstance(error, (cl.MemoryError, MemoryError)):
+        code = getattr(error, "code", 0)
+        if isinstance(error, (cl.MemoryError, MemoryError)) or code == _INVALID_BUFFER_SIZE:
             return DeviceError("it has not enough memory")
         if isinstance(error, cl.Error):
-            code = getattr(error, "code", 0)
             return DeviceError(f"it failed: {_first_line(error)}", lost=code in _CODES_OF_A_LOST_DEVICE)
         return DeviceError(f"it failed: {type(error).__name__}: {_first_line(error)}", log=repr(error))
 

@@ -326,7 +326,7 @@ class SiteState:
             variant = decision.variant
             if variant == "interp" or variant in special.kernels:
                 break
-            kernel = specials.compile_variant(special.spec, decision.variant, signature, self.record.id)
+            kernel = specials.compile_variant(special.spec, decision, signature, self.record.id)
             if isinstance(kernel, str):
                 special.failures[variant] = kernel
                 self.record.note = kernel

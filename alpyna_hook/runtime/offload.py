@@ -55,12 +55,13 @@ def _missing(variant: str, reason: str, forced: bool) -> None:
 
 
 def compile_variant(
-    spec: Specialisation, variant: str, types: Mapping[str, Type], name: str, cache: Cache
+    spec: Specialisation, variant: str, types: Mapping[str, Type], name: str, cache: Cache, priced: str = ""
 ) -> Kernel | str:
     """The loaded kernel, whose `keep` is a `devices.program.Program`; or why there is none.
 
-    types  of the live-ins as the guard hands them over
-    name   of the site, for messages
+    types   of the live-ins as the guard hands them over
+    name    of the site, for messages
+    priced  name of the device whose figures it was chosen by; empty: it was not chosen by any
     """
     found = device(variant, cache)
     if isinstance(found, str):
@@ -70,8 +71,8 @@ def compile_variant(
 
     source = spec.sources[variant]  # type: ignore[index]
     assert source.device is not None
-    if source.device.style != found.device.style:
-        return f"{found.device.name} is not the device that was calibrated"
+    if source.device.style != found.device.style or priced not in ("", found.device.name):
+        return f"{found.device.name} is not the device that was calibrated (alpyna calibrate measures it)"
     unmet = opened.unmet(found, source.device.needs)
     if unmet:
         _missing(variant, f"{found.device.name}: {unmet}", settings.current().variant == variant)

@@ -201,10 +201,12 @@ def _without_compiler(reason: str) -> None:
 _said: set[tuple[str, str]] = set()  # sites, and why a compiler failed on them
 
 
-def compile_variant(spec: Specialisation, variant: str, signature: Signature, name: str) -> Kernel | str:
+def compile_variant(spec: Specialisation, decision: Decision, signature: Signature, name: str) -> Kernel | str:
     """The loaded kernel, or why there is none. `name`: of the site, for messages."""
+    variant = decision.variant
     if variant in offload.VARIANTS:
-        return offload.compile_variant(spec, variant, signature.types, name, disk())
+        figures = None if decision.asked else oracle().profile.devices.get(variant)
+        return offload.compile_variant(spec, variant, signature.types, name, disk(), figures.name if figures else "")
     if variant == "omp" and forks.omp_unsafe():
         return "OpenMP cannot be used in a forked child process"
     obstacle = device().obstacle(variant)

@@ -43,7 +43,6 @@ def spoil(change):
         "3",
         '{"schema": 2}',
         '{"schema": "one"}',
-        spoil(lambda d: d.update(schema=99)),
         spoil(lambda d: d["interp_ns"].update(load1="fast")),
         spoil(lambda d: d["interp_ns"].update(load1=-4)),
         spoil(lambda d: d.update(call_ns=True)),
@@ -97,10 +96,22 @@ def test_unmeasured_functions_cost_as_the_typical_one_of_their_kind():
     assert profile.scalar_of("npy.tanh") == profile.scalar["npy.*"]
 
 
-def test_a_file_of_an_older_version_is_replaced_without_a_word(tmp_path, capsys):
-    (tmp_path / profiles.FILE_NAME).write_text('{"schema": 1, "origin": "quick"}')
+@pytest.mark.parametrize("schema", [1, 99])
+def test_a_file_of_another_version_is_not_used_and_no_fault(tmp_path, capsys, schema):
+    (tmp_path / profiles.FILE_NAME).write_text(json.dumps({"schema": schema, "origin": "quick"}))
     assert current(tmp_path).origin == "default"
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == ""  # two versions may share a cache
+    assert "another version of Alpyna" in profiles.not_of_this_machine(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "created, age",
+    [("2000-01-01 00:00:00", " days ago"), ("2099-01-01 00:00:00", "the clock has jumped"), ("soon", "")],
+)
+def test_the_age_of_a_profile_is_told_if_it_can_be(created, age):
+    profile = replace(default_profile(), origin="full", created=created)
+    first = describe(profile).splitlines()[0]
+    assert created in first and (age in first if age else first.endswith(created))
 
 
 def test_noise_and_load_are_kept_in_the_file_and_shown(tmp_path):

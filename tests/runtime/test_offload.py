@@ -15,6 +15,8 @@ import pytest
 
 from alpyna_hook.cost import profiles
 from alpyna_hook.cost.machine import DeviceFigures, default_profile
+from alpyna_hook.devices import opencl
+from alpyna_hook.runtime import diskcache
 
 pytest.importorskip("pyopencl")
 
@@ -228,8 +230,14 @@ print(a.sum())
 @pytest.fixture
 def calibrated(cache: Path, tmp_path: Path) -> Path:
     """A cache folder with the profile of a machine whose own CPU is an OpenCL device."""
+    opened = opencl.open_device(diskcache.DiskCache(str(cache)))
+    assert not isinstance(opened, str)
+    return profile_of(opened.name, tmp_path)
+
+
+def profile_of(device: str, tmp_path: Path) -> Path:
     figures = DeviceFigures(
-        "PoCL", "rows", True, 8e-6, 2e-6, 5e-6, 1e12, 5e-6, 1e12, 5e10, {"f64": 5e9, "f32": 5e9, "int": 7e9}, 8, 0.05,
+        device, "rows", True, 8e-6, 2e-6, 5e-6, 1e12, 5e-6, 1e12, 5e10, {"f64": 5e9, "f32": 5e9, "int": 7e9}, 8, 0.05,
     )  # fmt: skip
     profile = replace(default_profile(2), origin="full", devices={"opencl": figures})
     assert profiles.save(profile, tmp_path / "calibrated")
@@ -263,6 +271,15 @@ def test_a_calibrated_cpu_is_taken_where_it_pays(script: Path, calibrated: Path,
     said, decision = report(script, calibrated, ALPYNA_CC="/no/such/compiler")
     assert decision["variant"] == "opencl"
     assert said == plain.stdout
+
+
+def test_a_device_that_is_not_the_calibrated_one_is_left_alone(script: Path, tmp_path: Path, cache: Path) -> None:
+    script.write_text(HEAVY)
+    plain = run(str(script), cache=cache)
+    said, decision = report(script, profile_of("a GPU that was there", tmp_path), ALPYNA_CC="/no/such/compiler")
+    assert decision["variant"] == "interp" and said == plain.stdout
+    site = next(s for s in json.loads(script.with_suffix(".json").read_text())["sites"] if s["function"] == "sweep")
+    assert "is not the device that was calibrated" in site["reason"]
 
 
 def test_no_vendors_package_is_imported_unless_asked_for(script: Path, cache: Path) -> None:
