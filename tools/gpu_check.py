@@ -9,6 +9,7 @@ parts:
   figures    launches, copies and device memory against what the driver's own calls reach
   resident   device programs whose arrays are on the device, against the measured copy bandwidth
   residency  what is copied when loops meet arrays again, and the rates of copies and of comparing arrays with shadows
+  cupy       loops over CuPy arrays, if it is installed: as CPython and CuPy run them, and in place
   hand       five kernels against numba.cuda written by hand, copies there and back included
   oracle     tools/oracle_eval.py on this machine with its device
   memory     compute-sanitizer, if it is installed, and a loop that must not leak
@@ -30,6 +31,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,8 @@ ORACLE_MINUTES = 1.5
 LEAK_CALLS = 200
 RESIDENT_ELEMENTS = 32_000_000
 ENOUGH = {"figures": 0.85, "resident": 0.80}  # of the ceiling: issue of the milestone
+
+PRETENDED = str(ROOT / "tests" / "runtime" / "pretended")
 
 Row = dict[str, Any]  # "part", "what", "verdict" (ok, WRONG, slow, missing) and figures
 
@@ -97,11 +101,25 @@ def side_by_side(work: Callable[[str], list[Row]], kernels: Iterable[str]) -> li
 
 def machine_code(kernel: str) -> list[Row]:
     """Every CUDA text of a kernel, compiled by nvcc for each architecture."""
+    return compiled(kernel, worker("texts", kernel, "test"))
+
+
+def cupys_machine_code(folder: str) -> list[Row]:
+    """The same of the loops over CuPy arrays, which the tests' pretended CuPy runs meanwhile."""
+    with tempfile.TemporaryDirectory() as place:
+        out = Path(place, "out.json")
+        done = python("tools/gpu/worker.py", "texts", str(out), "tools/gpu/cupy_loops.py", PYTHONPATH=folder)
+        if done.returncode:
+            raise Failed(" ".join(done.stderr.strip().splitlines()[-1:]) or f"status {done.returncode}")
+        return compiled("cupy_loops", json.loads(out.read_text()))
+
+
+def compiled(kernel: str, sites: list[dict[str, Any]]) -> list[Row]:
     from alpyna_hook.devices import cudacc
     from alpyna_hook.devices.base import DeviceError
 
     rows: list[Row] = []
-    for site in worker("texts", kernel, "test"):
+    for site in sites:
         name = f"{kernel} {site['site']}"
         if not site["texts"]:
             rows.append({"what": name, "verdict": "not eligible", "note": site["why"]})
@@ -192,6 +210,24 @@ def residency(kernels: list[str]) -> list[Row]:
     return rows
 
 
+def cupy(kernels: list[str]) -> list[Row]:
+    if find_spec("cupy") is None:
+        return [{"what": "CuPy", "verdict": "missing", "note": "it is not installed"}]
+    plain, ours = (python(*way, "tools/gpu/cupy_loops.py") for way in ((), ("-m", "alpyna", "--variant", "cuda")))
+    try:
+        expected = {row["what"]: row for row in json.loads(plain.stdout)}
+        found = json.loads(ours.stdout)
+    except ValueError:
+        return [{"what": "CuPy", "verdict": "WRONG", "note": (plain.stderr + ours.stderr).strip()[-300:]}]
+    rows: list[Row] = []
+    for row in found:
+        right = row["digest"] == expected[row["what"]]["digest"] and not ours.stderr
+        quiet = row.get("expected") is None or max(row["sent"], row["fetched"]) <= row["expected"]
+        plain_s = expected[row["what"]]["seconds"]
+        rows.append({**row, "cupy seconds": plain_s, "verdict": "ok" if right and quiet else "WRONG"})
+    return rows
+
+
 def hand(kernels: list[str]) -> list[Row]:
     rows: list[Row] = []
     for kernel in (k for k in BY_HAND if k in kernels):
@@ -257,7 +293,7 @@ def memory(kernels: list[str]) -> list[Row]:
 
 PARTS: dict[str, Callable[[list[str]], list[Row]]] = {
     "results": results, "tests": tests, "figures": figures, "resident": resident, "residency": residency,
-    "hand": hand, "memory": memory, "oracle": oracle,
+    "cupy": cupy, "hand": hand, "memory": memory, "oracle": oracle,
 }  # fmt: skip
 
 
@@ -306,6 +342,8 @@ def main() -> int:
             print("no nvcc: not on PATH, nor in CUDA_HOME", file=sys.stderr)
             return 2
         rows = [{"part": "dry-run", **row} for row in side_by_side(machine_code, kernels)]
+        if "cupy" in parts:
+            rows += [{"part": "dry-run", **row} for row in side_by_side(cupys_machine_code, [PRETENDED])]
     else:
         device()
         rows = []

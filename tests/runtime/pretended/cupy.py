@@ -7,6 +7,7 @@ numbers are put in by `fill`, which makes -0.0 a +0.0; nothing becomes a NumPy a
 from __future__ import annotations
 
 import operator
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,10 @@ __alpyna__ = False
 __version__ = "14.0.1"
 
 stream = [7]  # handle of the current one; 0: none is named
-cuda = SimpleNamespace(runtime=SimpleNamespace(getDevice=lambda: 0))
+cuda = SimpleNamespace(
+    runtime=SimpleNamespace(getDevice=lambda: 0), Stream=lambda non_blocking: nullcontext(),
+    get_current_stream=lambda: SimpleNamespace(synchronize=lambda: None),
+)  # fmt: skip
 
 
 def _inside(value: Any) -> Any:
@@ -72,6 +76,16 @@ class ndarray:  # noqa: N801
         assert method == "__call__" and not options
         return _made(ufunc, *inputs)
 
+    @property
+    def T(self) -> ndarray:  # noqa: N802
+        return ndarray(self.inside.T)
+
+    def astype(self, dtype: Any) -> ndarray:
+        return ndarray(self.inside.astype(dtype))
+
+    def __matmul__(self, other: ndarray) -> ndarray:
+        return ndarray(self.inside @ other.inside)
+
     def __len__(self) -> int:
         return len(self.inside)
 
@@ -112,6 +126,14 @@ class ndarray:  # noqa: N801
     __floordiv__, __mod__, __pow__ = _two("floor_divide"), _two("remainder"), _two("power")
     __lt__, __le__, __gt__, __ge__ = _two("less"), _two("less_equal"), _two("greater"), _two("greater_equal")
     __eq__, __ne__ = _two("equal"), _two("not_equal")
+
+
+def zeros(n: int) -> ndarray:
+    return ndarray(np.zeros(n))
+
+
+def ones(shape: Any) -> ndarray:
+    return ndarray(np.ones(shape))
 
 
 def asarray(array: Any) -> ndarray:
