@@ -17,6 +17,7 @@ __alpyna__ = False
 __version__ = "14.0.1"
 
 stream = [7]  # handle of the current one; 0: none is named
+shift = [1 << 45]  # from the host's address to the device's, where the host can read nothing
 cuda = SimpleNamespace(
     runtime=SimpleNamespace(getDevice=lambda: 0), Stream=lambda non_blocking: nullcontext(),
     get_current_stream=lambda: SimpleNamespace(synchronize=lambda: None),
@@ -64,7 +65,8 @@ class ndarray:  # noqa: N801
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         found = {
-            "shape": self.shape, "typestr": self.dtype.str, "data": (self.inside.ctypes.data, False), "version": 3,
+            "shape": self.shape, "typestr": self.dtype.str, "version": 3,
+            "data": (self.inside.ctypes.data + shift[0], False),
             "strides": None if self.inside.flags.c_contiguous else self.inside.strides,
         }  # fmt: skip
         return {**found, "stream": stream[0]} if stream[0] else found
