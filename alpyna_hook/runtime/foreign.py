@@ -12,7 +12,7 @@ array is in use, which is CuPy's current one.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class StandIns:
     streams  what to wait for first
     """
 
-    args: tuple[Any, ...]
+    args: tuple[Any, ...] = field(repr=False)  # to print one is to read it
     arrays: frozenset[str]
     streams: tuple[int, ...]
 
