@@ -130,7 +130,8 @@ picker_pick(Picker *p, PyObject *const *args, Py_ssize_t nargs)
     const Py_ssize_t best = cheapest(p, &x);
     Py_ssize_t compiled;
     const double price = worth(p, &x, &compiled);
-    const double review = until_review(p, best, x.seconds[best], fresh(&x, best, known, facts), (double)calls);
+    const int measured = fresh(&x, best, known, facts);
+    const double review = until_review(p, best, x.seconds[best], measured, (double)calls);
     if (!(review < 4e18)) {
         Py_RETURN_NONE; /* a call that takes no time */
     }
@@ -145,8 +146,9 @@ picker_pick(Picker *p, PyObject *const *args, Py_ssize_t nargs)
         Py_XDECREF(all);
         return NULL;
     }
-    PyObject *found = Py_BuildValue("(OOOdLOd)", PyTuple_GET_ITEM(p->variants, best), all, offered, x.kernel[best],
-                                    (long long)review, PyTuple_GET_ITEM(p->variants, compiled), price);
+    PyObject *found = Py_BuildValue("(OOOdOLOd)", PyTuple_GET_ITEM(p->variants, best), all, offered, x.kernel[best],
+                                    measured ? Py_True : Py_False, (long long)review,
+                                    PyTuple_GET_ITEM(p->variants, compiled), price);
     Py_DECREF(all);
     if (offered != all) {
         Py_DECREF(offered);

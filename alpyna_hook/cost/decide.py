@@ -145,18 +145,18 @@ class Oracle:
         if self.calibrate is not None and self._calibrated(picked[1]):
             model = self._current(model)
             picked = pick(model, env, history)
-        best, predicted, _, kernel_s, review, compiled, worth_s = picked
+        best, predicted, _, kernel_s, known, review, compiled, worth_s = picked
         if worth_s < math.inf and negligible(compiled, worth_s, _Prices(self.profile, ready)):
             return self._leave_alone(model, picked, history)
-        if best != "interp" and history.allowance <= 0.0 and ready.get(best) == "compiled":
+        if best != "interp" and not known and history.allowance <= 0.0 and ready.get(best) == "compiled":
             return Decision(best, predicted, {}, review, False, 0.0, "fastest", kernel_s), best
         return self._weigh(model, env, ready, history, picked), best
 
     def _weigh(
         self, model: Evaluator, env: Env, ready: Mapping[str, str], history: History, picked: Picked
     ) -> Decision:
-        """The choice where something may be bought or tried."""
-        best, predicted, offered, _, _, _, _ = picked
+        """The choice where something may be bought or tried, now or soon."""
+        best, predicted, offered = picked[:3]
         parts, unpaid = model.parts(env), _Prices(self.profile, ready)
         if best == "interp" or ready.get(best) == "compiled":
             chosen, reason, calls = best, "fastest", NEVER

@@ -20,8 +20,9 @@ from alpyna_hook.ir.affine import Quantity
 ROUNDS = 6  # of narrowing a box
 
 # (cheapest variant, seconds by variant, the same of those that are offered, of the cheapest: seconds of the kernel
-# alone, uncorrected by what was measured, and calls until it comes up for review, then what rules.worth says)
-Picked = tuple[str, dict[str, float], dict[str, float], float, int, str, float]
+# alone, uncorrected by what was measured, whether it was measured well, and calls until it comes up for review, then
+# what rules.worth says)
+Picked = tuple[str, dict[str, float], dict[str, float], float, bool, int, str, float]
 Ranges = dict[Quantity, tuple[int, int]]
 
 
@@ -40,8 +41,9 @@ def define_pick(model: Evaluator, env: Env, history: History) -> Picked:
     offered = rules.worth_threads(predicted, parts, history)
     best = rules.cheapest(offered)
     kernel_s = parts[best][0]
-    review = rules.until_review(best, offered[best], history.fresh(best, kernel_s), history.calls)
-    return best, predicted, offered, kernel_s, review, *rules.worth(offered, model.profile)
+    known = history.fresh(best, kernel_s)
+    review = rules.until_review(best, offered[best], known, history.calls)
+    return best, predicted, offered, kernel_s, known, review, *rules.worth(offered, model.profile)
 
 
 def box(model: Evaluator, env: Env, chosen: str, history: History, unpaid: dict[str, float]) -> Ranges:

@@ -10,7 +10,9 @@ from build import matmul, saxpy
 from test_decide import COMPILED, PROFILE, candidates, env_of
 
 from alpyna_hook.cost.decide import Oracle
-from alpyna_hook.cost.learn import FIRM, STALE, TRY_CALLS, TRY_SHARE, TRY_WITHIN, History, worth_a_try
+from alpyna_hook.cost.learn import (
+    FIRM, STALE, TRY_CALLS, TRY_SHARE, TRY_WITHIN, History, Ratio, decade, next_try, worth_a_try,
+)  # fmt: skip
 from alpyna_hook.cost.rules import worth_threads
 
 PARTS = {"interp": (1.0, 0.0), "seq": (1e-2, 1e-6), "omp": (6e-3, 1e-6)}
@@ -195,6 +197,17 @@ def test_threads_that_were_slow_for_a_while_get_another_chance():
         if not decision.trial:
             ran.append(decision.variant)
     assert "seq" in ran[:10] and set(ran[10:]) == {"omp"}
+
+
+def test_a_choice_that_was_measured_stands_no_longer_than_until_the_next_try():
+    oracle, offer, env = Oracle(PROFILE, 2), candidates(matmul()), env_of(200, a=2, b=2, c=2)
+    history, parts = History(calls=100_000, spent_s=1.0, tried_s=1.0), oracle.evaluator(offer).parts(env)
+    for variant, log in (("seq", 0.0), ("omp", math.log(2.1))):
+        history.ratios[variant, decade(parts[variant][0])] = Ratio([log] * FIRM, 100_000, 1.0)
+    decision = oracle.decide(offer, env, COMPILED, history)
+    assert history.allowance < 0.0 and not decision.trial
+    wait = next_try(decision.predicted, parts, decision.variant, history)
+    assert decision.calls_before_review == wait < history.calls
 
 
 def test_a_decision_changes_nothing_for_a_site_that_never_pays():
