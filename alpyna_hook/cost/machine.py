@@ -42,7 +42,7 @@ class DeviceFigures:
     """An accelerator, as the host meets it. Times in seconds.
 
     style, shares_memory  as `devices.base.Accelerator` has them
-    launch_s   a kernel that does nothing, from asking for it to knowing that it is done
+    launch_s   a kernel that does nothing, from asking for it, after a rest, to knowing that it is done
     enqueue_s  each further launch that nobody waits for
     to_s, to_bps, from_s, from_bps  a copy there (back) takes latency + bytes / rate; where memory is shared: handing an
                array over and taking it back, whatever its size

@@ -3,13 +3,16 @@
 In: an opened `devices.base.Accelerator` (only its methods are used, so that any of its kind can be measured), its
 variant, clocks, a time budget.  Out: `DeviceFigures`; an exception of the vendor's package for a device that fails.
 
-Each time is the least of several: a device that is busy with something else is only ever slower.
+Each time is the least of several: a device that is busy with something else is only ever slower. But for that of a
+launch: the median of some that each come after a rest, as in a program, whose device, or its threads, has gone idle.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
+from statistics import median
 from typing import Any
 
 from alpyna_hook.cost.machine import DeviceFigures
@@ -20,6 +23,8 @@ SMALL, LARGE = 4 << 10, 32 << 20  # bytes of the transfers that latency and rate
 LAUNCHES = 20
 OPERATIONS = 8 * 8192  # of each work item of the rate kernels: long against a launch
 ENOUGH = 0.9  # share of the full rate at which a device counts as filled
+REST_S = 3e-4
+RESTED = 15  # launches after a rest
 _SHARES = 14  # timed things among which the budget is divided
 
 _HEADS = {
@@ -77,13 +82,14 @@ class _Bench:
 
     def figures(self, build_s: float) -> DeviceFigures:
         device = self._device
-        launch = self._best(lambda: self._enqueue(self._nothing, 1, (0,)))
+        lanes = device.limits.lanes
+        hot = self._best(lambda: self._enqueue(self._nothing, 1, (0,)))
+        launch = max(self._rested(lambda: self._enqueue(self._nothing, lanes if self._rows else 1, (0,))), hot)
         queue = self._best(self._many)
         (to_s, to_bps), (from_s, from_bps) = self._transfers()
-        lanes = device.limits.lanes
         return DeviceFigures(
             device.name, device.style, device.shares_memory, launch,
-            max((queue - launch) / (LAUNCHES - 1), 0.02 * launch), to_s, to_bps, from_s, from_bps, self._bandwidth(),
+            max((queue - hot) / (LAUNCHES - 1), 0.02 * hot), to_s, to_bps, from_s, from_bps, self._bandwidth(),
             {
                 "f64": self._rate(self._f64, lanes), "f32": self._rate(self._f32, lanes),
                 "int": self._rate(self._int, lanes),
@@ -104,6 +110,17 @@ class _Bench:
             best = min(best, max(now - start, 1e-9))
             if now >= end:
                 return best
+
+    def _rested(self, action: Callable[[], object]) -> float:
+        """Median seconds of `action` after a rest."""
+        found = []
+        for _ in range(RESTED):
+            time.sleep(REST_S)
+            start = self._clocks.wall()
+            action()
+            self._device.finish()
+            found.append(self._clocks.wall() - start)
+        return median(found)
 
     def _enqueue(self, function: Any, items: int, args: tuple[Any, ...]) -> None:
         """At least `items` work items, in groups of a size that the device takes."""

@@ -145,15 +145,17 @@ class Bound:
         moved = traffic(self.top, sizes, profile, self.geometry(values))
         grids = [loop for loop in _all(self.top) if loop.parallel and loop.entries > 0.0]
         launches = sum(loop.entries for loop in grids)
+        used = threads if grids else 1  # else it is all done by one work item
         undone = self.journal or (self.writes if launches > 1.0 and not self.rows else ())  # devices/run.py
         a_block = self.block_bytes * offload.ITEMS_PER_CORE * threads
         saving = sum(sizes[a] for a in undone) / profile.journal_bps
-        saving += self._saving(values) / _cores(profile, threads)
+        saving += self._saving(values) / _cores(profile, threads) + (offload.DRIVER_BLOCKS_S if a_block else 0.0)
         work = offload.Work(
             serial_s=sum(s[0] for s in split) + self.root_s, shared_s=sum(s[1] for s in split),
-            memory_s=moved.seconds(threads) + moved.handed_over(threads), launches=launches,
+            memory_s=moved.seconds(used) + moved.handed_over(used), launches=launches,
             saving_s=saving if device.shares_memory else 0.0,
-            blocks=1.0 + self._saved(values) / a_block if a_block else 1.0,
+            placed=len({*self.reads, *self.writes}),
+            blocks=1.0 + self._saved(values) / a_block if a_block else 0.0,
             items=sum(loop.entries * _items(loop) for loop in grids) / larger(sum(g.entries for g in grids), 1.0),
             moved=moved.streamed[-1] + moved.scattered[-1], sent=sum(sizes[a] for a in self.reads),
             fetched=sum(sizes[a] for a in self.writes), arrays=(len(self.reads), len(self.writes)),

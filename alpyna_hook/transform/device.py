@@ -7,7 +7,7 @@ Guide, section 10.2.1).  Statements between two of these loops may compute scala
 
 `rows` (OpenCL on a CPU): only the outermost parallel loop is spread, each item takes a run of its iterations, and
 what is inside stays as the host has it, strips included; loads that an inner loop repeats are moved out of it where
-more strips come of that (transform/hoist.py).
+more strips come of that (transform/hoist.py).  Short loops inside sequential ones are not spread: one item does all.
 """
 
 from __future__ import annotations
@@ -28,10 +28,13 @@ from alpyna_hook.ir.steps import Compute, Launch, counter_copies, range_follows,
 from alpyna_hook.ir.types import INT, ArrayType, ScalarType, Type
 from alpyna_hook.transform.blocks import choose_blocks
 from alpyna_hook.transform.hoist import hoisted
-from alpyna_hook.transform.schedule import LoopFacts, watches_fp
+from alpyna_hook.transform.schedule import INNER_TRIPS, LoopFacts, watches_fp, work_of
 from alpyna_hook.transform.strips import stride, with_strips
 
 MAX_AXES = 3
+# Operations (see schedule.work_of) for which waking the threads of a CPU pays: some 10 us of vector code, which is what
+# a launch takes where nobody waits for it.
+LAUNCH_WORK = 500_000
 ITEM_BYTES = 1 << 17  # that one work item saves in one block
 
 
@@ -68,6 +71,8 @@ def device_plan(
     loops = _grids(nest.body, facts, types, target.style)
     if not loops:
         return _no_grid(nest, facts, types, target.style)
+    if target.style == "rows" and _short(nest, loops, facts) and not isinstance(steps_of(nest, {}), str):
+        loops = {}
     steps = steps_of(nest, loops)
     if isinstance(steps, str):
         return steps
@@ -138,6 +143,22 @@ def _grids(
             for block in blocks_of(stmt):
                 found |= _grids(block, facts, types, style)
     return found
+
+
+def _short(nest: Nest, loops: Mapping[str, LoopPlan], facts: Mapping[str, LoopFacts]) -> bool:
+    """Whether all grids are launched again and again by loops around them, each time for so little, at the sizes of
+    this call, that one work item had better do all of it, outer loops included. A grid of unknown extent is long."""
+
+    def trips(loop: Loop) -> int:
+        known = facts[loop.counter].trips
+        return INNER_TRIPS if known is None else known
+
+    outermost = {s.counter for s in nest.body if isinstance(s, Loop)}
+    for loop in (s for s in walk_stmts(nest.body) if isinstance(s, Loop) and s.counter in loops):
+        known = facts[loop.counter].trips
+        if loop.counter in outermost or known is None or known * work_of(loop, trips) >= LAUNCH_WORK:
+            return False
+    return True
 
 
 def _plan(loop: Loop, fact: LoopFacts, axis: int) -> LoopPlan:

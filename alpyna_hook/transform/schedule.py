@@ -8,7 +8,7 @@ is recovered by divisions), so it is only done where the outer loop alone could 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -64,7 +64,7 @@ def schedule(
     shared = _share(nest.body, facts, threads)
     outermost = {stmt.counter for stmt in nest.body if isinstance(stmt, Loop)}
     shared = {
-        c: p if c in outermost else replace(p, min_work=MIN_WORK, work=_work(_loop_of(nest, c)))
+        c: p if c in outermost else replace(p, min_work=MIN_WORK, work=work_of(_loop_of(nest, c)))
         for c, p in shared.items()
     }
     if shared:
@@ -79,14 +79,14 @@ def _loop_of(nest: Nest, counter: str) -> Loop:
     return next(s for s in walk_stmts(nest.body) if isinstance(s, Loop) and s.counter == counter)
 
 
-def _work(loop: Loop) -> int:
-    """Operations of one iteration, very roughly: inner loops are taken to make INNER_TRIPS trips."""
+def work_of(loop: Loop, trips: Callable[[Loop], int] = lambda loop: INNER_TRIPS) -> int:
+    """Operations of one iteration, very roughly, if inner loops make so many trips."""
     total = 0
     for stmt in loop.body:
         own = sum(1 for e in exprs_of(stmt) for _ in walk(e))
         match stmt:
             case Loop():
-                total += own + INNER_TRIPS * _work(stmt)
+                total += own + trips(stmt) * work_of(stmt, trips)
             case While(body=body):
                 total += own + INNER_TRIPS * len(list(walk_exprs(body)))
             case If(then=then, other=other):

@@ -9,10 +9,44 @@ from typing import Any
 
 import numpy as np
 import pytest
-from on_device import check, nvcc, specialised
+from on_device import Runtime, check, nvcc, run, specialised
+
+from alpyna_hook.transform import device as transform
 
 pytest.importorskip("pyopencl")
 STYLES = ["opencl:grid", "opencl:rows"]
+
+
+@pytest.fixture(autouse=True)
+def no_loop_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor the small ones of tests: parallel loops inside sequential ones are launched again and again."""
+    monkeypatch.setattr(transform, "LAUNCH_WORK", 0)
+
+
+TWICE = """
+for i in range(n):
+    t = 0.0
+    for j in range(m):
+        t += a[i, j] * x[j]
+    for j in range(m):
+        y[j] = y[j] + a[i, j] * t
+"""
+
+
+@pytest.mark.parametrize("work", [0, 10**9])
+def test_short_loops_inside_a_sequential_one_are_one_work_items(monkeypatch: pytest.MonkeyPatch, work: int) -> None:
+    monkeypatch.setattr(transform, "LAUNCH_WORK", work)
+    text = "def f(a, x, y, n, m):\n" + TWICE.replace("\n", "\n    ")
+    given = {"n": 30, "m": 41, "a": np.sin(np.arange(30 * 41.0)).reshape(30, 41), "x": np.ones(41), "y": np.zeros(41)}
+    spec = specialised(text, "opencl:rows", given)
+    expected = {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in given.items()}
+    exec(TWICE, expected)
+    launched = Runtime.launch
+    launches: list[int] = []
+    monkeypatch.setattr(Runtime, "launch", lambda rt, k, *rest: (launches.append(k), launched(rt, k, *rest)))
+    assert run(spec, given)[0] == 0
+    assert given["y"].tobytes() == expected["y"].tobytes()
+    assert len(launches) == (1 if work else 60)
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -8,12 +8,23 @@ import numpy as np
 import pytest
 from on_device import check, run, specialised
 
+from alpyna_hook.transform import device as transform
+
 pytest.importorskip("pyopencl")
-pytestmark = pytest.mark.parametrize("style", ["opencl:grid", "opencl:rows"])
+pytestmark = pytest.mark.parametrize("style", ["opencl:grid", "opencl:rows", "opencl:rows, short"], indirect=True)
 
 N = 17
 GRID = np.sin(np.arange(float(N * N))).reshape(N, N)
 INTS = (np.arange(N * N) * 7919 % 1009 - 500).reshape(N, N)
+
+
+@pytest.fixture
+def style(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Parallel loops inside sequential ones are launched again and again, or taken to be too short for that."""
+    target, _, short = request.param.partition(", ")
+    monkeypatch.setattr(transform, "LAUNCH_WORK", 10**9 if short else 0)
+    return str(target)
+
 
 Case = tuple[str, dict[str, Any]]
 

@@ -59,6 +59,21 @@ def test_what_a_run_in_the_hosts_memory_must_undo_is_copied_first():
     assert gap == pytest.approx(8e7 / PROFILE.journal_bps, rel=1e-3)
 
 
+def test_rows_saved_in_blocks_cost_less_than_a_copy_and_more_than_nothing():
+    counts, env = count(saxpy()), env_of(10_000_000, x=1, y=1)
+    shared = replace(PROFILE, devices={"opencl": replace(GPU, shares_memory=True, style="rows")})
+    safe = Candidate(counts, frozenset("i"), journal=False, reads=("x", "y"), writes=("y",))
+    blocks = replace(safe, saved=(("i", ("y",)),), block_bytes=1 << 17)
+    faulty = replace(safe, journal=True)
+    cost = [bind(c, shared, "opencl").seconds(env) for c in (safe, blocks, faulty)]
+    assert cost == sorted(cost) and cost[1] - cost[0] < 0.5 * (cost[2] - cost[0])
+
+
+def test_a_grid_in_blocks_is_as_many_launches():
+    few, many = seconds(blocks=0.0), seconds(blocks=101.0)
+    assert many - few == pytest.approx(100 * (GPU.enqueue_s + offload.DRIVER_LAUNCH_S))
+
+
 @pytest.mark.parametrize("n", [30, 300, 3000])
 def test_a_device_that_is_the_hosts_own_cpu_is_taken_where_there_are_no_threads(n: int):
     figures = replace(GPU, shares_memory=True, style="rows", to_s=5e-6, from_s=5e-6)
