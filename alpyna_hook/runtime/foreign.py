@@ -13,6 +13,9 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from functools import lru_cache
+
+from alpyna_hook import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,27 +76,43 @@ def stand_ins(head: Head, args: tuple[Any, ...]) -> StandIns | str:
 
 def _stand_in(array: Any, cupy: Any) -> tuple[Any, int | None] | str:
     """The stand-in and the stream to wait for, if any; or what is the matter with the array."""
-    import numpy as np
+    from alpyna_hook.devices import cuda
 
-    from alpyna_hook.devices import cuda, memory
-    from alpyna_hook.runtime.signature import reps_by_typenum
-
-    interface = array.__cuda_array_interface__
+    try:
+        interface, number, current = array.__cuda_array_interface__, array.device.id, cupy.cuda.runtime.getDevice()
+    except Exception as error:  # CuPy for ROCm has no such interface
+        if signals.from_handler(error):
+            raise
+        return f"does not say where it lies ({type(error).__name__})"
     if interface.get("version", 0) < 3 or interface.get("stream", None) == 0 or interface.get("mask") is not None:
         return "does not say in which stream it is used (version 3 of the CUDA array interface does)"
-    if str(array.device.id) != cuda.number() or int(cupy.cuda.runtime.getDevice()) != array.device.id:
-        return f"is on device {array.device.id}, which is not both CuPy's current device and Alpyna's"
-    dtype, shape = np.dtype(interface["typestr"]), tuple(interface["shape"])
+    if str(number) != cuda.number() or current != number:
+        return f"is on device {number}, which is not both CuPy's current device and Alpyna's"
+    address, read_only = interface["data"]
+    found = _array_at(address, interface["typestr"], interface["shape"], interface.get("strides"), read_only)
+    return found if isinstance(found, str) else (found, interface.get("stream"))
+
+
+@lru_cache(maxsize=256)
+def _array_at(
+    address: int, typestr: str, shape: tuple[int, ...], strides: tuple[int, ...] | None, read_only: bool
+) -> Any:
+    """A NumPy array with these facts, or what keeps kernels from such an array. Remembered, because it takes longer
+    than all else of a call, and loops meet the same arrays again; it keeps no memory alive."""
+    import numpy as np
+
+    from alpyna_hook.devices import memory
+    from alpyna_hook.runtime.signature import reps_by_typenum
+
+    dtype = np.dtype(typestr)
     rep = reps_by_typenum().get(dtype.num)
     if rep is None or rep.is_complex or not dtype.isnative:
         return f"has elements of type {dtype}; of CuPy's arrays those of bool, int, float32 and float64 are compiled"
     if not shape or 0 in shape:
         return "has no dimensions" if not shape else "has no elements"
-    strides = interface.get("strides")
     steps = memory.packed_strides(shape) if strides is None else tuple(s // dtype.itemsize for s in strides)
     if any(step < 0 for step in steps) or strides is not None and any(s % dtype.itemsize for s in strides):
         return "runs backwards through memory, or does not step by whole elements"
-    address, read_only = interface["data"]
-    found = memory.view(int(address), shape, steps, rep)
+    found = memory.view(address, shape, steps, rep)
     found.flags.writeable = not read_only
-    return found, interface.get("stream")
+    return found

@@ -243,6 +243,7 @@ def test_a_device_that_fails_leaves_the_loop_to_cupy(operation: str, tmp_path: P
 LAST = "def last(n, x):\n    for i in range(n):\n        t = x[i]\n    return t\nprint(float(last(n, a)))\n"
 TOTAL = "def total(x):\n    s = 0.0\n    for v in x:\n        s += float(v)\n    return s\nprint(total(a))\n"
 PICK = "def pick(n, s, x):\n    for i in range(n):\n        x[i] = s\npick(n, a[0], b)\nshow(b)\n"
+SILENT = "del cupy.ndarray.__cuda_array_interface__\n"
 SHARED = "cupy.shift[0] = 0\na = a.inside\nb = cupy.ndarray(a)\n"
 ATTRIBUTE = """
 class Holder:
@@ -261,6 +262,7 @@ LEFT_ALONE = [
     ("a = cupy.ndarray(a.inside * 1j)\nb = cupy.ndarray(b.inside * 1j)\n" + AXPY, "elements of type complex128"),
     ("b = cupy.ndarray(whole.inside[::2])\n" + AXPY, "there are gaps between its elements"),
     ("b = cupy.ndarray(a.inside[1:])\nn = 200\n" + AXPY, "share memory with another array"),
+    (SILENT + AXPY, "x does not say where it lies (AttributeError)"),
     (SHARED + AXPY, "it shares memory with an array that is not CuPy's"),
     (LAST, "`t`, which the loop leaves behind, would be a CuPy array"), (TOTAL, "cannot run: no loop is parallel"),
     (PICK, "s has no dimensions"),
