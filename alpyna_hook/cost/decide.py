@@ -156,7 +156,7 @@ class Oracle:
         self, model: Evaluator, env: Env, ready: Mapping[str, str], history: History, picked: Picked
     ) -> Decision:
         """The choice where something may be bought or tried, now or soon."""
-        best, predicted, offered = picked[:3]
+        best, predicted, offered, _, known, review, _, _ = picked
         parts, unpaid = model.parts(env), _Prices(self.profile, ready)
         if best == "interp" or ready.get(best) == "compiled":
             chosen, reason, calls = best, "fastest", NEVER
@@ -169,8 +169,10 @@ class Oracle:
         if tried is not None:
             (chosen, calls), reason = tried, f"a try: {tried[0]} may be faster than {best}"
         elif chosen != "interp":
-            known = history.fresh(chosen, parts[chosen][0])
-            calls = min(calls, until_review(chosen, offered[chosen], known, history.calls))
+            if chosen != best:
+                known = history.fresh(chosen, parts[chosen][0])
+                review = until_review(chosen, offered[chosen], known, history.calls)
+            calls = min(calls, review)
             if known:
                 calls = min(calls, max(next_try(predicted, parts, chosen, history), FEWEST_CALLS))
         regret = max(offered[chosen] - offered[best], 0.0) if tried is None else 0.0
