@@ -15,11 +15,11 @@ link. Shadows are within a budget; what was not used for longest makes room.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import product
@@ -30,9 +30,12 @@ from alpyna_hook.devices import memory
 from alpyna_hook.ir.types import Rep
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from alpyna_hook.devices.memory import Array
 
 Key: TypeAlias = tuple[int, tuple[int, ...], tuple[int, ...], Rep]  # address, dimensions, strides in elements, type
+Work: TypeAlias = Callable[[int], list[tuple[int, int]]]  # first of a batch of pieces -> the bytes to be sent
 Piece: TypeAlias = tuple[tuple[int | slice, ...], int, int]  # where in the array; its first byte when packed, its size
 
 PIECE: Final = 1 << 20  # bytes that are compared, and sent if any of them differs
@@ -118,7 +121,7 @@ class Residents:
         """Gives all copies back. The device may still be at work on copies that it was asked for, so it is waited for;
         if it fails, they are not needed any more."""
         if self._kept:
-            with contextlib.suppress(Exception):
+            with suppress(Exception):
                 self._device.finish()
         while self._kept:
             self._drop(self._kept.popitem()[1])
@@ -154,7 +157,7 @@ def host_memory() -> int:
         found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on this platform
         found = 8 << 30
-    with contextlib.suppress(OSError, ValueError), open("/sys/fs/cgroup/memory.max") as limit:
+    with suppress(OSError, ValueError), open("/sys/fs/cgroup/memory.max") as limit:
         found = min(found, int(limit.read()))
     return found
 
@@ -180,10 +183,23 @@ def refresh(shadow: Array, host: Array, whole: bool, threads: int) -> Iterator[t
     if threads > 1 and len(batches) > 1:
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(min(threads, _THREADS, len(batches)), "alpyna") as executor:
-            yield from _joined(executor.map(work, batches))
-    else:
-        yield from _joined(map(work, batches))
+        with ThreadPoolExecutor(min(threads, _THREADS, len(batches)), "alpyna") as executor, suppress(_NoThreads):
+            yield from _joined(_started(executor, work, batches))
+            return
+        check = partial(_copied, host, shadow)  # what the threads that there were have found is not known
+    yield from _joined(map(work, batches))
+
+
+class _NoThreads(Exception):
+    """None can be started: the interpreter is about to end, or the system has no more."""
+
+
+def _started(executor: Executor, work: Work, batches: range) -> Iterator[list[tuple[int, int]]]:
+    """The results of the threads, which are at work now."""
+    try:
+        return executor.map(work, batches)
+    except RuntimeError as error:
+        raise _NoThreads from error
 
 
 def _joined(batches: Iterator[list[tuple[int, int]]]) -> Iterator[tuple[int, int]]:

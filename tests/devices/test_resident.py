@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -281,6 +282,24 @@ def test_shadows_follow_arrays_of_any_type_and_layout(rep: Rep, piece: int, monk
             for first, behind in spans:
                 there[first:behind] = shadow.reshape(-1).view(np.uint8)[first:behind]
             assert np.array_equal(there.view(view.dtype).reshape(view.shape), view)
+
+
+def test_where_no_thread_can_be_started_all_is_sent_by_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a function that the interpreter calls when it ends (atexit)."""
+    monkeypatch.setattr(resident, "PIECE", 64)
+    started = []
+
+    def submit(self: Any, work: Any, first: int) -> Any:
+        if started:
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        started.append(work(first))  # this one has changed the shadow, and nobody hears of it
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit)
+    host, shadow = np.arange(1000.0), np.zeros(1000)
+    sent = list(resident.refresh(shadow, host, False, 2))
+    assert started and np.array_equal(shadow, host)
+    assert sent[0][0] == 0 and sent[-1][1] == host.nbytes
+    assert all(a[1] == b[0] for a, b in zip(sent, sent[1:]))
 
 
 def test_budgets_are_shares_of_both_memories() -> None:
