@@ -30,7 +30,7 @@ typedef enum {
 typedef struct {
     uint8_t kind;
     uint8_t writeable;   /* P_ARRAY: must be writeable, no two subscripts one element */
-    uint8_t wants_span;  /* P_ARRAY: takes part in a `disjoint` pair */
+    uint8_t wants_span;  /* P_ARRAY: takes part in a `disjoint` or `overlapping` pair */
     uint8_t shift;       /* P_ARRAY: log2 of the item size */
     char layout;         /* P_ARRAY: 'C', 'F' or 'S' */
     int typenum;         /* P_ARRAY, P_NP */
@@ -56,17 +56,18 @@ typedef struct { int a, b; } Pair;
 typedef struct {
     PyObject_HEAD
     /* as given, for Python */
-    PyObject *params, *ranges, *values, *disjoint, *same, *journal, *outs, *failed, *device, *data;
+    PyObject *params, *ranges, *values, *disjoint, *overlapping, *same, *journal, *outs, *failed;
+    PyObject *device, *data;
     unsigned long long kernel;
     long long threads, calls_left, calls, faults, declines, total_ns;
     char time_always, release_gil;
     /* parsed */
     long long last_timed; /* value of `calls` when the kernel was last timed */
-    int n_params, n_in, n_out, n_outs, n_ranges, n_disjoint, n_same, n_journal;
+    int n_params, n_in, n_out, n_outs, n_ranges, n_disjoint, n_overlapping, n_same, n_journal;
     Param *param;
     Out *out;
     Range *range;         /* `ranges` and `values` */
-    Pair *disjoint_pair, *same_pair;
+    Pair *disjoint_pair, *overlapping_pair, *same_pair;
     int *journaled;
 } Entry;
 

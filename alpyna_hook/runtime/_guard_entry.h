@@ -12,8 +12,9 @@
 #include "_guard_errstate.h"
 
 static const char entry_doc[] =
-    "Entry(params, kernel=0, *, threads=1, ranges=(), values=(), disjoint=(), same=(), journal=(),\n"
-    "      outs=(), failed=None, calls_left=-1, time_always=False, release_gil=False, device=None, data=None)\n\n"
+    "Entry(params, kernel=0, *, threads=1, ranges=(), values=(), disjoint=(), overlapping=(), same=(),\n"
+    "      journal=(), outs=(), failed=None, calls_left=-1, time_always=False, release_gil=False, device=None,\n"
+    "      data=None)\n\n"
     "One decision for one signature. A call matches if every param, range, value and alias condition holds.\n\n"
     "params    of (argument index, attribute path, check); check is one of ('is', object), ('int',), ('float',),\n"
     "          ('bool',), ('complex',), ('np', typenum), ('array', typenum, ndim, 'C'|'F'|'S', writeable), where\n"
@@ -22,7 +23,8 @@ static const char entry_doc[] =
     "          NumPy's error state does not ignore (see set_error_state)\n"
     "kernel    address of `int32_t kernel(const alp_slot *in, alp_slot *out)`; 0: the interpreter\n"
     "ranges    of (input slot, lo, hi), both ends included; values: of (input slot, int)\n"
-    "disjoint  of (param, param): share no byte; same: of (param, param): same memory, dims and strides\n"
+    "disjoint  of (param, param): share no byte; same: of such, same memory, dims and strides;\n"
+    "          overlapping: of such, may share some bytes otherwise\n"
     "journal   params (arrays) saved before the kernel and restored after a fault\n"
     "outs      of (kinds, slot, tag slot or -1, set slot or -1); kinds: 'int', 'float', 'bool', 'complex',\n"
     "          'int_from_double', 'np:<typenum>'\n"
@@ -380,6 +382,7 @@ parse_entry(Entry *e)
 {
     if (parse_params(e) < 0 || parse_ranges(e) < 0 ||
         parse_pairs(e, e->disjoint, &e->disjoint_pair, &e->n_disjoint) < 0 ||
+        parse_pairs(e, e->overlapping, &e->overlapping_pair, &e->n_overlapping) < 0 ||
         parse_pairs(e, e->same, &e->same_pair, &e->n_same) < 0 || parse_journal(e) < 0 || parse_outs(e) < 0) {
         return -1;
     }
@@ -387,31 +390,38 @@ parse_entry(Entry *e)
         e->param[e->disjoint_pair[i].a].wants_span = 1;
         e->param[e->disjoint_pair[i].b].wants_span = 1;
     }
+    for (int i = 0; i < e->n_overlapping; i++) {
+        e->param[e->overlapping_pair[i].a].wants_span = 1;
+        e->param[e->overlapping_pair[i].b].wants_span = 1;
+    }
     return 0;
 }
 
 static PyObject *
 entry_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"params", "kernel", "threads", "ranges", "values", "disjoint", "same", "journal", "outs",
-                            "failed", "calls_left", "time_always", "release_gil", "device", "data", NULL};
+    static char *names[] = {"params", "kernel", "threads", "ranges", "values", "disjoint", "overlapping", "same",
+                            "journal", "outs", "failed", "calls_left", "time_always", "release_gil", "device",
+                            "data", NULL};
     Entry *e = (Entry *)type->tp_alloc(type, 0);
     if (e == NULL) {
         return NULL;
     }
-    PyObject *params, *ranges = NULL, *values = NULL, *disjoint = NULL, *same = NULL, *journal = NULL, *outs = NULL;
+    PyObject *params, *ranges = NULL, *values = NULL, *disjoint = NULL, *overlapping = NULL, *same = NULL;
+    PyObject *journal = NULL, *outs = NULL;
     PyObject *failed = Py_None, *device = Py_None, *data = Py_None;
     int time_always = 0, release_gil = 0;
     e->threads = 1;
     e->calls_left = -1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|K$LOOOOOOOLppOO:Entry", names, &params, &e->kernel, &e->threads,
-                                     &ranges, &values, &disjoint, &same, &journal, &outs, &failed, &e->calls_left,
-                                     &time_always, &release_gil, &device, &data)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|K$LOOOOOOOOLppOO:Entry", names, &params, &e->kernel, &e->threads,
+                                     &ranges, &values, &disjoint, &overlapping, &same, &journal, &outs, &failed,
+                                     &e->calls_left, &time_always, &release_gil, &device, &data)) {
         Py_DECREF(e);
         return NULL;
     }
-    PyObject **tables[] = {&e->params, &e->ranges, &e->values, &e->disjoint, &e->same, &e->journal, &e->outs};
-    PyObject *given[] = {params, ranges, values, disjoint, same, journal, outs};
+    PyObject **tables[] = {&e->params, &e->ranges, &e->values, &e->disjoint, &e->overlapping, &e->same, &e->journal,
+                           &e->outs};
+    PyObject *given[] = {params, ranges, values, disjoint, overlapping, same, journal, outs};
     for (size_t i = 0; i < sizeof given / sizeof given[0]; i++) {
         *tables[i] = given[i] == NULL ? PyTuple_New(0) : PySequence_Tuple(given[i]);
         if (*tables[i] == NULL) {
@@ -469,13 +479,14 @@ entry_dealloc(PyObject *self)
             Py_CLEAR(e->param[i].path[k]);
         }
     }
-    PyObject *tables[] = {e->params, e->ranges, e->values, e->disjoint, e->same, e->journal, e->outs};
+    PyObject *tables[] = {e->params, e->ranges, e->values, e->disjoint, e->overlapping, e->same, e->journal, e->outs};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         Py_XDECREF(tables[i]);
     }
     PyMem_Free(e->param);
     PyMem_Free(e->range);
     PyMem_Free(e->disjoint_pair);
+    PyMem_Free(e->overlapping_pair);
     PyMem_Free(e->same_pair);
     PyMem_Free(e->journaled);
     PyMem_Free(e->out);
@@ -485,7 +496,7 @@ entry_dealloc(PyObject *self)
 #define FIELD(name, type, flags) {#name, type, offsetof(Entry, name), flags, NULL}
 static PyMemberDef entry_members[] = {
     FIELD(params, T_OBJECT, READONLY), FIELD(ranges, T_OBJECT, READONLY), FIELD(values, T_OBJECT, READONLY),
-    FIELD(disjoint, T_OBJECT, READONLY), FIELD(same, T_OBJECT, READONLY), FIELD(journal, T_OBJECT, READONLY),
+    FIELD(disjoint, T_OBJECT, READONLY), FIELD(overlapping, T_OBJECT, READONLY), FIELD(same, T_OBJECT, READONLY), FIELD(journal, T_OBJECT, READONLY),
     FIELD(outs, T_OBJECT, READONLY), FIELD(kernel, T_ULONGLONG, READONLY), FIELD(failed, T_OBJECT, 0),
     FIELD(data, T_OBJECT, 0), FIELD(threads, T_LONGLONG, 0), FIELD(calls_left, T_LONGLONG, 0),
     FIELD(time_always, T_BOOL, 0), FIELD(release_gil, T_BOOL, 0), FIELD(device, T_OBJECT, READONLY),

@@ -258,13 +258,18 @@ find_span(const Param *p, const alp_slot *slot, uintptr_t *lo, uintptr_t *hi)
     *hi = last + ((uintptr_t)1 << p->shift);
 }
 
+/* Whether it is not proved that the two arrays share no byte; their spans are known. */
 static int
-pair_disjoint(const Param *a, const Param *b, const alp_slot *in)
+pair_may_overlap(const Entry *e, const Pair *pair, const Call *call)
 {
+    const int a = pair->a, b = pair->b;
+    if (call->lo[a] >= call->hi[b] || call->lo[b] >= call->hi[a]) {
+        return 0;
+    }
     View x, y;
-    view_of_param(&x, a, in);
-    view_of_param(&y, b, in);
-    return views_disjoint(&x, &y);
+    view_of_param(&x, e->param + a, call->in);
+    view_of_param(&y, e->param + b, call->in);
+    return !views_disjoint(&x, &y);
 }
 
 static int
@@ -297,9 +302,14 @@ match_entry(const Entry *e, Call *call, PyObject *const *args, Py_ssize_t nargs)
         }
     }
     for (int i = 0; i < e->n_disjoint; i++) {
-        int a = e->disjoint_pair[i].a, b = e->disjoint_pair[i].b;
-        if (call->lo[a] < call->hi[b] && call->lo[b] < call->hi[a] &&
-            !pair_disjoint(e->param + a, e->param + b, call->in)) {
+        if (pair_may_overlap(e, e->disjoint_pair + i, call)) {
+            return 0;
+        }
+    }
+    for (int i = 0; i < e->n_overlapping; i++) {
+        const Param *a = e->param + e->overlapping_pair[i].a, *b = e->param + e->overlapping_pair[i].b;
+        if (!pair_may_overlap(e, e->overlapping_pair + i, call) ||
+            (a->typenum == b->typenum && pair_same(a, b, call->in))) {
             return 0;
         }
     }

@@ -26,7 +26,7 @@ class Recipe(NamedTuple):
     extra       (kind, name, representation) of the params that follow the live-ins: see ir.plan.KernelParam
     ranges      (input slot, lowest, highest)
     values      (input slot, value)
-    disjoint, same, journal, outs, calls_left, time_always, release_gil   as guard.Entry takes them
+    disjoint, overlapping, same, journal, outs, calls_left, time_always, release_gil   as guard.Entry takes them
     resume      (loops, skipped, carried) of each point where the interpreter may go on: see ir.plan.ResumePoint
     """
 
@@ -34,6 +34,7 @@ class Recipe(NamedTuple):
     ranges: tuple[tuple[int, int, int], ...]
     values: tuple[tuple[int, int], ...]
     disjoint: tuple[tuple[int, int], ...]
+    overlapping: tuple[tuple[int, int], ...]
     same: tuple[tuple[int, int], ...]
     journal: tuple[int, ...]
     outs: tuple[tuple[tuple[str, ...], int, int, int], ...]
@@ -70,6 +71,7 @@ def build(
         ranges=recipe.ranges,
         values=recipe.values,
         disjoint=recipe.disjoint,
+        overlapping=recipe.overlapping,
         same=recipe.same,
         journal=recipe.journal,
         outs=recipe.outs,

@@ -251,6 +251,7 @@ class Entry:
         ranges: Iterable[tuple[int, int, int]] = (),
         values: Iterable[tuple[int, int]] = (),
         disjoint: Iterable[tuple[int, int]] = (),
+        overlapping: Iterable[tuple[int, int]] = (),
         same: Iterable[tuple[int, int]] = (),
         journal: Iterable[int] = (),
         outs: Iterable[tuple[tuple[str, ...], int, int, int]] = (),
@@ -267,6 +268,7 @@ class Entry:
         self.ranges = tuple(ranges)
         self.values = tuple(values)
         self.disjoint = tuple(disjoint)
+        self.overlapping = tuple(overlapping)
         self.same = tuple(same)
         self.journal = tuple(journal)
         self.outs = tuple(outs)
@@ -289,7 +291,7 @@ class Entry:
         for slot, _, _ in self.bounds:
             if not 0 <= slot < self.n_in:
                 raise ValueError("range on a slot out of bounds")
-        for pair in (*self.disjoint, *self.same):
+        for pair in (*self.disjoint, *self.overlapping, *self.same):
             if not all(self._is_array(param) for param in pair):
                 raise ValueError("an alias condition must name two array params")
         for param in self.journal:
@@ -312,21 +314,24 @@ class Entry:
             if not lo <= INT.unpack_from(call.slots, 8 * slot)[0] <= hi:
                 return None
         arrays = call.values
-        if self.disjoint and not _all_disjoint(self.disjoint, arrays):
+        if any(_may_overlap(arrays[a], arrays[b]) for a, b in self.disjoint):
             return None
+        for a, b in self.overlapping:
+            one, other = arrays[a], arrays[b]
+            if not _may_overlap(one, other) or (one.dtype == other.dtype and values.is_same(one, other)):
+                return None
         for a, b in self.same:
             if not values.is_same(arrays[a], arrays[b]):
                 return None
         return call
 
 
-def _all_disjoint(pairs: tuple[tuple[int, int], ...], arrays: Sequence[Any]) -> bool:
-    spans = {param: values.span(arrays[param]) for pair in pairs for param in pair}
-    for a, b in pairs:
-        if spans[a][0] < spans[b][1] and spans[b][0] < spans[a][1]:
-            if not values.views_disjoint(values.view(arrays[a]), values.view(arrays[b])):
-                return False
-    return True
+def _may_overlap(a: Any, b: Any) -> bool:
+    """Whether it is not proved that the two arrays share no byte."""
+    first, second = values.span(a), values.span(b)
+    if first[0] >= second[1] or second[0] >= first[1]:
+        return False
+    return not values.views_disjoint(values.view(a), values.view(b))
 
 
 def _parse_params(params: Sequence[tuple[int, tuple[str, ...], tuple[Any, ...]]]) -> tuple[Param, ...]:

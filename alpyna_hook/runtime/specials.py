@@ -246,6 +246,7 @@ def recipe(
         ranges=tuple((slot, max(low, -(2**63)), min(high, 2**63 - 1)) for slot, low, high in ranges),
         values=tuple((slot, error_mask) for slot in masks if error_mask is not None),
         disjoint=tuple((position[a], position[b]) for a, b in spec.disjoint),
+        overlapping=tuple((position[a], position[b]) for a, b in sorted(map(sorted, signature.may_alias))),
         same=tuple((position[a], position[b]) for a, b in spec.same),
         journal=tuple(position[a] for a in spec.written) if journalled else (),
         outs=tuple(map(_out_spec, source.outs)),

@@ -309,6 +309,8 @@ def test_views_that_share_nothing_are_proved_disjoint(guard: Any, kernel: Any, n
     params = [(k, (), ("array", F64, 2, "S", True)) for k in range(2)]
     entry = guard.Entry(params, kernel("threads"), disjoint=[(0, 1)])
     assert site_of(guard, entry)(a, b) == site_of(guard, entry)(b, a) == ()
+    other = guard.Entry(params, kernel("threads"), overlapping=[(0, 1)])
+    assert site_of(guard, other)(a, b) == site_of(guard, other)(b, a) == MISS
 
 
 @pytest.mark.parametrize("name", SHARED)
@@ -319,6 +321,8 @@ def test_views_that_share_an_element_do_not_match(guard: Any, kernel: Any, name:
     params = [(k, (), ("array", F64, 2, "S", True)) for k in range(2)]
     entry = guard.Entry(params, kernel("threads"), disjoint=[(0, 1)])
     assert site_of(guard, entry)(a, b) == site_of(guard, entry)(b, a) == MISS
+    other = guard.Entry(params, kernel("threads"), overlapping=[(0, 1)])
+    assert site_of(guard, other)(a, b) == site_of(guard, other)(b, a) == ()
 
 
 def random_view(pick: random.Random, base: Any) -> Any:
@@ -357,6 +361,17 @@ def test_overlap_knows_the_same_memory(guard: Any) -> None:
     assert guard.overlap(array, array.T) == "overlap"
     assert guard.overlap(array, array.view(np.float32)) == "overlap"
     assert guard.overlap(array, array[:0]) == "disjoint"
+
+
+def test_the_same_array_twice_does_not_overlap_unless_types_differ(guard: Any, kernel: Any) -> None:
+    array = grid(3, 4)
+    params = [(k, (), ("array", F64, 2, "S", True)) for k in range(2)]
+    entry = guard.Entry(params, kernel("threads"), overlapping=[(0, 1)])
+    assert site_of(guard, entry)(array, array) == site_of(guard, entry)(array, array[:]) == MISS
+    assert site_of(guard, entry)(array, array[1:]) == ()
+    params[1] = (1, (), ("array", np.dtype(np.int64).num, 2, "S", True))
+    entry = guard.Entry(params, kernel("threads"), overlapping=[(0, 1)])
+    assert site_of(guard, entry)(array, array.view(np.int64)) == ()
 
 
 def test_same_needs_pointer_dims_and_strides(guard: Any, kernel: Any) -> None:
@@ -926,6 +941,7 @@ def test_cycles_through_a_site_are_collected(guard: Any) -> None:
         {"params": [(0, (), ("array", F64, 30, "C", True))] * 9},
         {"params": [(0, (), ("int",))], "ranges": [(2, 0, 1)]},
         {"params": [(0, (), ("int",))], "disjoint": [(0, 0)]},
+        {"params": [(0, (), ("int",))], "overlapping": [(0, 0)]},
         {"params": [(0, (), ("int",))], "journal": [0]},
         {"params": [(0, (), ("array", F64, 1, "C", False))], "journal": [0]},
         {"params": [(0, (), ("array", F64, 1, "C", True))], "same": [(0, 1)]},
@@ -947,14 +963,14 @@ def test_an_entry_shows_what_it_was_made_of(guard: Any) -> None:
     params = [(0, (), ("array", F64, 1, "C", True)), (1, (), ("array", F64, 1, "C", True))]
     entry = guard.Entry(
         params, 4096, threads=2, ranges=[(2, 0, 9)], values=[(3, 1)], disjoint=[(0, 1)], same=[(1, 1)], journal=[0],
-        outs=[(("int",), 1, -1, -1)], calls_left=7, time_always=True, release_gil=True, device=print,
-        data="note",
+        overlapping=[(1, 0)], outs=[(("int",), 1, -1, -1)], calls_left=7, time_always=True, release_gil=True,
+        device=print, data="note",
     )  # fmt: skip
     shown = (entry.params, entry.kernel, entry.threads, entry.ranges, entry.values, entry.disjoint, entry.same)
     assert shown == (tuple(params), 4096, 2, ((2, 0, 9),), ((3, 1),), ((0, 1),), ((1, 1),))
     assert (entry.journal, entry.outs, entry.failed) == ((0,), ((("int",), 1, -1, -1),), None)
     assert (entry.calls_left, entry.time_always, entry.release_gil, entry.data) == (7, True, True, "note")
-    assert entry.device is print
+    assert entry.device is print and entry.overlapping == ((1, 0),)
     assert (entry.calls, entry.faults, entry.declines, entry.total_ns) == (0, 0, 0, 0)
     site = guard.Site("m:5", print)
     assert site.key == "m:5" and site.slow is print
