@@ -10,8 +10,9 @@ warnings, no ZeroDivisionError. So this pass follows which class each value may 
 - sums, differences and products of floats, and of integers of one dtype; true division of floats; comparisons, unary
   minus, abs, min and max of such operands. Where NumPy would warn of an integer's overflow and CuPy does not, the loop
   is a fault, and runs in CuPy;
-- Python numbers beside them if these are weak and exact there: any beside float64, constants beside float32, ints
-  beside integers (one out of range is a fault). NumPy scalars if they have the array's own dtype;
+- Python numbers beside them if these are weak there: any beside float64, constants and the call's own floats beside
+  float32 (runtime/foreign.py sees to it that these are in its range), ints beside integers (one out of range is a
+  fault). NumPy scalars if they have the array's own dtype;
 - tests of truth, float(), int(), bool() and math's functions, which go by way of `__float__` and give Python numbers;
 - names for new arrays, and for views of arrays that the loop does not write. `x op= e` if no second name can see it;
 - stores that only widen, or narrow within a kind. A number is put in by `fill`, which makes -0.0 a +0.0: so does the
@@ -38,7 +39,7 @@ from alpyna_hook.source import Span
 
 # What a value may be:
 #   "int0", "int!", "int"   a Python int: a constant from 0 to 127, one that float32 holds exactly, any
-#   "float!", "float"       a Python float: a constant in float32's range that is not -0.0, any
+#   "float!", "float~", "float"  a Python float: a constant in float32's range that is not -0.0, any in that range, any
 #   "bool", "other"         Python's other classes
 #   "np:CLASS", "np"        a NumPy scalar, its class known or not
 #   "cupy:CLASS"            a CuPy array without dimensions
@@ -47,9 +48,10 @@ Kinds: TypeAlias = frozenset[Kind]
 Rule: TypeAlias = Callable[[Kind, Kind], Kind]  # of the operands -> of the result, "" if it is not modelled
 
 _INTS: Final = frozenset(("int0", "int!", "int"))
-_FLOATS: Final = frozenset(("float!", "float"))
+_FLOATS: Final = frozenset(("float!", "float~", "float"))
+_FILLED: Final = frozenset(("float~", "float", "np:float32", "np:float64"))  # may be -0.0, which is filled in as +0.0
 _CUPY: Final = "cupy:"
-_LARGEST_SINGLE: Final = 3.4028234663852886e38
+LARGEST_SINGLE: Final = 3.4028234663852886e38
 _BY_FLOAT: Final = frozenset(
     f"math.{name}" for name in (
         "sqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh "
@@ -99,9 +101,10 @@ class _Judge:
 
     def run(self) -> None:
         """Fills `names` to a fixpoint, then looks at everything once more and refuses what is not understood."""
+        attributes = {live.name for live in self.nest.live_ins if live.path}
         for name, kind in self.types.items():
             if isinstance(kind, ScalarType):
-                found = {_live_in(cls) for cls in kind.classes}
+                found = {_live_in(cls, name not in attributes) for cls in kind.classes}
                 self.silent &= not any(k.startswith("np") for k in found)
                 self.names[name] = found
         counters = {s.counter for s in walk_stmts(self.nest.body) if isinstance(s, Loop)}
@@ -159,7 +162,7 @@ class _Judge:
         wrong = sorted(k for k in kinds if not _storable(k, kind.elem))
         if wrong:
             self._refuse(f"How {_words(wrong[0])} is stored into `{array}`, a CuPy array, is not modelled.", span)
-        if _cupy(kinds) and kinds & {"float", "np:float32", "np:float64"}:
+        if _cupy(kinds) and kinds & _FILLED:
             self._refuse(f"What is stored into `{array}`, a CuPy array, is CuPy's own on some paths only.", span)
 
     def stores(self, body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
@@ -169,7 +172,7 @@ class _Judge:
     def _with_fill(self, stmt: Stmt) -> Stmt:
         match stmt:
             case Store(array=array, value=value, span=span) if is_foreign(self.types.get(array)):
-                if self.kinds(value) & {"float", "np:float32", "np:float64"}:
+                if self.kinds(value) & _FILLED:
                     zero = Const(0.0, span)
                     return replace(stmt, value=Select(Compare("==", value, zero, span), zero, value, span))
             case Loop(body=body) | While(body=body):
@@ -262,7 +265,7 @@ class _Judge:
         found = set()
         for kind in kinds:
             if not kind.startswith(_CUPY):
-                found.add("int!" if kind == "int0" else "float" if kind in _FLOATS else kind)
+                found.add({"int0": "int!", "float!": "float~"}.get(kind, kind))
             elif expr.op == "-" and _signed(kind):
                 found.add(kind)
             else:
@@ -291,7 +294,7 @@ class _Judge:
         if expr.fn == "abs" and len(args) == 1:
             wrong = [k for k in foreign if not _numeric(k)]
             if not wrong:
-                return frozenset(k if ":" in k else k.rstrip("!0") for k in args[0])
+                return frozenset(k if ":" in k else k.rstrip("!0~") for k in args[0])
         elif expr.fn in ("float", "int") and all(map(_numeric, foreign)) or expr.fn == "bool":
             return frozenset((expr.fn,))
         elif expr.fn in _BY_FLOAT and all(map(_numeric, foreign)):
@@ -308,9 +311,12 @@ class _Judge:
             raise _Refused(title, span, help)
 
 
-def _live_in(cls: str) -> Kind:
+def _live_in(cls: str, given: bool) -> Kind:
+    """given: it is the very argument of the call, not an attribute of one."""
     if cls in NP_CLASS_OF_REP.values():
         return f"np:{cls}"
+    if cls == "float" and given:
+        return "float~"
     return cls if cls in ("int", "float", "bool") else "other"
 
 
@@ -321,7 +327,7 @@ def _constant(value: bool | int | float | complex) -> Kind:
         case int():
             return "int0" if 0 <= value < 128 else "int!" if abs(value) <= 1 << 24 else "int"
         case float():
-            plain = abs(value) <= _LARGEST_SINGLE and not (value == 0.0 and math.copysign(1.0, value) < 0.0)
+            plain = abs(value) <= LARGEST_SINGLE and not (value == 0.0 and math.copysign(1.0, value) < 0.0)
             return "float!" if plain else "float"
     return "other"
 
@@ -368,7 +374,7 @@ def _common(left: Kind, right: Kind) -> Kind:
     if rep is Rep.F64:
         fits = right in _INTS | _FLOATS
     elif rep is Rep.F32:
-        fits = right in ("int0", "int!", "float!")
+        fits = right in ("int0", "int!", "float!", "float~")
     else:
         fits = right in _INTS
     return left if fits else ""
@@ -411,7 +417,7 @@ def _storable(kind: Kind, elem: Rep) -> bool:
     if kind in _INTS:
         return elem.is_int or elem is Rep.F64 or (elem is Rep.F32 and kind != "int")
     if kind in _FLOATS:
-        return elem is Rep.F64 or (elem is Rep.F32 and kind == "float!")
+        return elem is Rep.F64 or (elem is Rep.F32 and kind != "float")
     if ":" not in kind:
         return False
     have = _rep(kind)
@@ -438,4 +444,4 @@ def _words(kind: Kind) -> str:
         return f"a CuPy {cls.rstrip('_')}"
     if owner == "np":
         return f"a NumPy {cls.rstrip('_')}" if cls else "a NumPy scalar"
-    return "a value" if owner == "other" else f"a Python {owner.rstrip('!0')}"
+    return "a value" if owner == "other" else f"a Python {owner.rstrip('!0~')}"

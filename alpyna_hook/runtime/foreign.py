@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from alpyna_hook.runtime.heads import Head
 
+LARGEST_SINGLE = 3.4028234663852886e38  # as in analysis/foreign.py, which is not imported for this
 FIRST_VERSION = 14  # of CuPy: from here on Python numbers are weak (NEP 50), whatever their value
 
 
@@ -71,6 +72,9 @@ def stand_ins(head: Head, args: tuple[Any, ...]) -> StandIns | str:
         replaced[live[1]], stream = found
         if stream is not None:
             streams[stream] = None
+    large = any(type(value) is float and abs(value) > LARGEST_SINGLE for value in args)
+    if large and any(replaced[root].dtype == "float32" for root in roots if replaced[root] is not args[root]):
+        return "a Python float is beyond the range of float32"
     return StandIns(tuple(replaced), arrays, tuple(streams))
 
 

@@ -52,6 +52,8 @@ ACCEPTED = [
     "f[i] = not k[i] >= n",
     "if a[i]:\n    b[i] = 1",
     "a[i] = h[i]",
+    "c[i] = d[i] * s - p",
+    "c[i] = -s if c[i] > s else 0.5",
     "a[i] = b[i] * h[i] + x",
     "h[i] = float(a[i]) + int(k[i])",
     "t = b[i]\na[i] = t * t",
@@ -75,7 +77,8 @@ REFUSED = [
     ("a[i] = k[i] * 0.5", "`*` of a CuPy int64 and a Python float"),
     ("a[i] = b[i] * k[i]", "`*` of a CuPy float64 and a CuPy int64"),
     ("k[i] = k[i] + m[i]", "`+` of a CuPy int64 and a CuPy int32"),
-    ("c[i] = c[i] * s", "`*` of a CuPy float32 and a Python float"),  # may overflow on its way to float32
+    ("c[i] = c[i] * (s + 1)", "`*` of a CuPy float32 and a Python float"),  # may overflow on its way to float32
+    ("c[i] = c[i] * s\ns = 1e300", "`*` of a CuPy float32 and a Python float"),
     ("c[i] = c[i] * 1e39", "`*` of a CuPy float32 and a Python float"),
     ("c[i] = c[i] + 16777217", "`+` of a CuPy float32 and a Python int"),
     ("c[i] = c[i] * h[i]", "`*` of a CuPy float32 and a NumPy float64"),
@@ -90,7 +93,7 @@ REFUSED = [
     ("k[i] = a[i]", "How a CuPy float64 is stored into `k`"),
     ("k[i] = 2.5", "How a Python float is stored into `k`"),
     ("u[i] = k[i]", "How a CuPy int64 is stored into `u`"),
-    ("c[i] = s", "How a Python float is stored into `c`"),
+    ("c[i] = s * s", "How a Python float is stored into `c`"),
     ("c[i] = h[i]", "How a NumPy float64 is stored into `c`"),
     ("a[i] = f[i]", "How a CuPy bool is stored into `a`"),
     ("a[i] = s if f[i] else b[i]", "is CuPy's own on some paths only"),
@@ -134,7 +137,8 @@ def test_warnings_are_watched_for_where_numpys_numbers_take_part(body: str, sile
 
 
 @pytest.mark.parametrize("body, replaced", [
-    ("a[i] = s", True), ("a[i] = h[i]", True), ("a[i] = 0.5", False), ("a[i] = b[i]", False), ("h[i] = s", False),
+    ("a[i] = s", True), ("c[i] = -s", True), ("a[i] = h[i]", True), ("a[i] = 0.5", False), ("a[i] = b[i]", False),
+    ("h[i] = s", False),
 ])  # fmt: skip
 def test_a_negative_zero_is_filled_in_as_a_positive_one(body: str, replaced: bool) -> None:
     found = judged(body)

@@ -55,7 +55,7 @@ def run(n, s, a, b, c, d, whole, z, h):
         if a[i] < -1.5 or not c[i]:
             b[i] += h[i]
     for i in range(n):
-        d[i] = c[i] / 3
+        d[i] = c[i] / 3 * s
     for i in range(n):
         z[i] = h[i] * s
     for i in range(n):
@@ -263,6 +263,7 @@ LEFT_ALONE = [
     ("b = cupy.ndarray(whole.inside[::2])\n" + AXPY, "there are gaps between its elements"),
     ("b = cupy.ndarray(a.inside[1:])\nn = 200\n" + AXPY, "share memory with another array"),
     (SILENT + AXPY, "x does not say where it lies (AttributeError)"),
+    ("a, b = c, d\n" + AXPY.replace("0.5", "1e39"), "a Python float is beyond the range of float32"),
     (SHARED + AXPY, "it shares memory with an array that is not CuPy's"),
     (LAST, "`t`, which the loop leaves behind, would be a CuPy array"), (TOTAL, "cannot run: no loop is parallel"),
     (PICK, "s has no dimensions"),
