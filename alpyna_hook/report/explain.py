@@ -17,7 +17,7 @@ import tokenize
 import traceback
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alpyna_hook.errors import Rejection
 from alpyna_hook.frontend.sites import Site, find_sites
@@ -31,6 +31,9 @@ from alpyna_hook.report.predicates import pretty_predicate
 from alpyna_hook.settings import FP_MODES, current
 from alpyna_hook.source import Source, Span
 from alpyna_hook.specialisation import Specialisation
+
+if TYPE_CHECKING:
+    from alpyna_hook.cost.machine import Profile
 
 WIDTH = 116
 
@@ -175,9 +178,11 @@ def _analysed(nest: Nest, assumed: Assumed, source: Source, options: argparse.Na
 
     threads = current().threads
     lines = tuple(source.text.splitlines())
+    devices = _profile().devices if options.sizes else {}
     request = pipeline.Request(
-        nest, assumed.types, assumed.entry, {}, frozenset(), frozenset(), options.fp, threads, lines
-    )
+        nest, assumed.types, assumed.entry, {}, frozenset(), frozenset(), options.fp, threads, lines,
+        devices=tuple(f"{variant}:{device.style}" for variant, device in devices.items()),
+    )  # fmt: skip
     try:
         special = pipeline.specialise(request)
     except Exception as bug:  # of ours: the other loops are still worth explaining
@@ -201,12 +206,17 @@ def _analysed(nest: Nest, assumed: Assumed, source: Source, options: argparse.Na
     return text
 
 
+def _profile() -> Profile:
+    from alpyna_hook.cost import profiles
+
+    return profiles.current(current().cache_dir, current().threads)
+
+
 def _prices(special: Specialisation, entry: Env) -> str:
     """Seconds of one call by variant, and what the oracle would choose once all is compiled."""
-    from alpyna_hook.cost import profiles
     from alpyna_hook.cost.decide import History, Oracle
 
-    oracle = Oracle(profiles.current(current().cache_dir, current().threads), current().threads)
+    oracle = Oracle(_profile(), current().threads)
     candidates = {str(variant): candidate for variant, candidate in special.candidates.items()}
     decision = oracle.decide(candidates, entry, dict.fromkeys(candidates, "compiled"), History())
     prices = ", ".join(f"{variant} {facts.seconds(s)}" for variant, s in decision.predicted.items())

@@ -296,7 +296,7 @@ class SiteState:
                 if choice.entry is not None:
                     self._remove(choice)
             self._specials[key, banned, len(self._specials)] = found  # for what it has run
-        devices = specials.targets()
+        devices = specials.targets(self._pinned())
         spec = specials.specialise(self.nest, signature, banned, self.source, devices)
         record = records.SpecialisationRecord({n: str(t) for n, t in signature.types.items()})
         self.record.specialisations.append(record)

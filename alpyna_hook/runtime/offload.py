@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 VARIANTS: Final = ("cuda", "opencl")
 
 
-def targets(known: Mapping[str, str], cache: Cache) -> tuple[str, ...]:
+def targets(known: Mapping[str, str], cache: Cache, pin: str = "") -> tuple[str, ...]:
     """What a nest is to be specialised for besides the host, as `pipeline.Request.devices` names it.
 
     known  the variants whose devices the machine profile has figures of, and their style; others take part only if the
            user forces them. They are opened, which takes 0.1 s and more, when a loop is to run there, not to be priced.
+    pin    the variant that the project forces for this nest, "" for none
     """
     forced = settings.current().variant
+    if forced == "auto" and pin in VARIANTS:
+        forced = pin
     if forced == "auto":
         return tuple(f"{variant}:{known[variant]}" for variant in VARIANTS if variant in known)
     if forced not in VARIANTS:

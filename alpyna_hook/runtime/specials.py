@@ -57,10 +57,10 @@ def disk() -> DiskCache:
     return diskcache.of_process()
 
 
-def targets() -> tuple[str, ...]:
-    """The kinds of accelerator that nests are specialised for (pipeline.Request.devices): where the user leaves the
-    choice to the oracle, those that were calibrated."""
-    return offload.targets({v: figures.style for v, figures in oracle().profile.devices.items()}, disk())
+def targets(pin: str) -> tuple[str, ...]:
+    """The kinds of accelerator that a nest is specialised for (pipeline.Request.devices): where the user leaves the
+    choice to the oracle, those that were calibrated. `pin`: the variant that the project wants for it, "" for none."""
+    return offload.targets({v: figures.style for v, figures in oracle().profile.devices.items()}, disk(), pin)
 
 
 @cache

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from alpyna_hook.cost import machine
 from alpyna_hook.frontend.sites import find_sites
 from alpyna_hook.ir.types import FLOAT, INT, ArrayType, ObjectType, Rep
 from alpyna_hook.report import explain
@@ -169,6 +172,18 @@ def test_sizes_price_a_loop(heat: str, capsys: pytest.CaptureFixture[str]) -> No
         (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("    predicted")]
         prices.append(line)
     assert all("interp" in line and "the choice:" in line for line in prices)
+
+
+def test_calibrated_devices_are_priced_too(
+    heat: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    profile = machine.default_profile(2)
+    figures = machine.DeviceFigures(
+        "PoCL", "rows", True, 8e-6, 2e-6, 5e-6, 1e12, 5e-6, 1e12, 5e10, {"f64": 5e9, "f32": 5e9, "int": 7e9}, 8, 0.05,
+    )  # fmt: skip
+    monkeypatch.setattr(explain, "_profile", lambda: replace(profile, devices={"opencl": figures}))
+    assert explain.main([heat, "--line", "4", "--sizes", "u=300x300,v=300x300,steps=9"]) == 0
+    assert re.search(r"predicted .*opencl [0-9.]+ ", capsys.readouterr().out)
 
 
 def test_sizes_that_cannot_be_read_are_a_usage_error(heat: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -282,6 +282,19 @@ def test_a_device_that_is_not_the_calibrated_one_is_left_alone(script: Path, tmp
     assert "is not the device that was calibrated" in site["reason"]
 
 
+@pytest.mark.parametrize("wanted", ["opencl", "cuda"])
+def test_a_pin_on_a_device_is_like_forcing_it(wanted: str, script: Path, tmp_path: Path) -> None:
+    if wanted == "cuda" and find_spec("pycuda") is not None:
+        pytest.skip("there may be a CUDA device")
+    script.write_text(HEAVY)
+    (tmp_path / "pyproject.toml").write_text(f'[tool.alpyna]\npin = {{"__main__:6" = "{wanted}"}}\n')
+    out = tmp_path / "report.json"
+    done = run("-m", "alpyna", "--report", str(out), str(script), cache=tmp_path / "nothing calibrated")
+    assert done.stdout == run(str(script), cache=tmp_path).stdout
+    assert (wanted in variants(json.loads(out.read_text()))) == (wanted == "opencl")
+    assert done.stderr.count("loops run on the host") == done.stderr.count("\n") == (wanted == "cuda")
+
+
 def test_no_vendors_package_is_imported_unless_asked_for(script: Path, cache: Path) -> None:
     script.write_text(PROGRAM + MODULES)
     done = run("-m", "alpyna", str(script), cache=cache)
