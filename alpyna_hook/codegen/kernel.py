@@ -6,13 +6,13 @@ ABI (runtime/guard calls it):
 
 in[0].i is the number of threads; then, for each `KernelParam` in order: an array gives its data
 pointer, its dimensions and its strides in elements; a scalar one slot (complex: two); `fp_mask` the
-FP flags that count as faults; `ufunc` the address of an `alp_ufunc`; `resume` that of the resume record:
-int64 number of the blocked loop that met a fault, then a trip number per loop, outermost first.
+FP flags that count as faults; `ufunc` the address of an `alp_ufunc`.
 Returns 0: done, live-outs in `out[1:]`.  1: precondition number out[0].i does not hold, nothing
 written.  2: a fault; out[0].i has bit 0 for a check that fired and the raised FP flags from bit 8 up.
 3: a fault in a blocked loop, out[0].i as before; the arrays are as they were where the resume record says and, if that
 loop carries the live-outs, they are in `out[1:]` as they were there.  A kernel with blocks that returns 2 has left all
-as it was at entry.
+as it was at entry.  The resume record is the last RESUME_SLOTS of `out`: the number of the blocked loop that met a
+fault, then a trip number per loop, outermost first.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from alpyna_hook.codegen.outs import live_outs, slot_field, write_outs
 from alpyna_hook.codegen.stmt import Body, block, own_names, resolve
 from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
+from alpyna_hook.ir.abi import RESUME_SLOTS
 from alpyna_hook.ir.affine import (
     PAll, PAny, PCompare, PFinite, Predicate, QBinary, QConst, QDim, QParam, QStride, Quantity,
 )  # fmt: skip
@@ -74,6 +75,9 @@ def render_kernel(
             w.line("int64_t fp = 0;")
             w.line("alp_fp_clear();")
         _read_params(params, nest, entry_types, scope, plan, used, w)
+        if plan.resume:
+            w.line(f"int64_t *resume = &out[{n_slots}].i;")
+            n_slots += RESUME_SLOTS
         for number, condition in enumerate(conditions):
             w.line(f"if (!({condition})) {{ out[0].i = {number}; return {PRECONDITION_FAILED}; }}")
         w.lines("int64_t fault = 0;" if scope.faults else "")
@@ -145,8 +149,6 @@ def _params(nest: Nest, scope: Scope, plan: Plan) -> tuple[KernelParam, ...]:
     params = [KernelParam("live", x.name) for x in nest.live_ins]
     if plan.watch_fp:
         params.append(KernelParam("fp_mask"))
-    if plan.resume:
-        params.append(KernelParam("resume"))
     params += [KernelParam("ufunc", fn, rep.value) for fn, rep in scope.ufuncs]
     return tuple(params)
 
@@ -163,9 +165,6 @@ def _read_params(
     for param in params:
         if param.kind == "fp_mask":
             w.line(f"const int64_t fp_mask = in[{slot}].i;")
-            slot += 1
-        elif param.kind == "resume":
-            w.line(f"int64_t *resume = in[{slot}].p;")
             slot += 1
         elif param.kind == "ufunc":
             w.line(f"const alp_ufunc *{scope.ufuncs[(param.name, Rep(param.rep))]} = in[{slot}].p;")

@@ -111,10 +111,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class KernelParam:
-    """One run of `in` slots: a live-in by name, the mask of FP flags that count as faults, the address
-    of an `alp_ufunc` for a NumPy function on one representation, or that of the resume record."""
+    """One run of `in` slots: a live-in by name, the mask of FP flags that count as faults, or the address of an
+    `alp_ufunc` for a NumPy function on one representation."""
 
-    kind: Literal["live", "fp_mask", "ufunc", "resume"]
+    kind: Literal["live", "fp_mask", "ufunc"]
     name: str = ""
     rep: str = ""
 

@@ -110,6 +110,26 @@ build_result(const Entry *e, const alp_slot *out)
     return result;
 }
 
+/* Of a kernel that stopped half-way: (live-outs, resume record). */
+static PyObject *
+build_stopped(const Entry *e, const alp_slot *out)
+{
+    PyObject *record = PyTuple_New(e->record >= 0 ? RESUME_SLOTS : 0);
+    for (int i = 0; record != NULL && i < PyTuple_GET_SIZE(record); i++) {
+        PyObject *value = PyLong_FromLongLong((long long)out[e->record + i].i);
+        if (value == NULL) {
+            Py_CLEAR(record);
+            break;
+        }
+        PyTuple_SET_ITEM(record, i, value);
+    }
+    PyObject *live_outs = record != NULL ? build_result(e, out) : NULL;
+    PyObject *result = live_outs != NULL ? PyTuple_Pack(2, live_outs, record) : NULL;
+    Py_XDECREF(live_outs);
+    Py_XDECREF(record);
+    return result;
+}
+
 /* ---- calls back into Python ---- */
 
 /* Ends an exception of Alpyna's own: reported to on_error, and the original loop runs. Interrupts and
@@ -182,20 +202,20 @@ call_failed(Site *site, Entry *e, int32_t rc, const alp_slot *out, PyObject *con
     if (e->failed == NULL || e->failed == Py_None) {
         Py_RETURN_NONE;
     }
-    PyObject *live_outs = rc == HALF_WAY ? build_result(e, out) : Py_NewRef(Py_None);
-    if (live_outs == NULL) {
+    PyObject *stopped = rc == HALF_WAY ? build_stopped(e, out) : Py_NewRef(Py_None);
+    if (stopped == NULL) {
         return NULL; /* out of memory: half of the loop is done, which must not be run again */
     }
     PyObject *tuple = pack_args(args, nargs);
     if (tuple == NULL) {
-        Py_DECREF(live_outs);
+        Py_DECREF(stopped);
         return rc == HALF_WAY ? NULL : swallow(site);
     }
     PyObject *failed = Py_NewRef(e->failed);
-    PyObject *result = PyObject_CallFunction(failed, "iLOO", (int)rc, (long long)out[0].i, tuple, live_outs);
+    PyObject *result = PyObject_CallFunction(failed, "iLOO", (int)rc, (long long)out[0].i, tuple, stopped);
     Py_DECREF(failed);
     Py_DECREF(tuple);
-    Py_DECREF(live_outs);
+    Py_DECREF(stopped);
     return result != NULL ? result : swallow(site);
 }
 
@@ -340,8 +360,10 @@ call_kernel(Entry *e, const alp_slot *in, alp_slot *out)
         rc = kernel(in, out);
     }
     if (timed) {
-        e->total_ns += (now_ns() - start) * weight;
+        int64_t took = now_ns() - start;
+        e->total_ns += took * weight;
         e->last_timed = e->last_timed + weight;
+        e->release_gil |= took > GIL_NS;
     }
     return rc;
 }

@@ -12,7 +12,9 @@
 typedef union { int64_t i; uint64_t u; double d; float f; void *p; } alp_slot;
 typedef int32_t (*alp_kernel)(const alp_slot *in, alp_slot *out);
 
-enum { MAX_IN = 512, MAX_OUT = 128, MAX_PARAMS = 96, MAX_KINDS = 8, MAX_ENTRIES = 32, MAX_PATH = 8 };
+enum { MAX_IN = 512, MAX_OUT = 144, MAX_PARAMS = 96, MAX_KINDS = 8, MAX_ENTRIES = 32, MAX_PATH = 8 };
+enum { GIL_NS = 5000000 }; /* an entry with a timed call that took longer lets other threads run in later ones */
+enum { RESUME_SLOTS = 16 }; /* of the resume record: ir/abi.py */
 
 /* What a parameter must be. The names on the right are those of the Python-side check tuples. */
 typedef enum {
@@ -60,6 +62,7 @@ typedef struct {
     PyObject *device, *data;
     unsigned long long kernel;
     long long threads, calls_left, calls, faults, declines, total_ns;
+    int record;
     char time_always, release_gil;
     /* parsed */
     long long last_timed; /* value of `calls` when the kernel was last timed */

@@ -13,8 +13,8 @@
 
 static const char entry_doc[] =
     "Entry(params, kernel=0, *, threads=1, ranges=(), values=(), disjoint=(), overlapping=(), same=(),\n"
-    "      journal=(), outs=(), failed=None, calls_left=-1, time_always=False, release_gil=False, device=None,\n"
-    "      data=None)\n\n"
+    "      journal=(), outs=(), record=-1, failed=None, calls_left=-1, time_always=False, release_gil=False,\n"
+    "      device=None, data=None)\n\n"
     "One decision for one signature. A call matches if every param, range, value and alias condition holds.\n\n"
     "params    of (argument index, attribute path, check); check is one of ('is', object), ('int',), ('float',),\n"
     "          ('bool',), ('complex',), ('np', typenum), ('array', typenum, ndim, 'C'|'F'|'S', writeable), where\n"
@@ -28,8 +28,9 @@ static const char entry_doc[] =
     "journal   params (arrays) saved before the kernel and restored after a fault\n"
     "outs      of (kinds, slot, tag slot or -1, set slot or -1); kinds: 'int', 'float', 'bool', 'complex',\n"
     "          'int_from_double', 'np:<typenum>'\n"
-    "failed    called as failed(rc, out0, args, live_outs) after rc != 0; its result is the site's.\n"
-    "          live_outs: None, but for rc 3 (the kernel stopped half-way)\n"
+    "record    first output slot of the resume record, where the kernel notes where it stopped; -1: none\n"
+    "failed    called as failed(rc, out0, args, stopped) after rc != 0; its result is the site's.\n"
+    "          stopped: None, but for rc 3 (the kernel stopped half-way): (live-outs, resume record)\n"
     "calls_left  how many calls it serves before the slow path is asked again; -1: all\n"
     "device    what is called in place of the kernel, as a Python function of the two addresses; None: nothing\n"
     "Counters: calls, faults (rc >= 2), declines (rc == 1), total_ns (sampled unless time_always).";
@@ -374,7 +375,7 @@ parse_outs(Entry *e)
         }
         e->n_outs++;
     }
-    return 0;
+    return e->record >= 0 && need_out(e, e->record, RESUME_SLOTS) < 0 ? -1 : 0;
 }
 
 static int
@@ -401,8 +402,8 @@ static PyObject *
 entry_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"params", "kernel", "threads", "ranges", "values", "disjoint", "overlapping", "same",
-                            "journal", "outs", "failed", "calls_left", "time_always", "release_gil", "device",
-                            "data", NULL};
+                            "journal", "outs", "record", "failed", "calls_left", "time_always", "release_gil",
+                            "device", "data", NULL};
     Entry *e = (Entry *)type->tp_alloc(type, 0);
     if (e == NULL) {
         return NULL;
@@ -413,8 +414,10 @@ entry_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     int time_always = 0, release_gil = 0;
     e->threads = 1;
     e->calls_left = -1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|K$LOOOOOOOOLppOO:Entry", names, &params, &e->kernel, &e->threads,
-                                     &ranges, &values, &disjoint, &overlapping, &same, &journal, &outs, &failed,
+    e->record = -1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|K$LOOOOOOOiOLppOO:Entry", names, &params, &e->kernel, &e->threads,
+                                     &ranges, &values, &disjoint, &overlapping, &same, &journal, &outs, &e->record,
+                                     &failed,
                                      &e->calls_left, &time_always, &release_gil, &device, &data)) {
         Py_DECREF(e);
         return NULL;
@@ -496,8 +499,9 @@ entry_dealloc(PyObject *self)
 #define FIELD(name, type, flags) {#name, type, offsetof(Entry, name), flags, NULL}
 static PyMemberDef entry_members[] = {
     FIELD(params, T_OBJECT, READONLY), FIELD(ranges, T_OBJECT, READONLY), FIELD(values, T_OBJECT, READONLY),
-    FIELD(disjoint, T_OBJECT, READONLY), FIELD(overlapping, T_OBJECT, READONLY), FIELD(same, T_OBJECT, READONLY), FIELD(journal, T_OBJECT, READONLY),
-    FIELD(outs, T_OBJECT, READONLY), FIELD(kernel, T_ULONGLONG, READONLY), FIELD(failed, T_OBJECT, 0),
+    FIELD(disjoint, T_OBJECT, READONLY), FIELD(overlapping, T_OBJECT, READONLY), FIELD(same, T_OBJECT, READONLY),
+    FIELD(journal, T_OBJECT, READONLY), FIELD(outs, T_OBJECT, READONLY), FIELD(kernel, T_ULONGLONG, READONLY), FIELD(failed, T_OBJECT, 0),
+    FIELD(record, T_INT, READONLY),
     FIELD(data, T_OBJECT, 0), FIELD(threads, T_LONGLONG, 0), FIELD(calls_left, T_LONGLONG, 0),
     FIELD(time_always, T_BOOL, 0), FIELD(release_gil, T_BOOL, 0), FIELD(device, T_OBJECT, READONLY),
     FIELD(calls, T_LONGLONG, READONLY),

@@ -6,12 +6,10 @@ checks of the live-ins, the address of a kernel.  Out: a `guard.Entry`.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from alpyna_hook import settings
-from alpyna_hook.ir.abi import RESUME_SLOTS
 from alpyna_hook.runtime import guard, resume
 from alpyna_hook.runtime.heads import Head
 
@@ -28,6 +26,7 @@ class Recipe(NamedTuple):
     values      (input slot, value)
     disjoint, overlapping, same, journal, outs, calls_left, time_always, release_gil   as guard.Entry takes them
     resume      (loops, skipped, carried) of each point where the interpreter may go on: see ir.plan.ResumePoint
+    record      output slot of the resume record; -1: none
     """
 
     extra: tuple[tuple[str, str, str], ...]
@@ -39,6 +38,7 @@ class Recipe(NamedTuple):
     journal: tuple[int, ...]
     outs: tuple[tuple[tuple[str, ...], int, int, int], ...]
     resume: tuple[tuple[tuple[Place, ...], tuple[Place, ...], bool], ...]
+    record: int
     calls_left: int
     time_always: bool
     release_gil: bool
@@ -50,19 +50,16 @@ def build(
     """The entry. `address`: of the kernel, 0 for the interpreter; `keep`: what must live as long as it does; `failed`
     gets what `guard.Entry` says, and where to go on."""
     params: list[Any] = [(live[1], live[2], check) for live, check in zip(head.live_ins, checks, strict=True)]
-    record = (ctypes.c_int64 * RESUME_SLOTS)()
     for kind, name, rep in recipe.extra:
         if kind == "fp_mask":
             from alpyna_hook.runtime import errstate  # here and below: a warm start counts milliseconds
 
             errstate.watch()
             params.append((-1, (), ("fp_mask",)))
-        elif kind == "ufunc":
+        else:
             from alpyna_hook.runtime import ufuncs
 
             params.append((-1, (), ("const", ufuncs.address(name, rep))))
-        else:
-            params.append((-1, (), ("const", ctypes.addressof(record))))
     points = recipe.resume
     return guard.Entry(
         params,
@@ -75,12 +72,13 @@ def build(
         same=recipe.same,
         journal=recipe.journal,
         outs=recipe.outs,
-        failed=lambda rc, detail, args, outs: failed(rc, detail, args, _halfway(points, record, outs)),
+        record=recipe.record,
+        failed=lambda rc, detail, args, stopped: failed(rc, detail, args, _halfway(points, stopped)),
         calls_left=recipe.calls_left,
         time_always=recipe.time_always,
         release_gil=recipe.release_gil,
         device=getattr(keep, "device", None),
-        data=(keep, record),
+        data=keep,
     )
 
 
@@ -91,10 +89,14 @@ class Halfway(NamedTuple):
     live_outs: tuple[Any, ...] | None
 
 
-def _halfway(points: tuple[Any, ...], record: Any, live_outs: tuple[Any, ...] | None) -> Halfway | None:
-    """Where the kernel has stopped; None if the arrays are as they were at entry."""
-    if live_outs is None:
+def _halfway(
+    points: tuple[Any, ...], stopped: tuple[tuple[Any, ...], tuple[int, ...]] | None
+) -> Halfway | None:
+    """Where the kernel has stopped, by its live-outs and its resume record; None if the arrays are as they were at
+    entry."""
+    if stopped is None:
         return None
+    live_outs, record = stopped
     loops, skipped, carried = points[record[0]]
     done = dict.fromkeys(skipped, resume.ALL)
     skip = {**done, **{place: record[1 + depth] for depth, place in enumerate(loops)}}

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from alpyna_hook.ir.abi import RESUME_SLOTS
 from alpyna_hook.runtime import guard_values as values
 from alpyna_hook.runtime.guard_values import DOUBLE, FLOAT, INT, UINT, UNSET, Call
 
 MAX_IN: Final = 512
-MAX_OUT: Final = 128
+MAX_OUT: Final = 144
 MAX_PARAMS: Final = 96
 MAX_KINDS: Final = 8
 MAX_PATH: Final = 8
@@ -23,6 +24,9 @@ MAX_PATH: Final = 8
 _PLAIN_SLOTS: Final = {"int": 1, "float": 1, "bool": 1, "complex": 2}
 _OUT_SLOTS: Final = {**_PLAIN_SLOTS, "int_from_double": 1}
 
+
+# Live-outs and resume record of a kernel that stopped half-way.
+Stopped: TypeAlias = "tuple[tuple[Any, ...], tuple[int, ...]]"
 
 # Reads one value into the packed slots from a byte offset on; False if it is not what the check asks for.
 Loader: TypeAlias = Callable[[Any, bytearray, int], bool]
@@ -255,7 +259,8 @@ class Entry:
         same: Iterable[tuple[int, int]] = (),
         journal: Iterable[int] = (),
         outs: Iterable[tuple[tuple[str, ...], int, int, int]] = (),
-        failed: Callable[[int, int, tuple[Any, ...], tuple[Any, ...] | None], object] | None = None,
+        record: int = -1,
+        failed: Callable[[int, int, tuple[Any, ...], Stopped | None], object] | None = None,
         calls_left: int = -1,
         time_always: bool = False,
         release_gil: bool = False,
@@ -272,6 +277,7 @@ class Entry:
         self.same = tuple(same)
         self.journal = tuple(journal)
         self.outs = tuple(outs)
+        self.record = record
         self.failed = failed
         self.calls_left = calls_left
         self.time_always = time_always
@@ -299,6 +305,8 @@ class Entry:
                 raise ValueError("a journaled param must be a writeable array")
         self.out_specs = tuple(OutSpec(tuple(kinds), *slots) for kinds, *slots in self.outs)
         self.n_out = max((_check_out(spec) for spec in self.out_specs), default=1)
+        if self.record >= 0 and not 1 <= self.record <= MAX_OUT - RESUME_SLOTS:
+            raise ValueError("resume record out of bounds")
 
     def _is_array(self, param: int) -> bool:
         return 0 <= param < len(self.checked) and self.checked[param].check[0] == "array"

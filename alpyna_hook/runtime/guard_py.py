@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from alpyna_hook.ir.abi import RESUME_SLOTS
 from alpyna_hook.runtime import guard_values, journal
 from alpyna_hook.runtime.guard_entry import MAX_IN, MAX_OUT, MAX_PARAMS, Entry
 from alpyna_hook.runtime.guard_values import UNSET, describe, distinct, follow, overlap, set_error_state
@@ -21,6 +22,7 @@ __all__ = [
 ]  # fmt: skip
 
 MAX_ENTRIES: Final = 32
+GIL_NS: Final = 5_000_000  # an entry with a timed call that took longer lets other threads run in later ones
 HALF_WAY: Final = 3  # a kernel's return code: codegen/kernel.py
 TIMING_PERIOD: Final = 16  # calls between two timed ones
 
@@ -144,9 +146,9 @@ class Site:
             entry.faults += 1
         if entry.failed is None:
             return None
-        live_outs = _live_outs(entry, out) if rc == HALF_WAY else None
+        stopped = (_live_outs(entry, out), _record(entry, out)) if rc == HALF_WAY else None
         try:
-            return entry.failed(rc, guard_values.INT.unpack_from(out, 0)[0], args, live_outs)
+            return entry.failed(rc, guard_values.INT.unpack_from(out, 0)[0], args, stopped)
         except Exception as error:
             _swallow(self._key, error)
             return None
@@ -154,6 +156,11 @@ class Site:
 
 def _live_outs(entry: Entry, out: bytearray) -> tuple[object, ...]:
     return tuple(spec.value(out) for spec in entry.out_specs)
+
+
+def _record(entry: Entry, out: bytearray) -> tuple[int, ...]:
+    slots = range(entry.record, entry.record + RESUME_SLOTS) if entry.record >= 0 else ()
+    return tuple(guard_values.INT.unpack_from(out, 8 * slot)[0] for slot in slots)
 
 
 def _call_kernel(entry: Entry, slots: bytearray, out: bytearray) -> int:
@@ -168,8 +175,11 @@ def _call_kernel(entry: Entry, slots: bytearray, out: bytearray) -> int:
     start = time.perf_counter_ns()
     rc: int = entry.function(slots, out)
     if timed:
-        entry.total_ns += (time.perf_counter_ns() - start) * weight
+        took = time.perf_counter_ns() - start
+        entry.total_ns += took * weight
         entry.last_timed += weight
+        if took > GIL_NS and not entry.release_gil:
+            entry.release_gil, entry.function = True, None
     return rc
 
 

@@ -19,6 +19,7 @@ from alpyna_hook.devices import forks, host
 from alpyna_hook.devices.base import CompileFailure, Kernel
 from alpyna_hook.devices.toolchain import Toolchain
 from alpyna_hook.errors import InternalError, Rejection
+from alpyna_hook.ir.abi import RESUME_SLOTS
 from alpyna_hook.ir.affine import Predicate, QDim, QParam, QStride, Quantity, evaluate
 from alpyna_hook.ir.nodes import Nest
 from alpyna_hook.ir.plan import KernelOut, Variant
@@ -251,11 +252,19 @@ def recipe(
         journal=tuple(position[a] for a in spec.written) if journalled else (),
         outs=tuple(map(_out_spec, source.outs)),
         resume=tuple((point.loops, point.skipped, point.carried) for point in source.resume),
+        record=source.out_slots - RESUME_SLOTS if source.resume else -1,
         calls_left=min(max(decision.calls_before_review, 1), 2**62),
-        time_always=predicted > TIMED_S or variant != "seq",
-        # The resume record is one per entry; a device program is Python code, and releases the GIL where it waits.
-        release_gil=predicted > GIL_S and not source.resume and source.device is None,
+        time_always=predicted > TIMED_S or variant != "seq" or _may_take_long(spec, decision),
+        # A device program is Python code, and releases the GIL where it waits.
+        release_gil=predicted > GIL_S and source.device is None,
     )
+
+
+def _may_take_long(spec: Specialisation, decision: Decision) -> bool:
+    """Whether calls of this decision can take much longer than the one it was made for: it stands for all sizes, or
+    their length depends on data."""
+    counts = spec.candidates["interp"].counts
+    return bool(counts.unknown or (counts.trip_leaves and not decision.ranges))
 
 
 def packed(decision: Decision) -> tuple[object, ...]:

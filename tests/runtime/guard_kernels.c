@@ -52,3 +52,12 @@ int32_t wait(const alp_slot *in, alp_slot *out)
     out[1].i = *a;
     return 0;
 }
+
+/* in[1]: milliseconds that it takes */
+int32_t take(const alp_slot *in, alp_slot *out)
+{
+    (void)out;
+    const struct timespec time = {.tv_nsec = in[1].i * 1000000};
+    nanosleep(&time, 0);
+    return 0;
+}

@@ -19,6 +19,9 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import as_strided
 
+from alpyna_hook.ir.abi import RESUME_SLOTS
+from alpyna_hook.runtime.guard import MAX_OUT
+
 F64, I64 = np.dtype("d").num, np.dtype("l").num
 MISS = "slow"
 
@@ -461,8 +464,19 @@ def test_failed_gets_the_live_outs_of_a_kernel_that_stopped_half_way(guard: Any,
     entry = guard.Entry(params, kernel("stop"), outs=outs, failed=failed)
     assert site_of(guard, entry)(3, 77, 1, 5, 0) is None
     assert site_of(guard, entry)(2, 77, 1, 5, 0) is None
-    assert told == [(3, 77, (3, 77, 1, 5, 0), (1, 5, guard.UNSET)), (2, 77, (2, 77, 1, 5, 0), None)]
+    assert told == [(3, 77, (3, 77, 1, 5, 0), ((1, 5, guard.UNSET), ())), (2, 77, (2, 77, 1, 5, 0), None)]
     assert entry.faults == 2
+
+
+def test_failed_gets_the_resume_record_of_a_kernel_that_stopped_half_way(guard: Any, kernel: Any) -> None:
+    told = []
+    params = [(k, (), ("int",)) for k in range(5)]
+    failed = lambda *args: told.append(args[3])  # noqa: E731
+    for slot in (1, 2, MAX_OUT - RESUME_SLOTS):
+        entry = guard.Entry(params, kernel("stop"), outs=[(("int",), 1, -1, -1)], record=slot, failed=failed)
+        assert entry.record == slot and site_of(guard, entry)(3, 77, -6, 5, 2**62) is None
+    zeros = (0,) * RESUME_SLOTS
+    assert told == [((-6,), (-6, 5, 2**62, *zeros[3:])), ((-6,), (5, 2**62, *zeros[2:])), ((-6,), zeros)]
 
 
 def test_a_half_way_kernel_whose_live_outs_make_no_sense_is_not_run_again(guard: Any, kernel: Any) -> None:
@@ -811,6 +825,22 @@ def test_the_gil_is_released_only_on_request(guard: Any, kernel: Any) -> None:
     assert results == [(1,)]
 
 
+def test_an_entry_that_took_long_releases_the_gil_from_then_on(guard: Any, kernel: Any) -> None:
+    entry = guard.Entry([(0, (), ("int",))], kernel("take"), time_always=True)
+    site = site_of(guard, entry)
+    for milliseconds, released in ((0, False), (8, True), (0, True)):
+        assert site(milliseconds) == () and entry.release_gil == released
+    ticks, done = [], threading.Event()
+    thread = threading.Thread(target=lambda: [ticks.append(site) for _ in iter(lambda: done.wait(0.01), True)])
+    thread.start()
+    start = len(ticks)
+    site(300)
+    during = len(ticks) - start
+    done.set()
+    thread.join()
+    assert during > 0
+
+
 def test_a_device_is_called_as_a_function_of_the_slots_addresses(guard: Any) -> None:
     def device(inputs: int, outputs: int) -> int:
         slots = (ctypes.c_int64 * 2).from_address(inputs)
@@ -948,8 +978,10 @@ def test_cycles_through_a_site_are_collected(guard: Any) -> None:
         {"params": [], "outs": [(("real",), 1, -1, -1)]},
         {"params": [], "outs": [(("np:17",), 1, -1, -1)]},
         {"params": [], "outs": [(("int",), 0, -1, -1)]},
-        {"params": [], "outs": [(("int",), 128, -1, -1)]},
-        {"params": [], "outs": [(("complex",), 127, -1, -1)]},
+        {"params": [], "outs": [(("int",), MAX_OUT, -1, -1)]},
+        {"params": [], "outs": [(("complex",), MAX_OUT - 1, -1, -1)]},
+        {"params": [], "record": 0},
+        {"params": [], "record": MAX_OUT - RESUME_SLOTS + 1},
         {"params": [], "outs": [(("int", "float"), 1, -1, -1)]},
         {"params": [], "outs": [((), 1, -1, -1)]},
     ],

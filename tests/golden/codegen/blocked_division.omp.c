@@ -11,7 +11,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     const int64_t a_n0 = in[8].i;
     const int64_t a_n1 = in[9].i;
     const int64_t fp_mask = in[12].i;
-    int64_t *resume = in[13].p;
+    int64_t *resume = &out[1].i;
     if (!(n <= c_n0)) { out[0].i = 0; return 1; }
     if (!(n <= c_n1)) { out[0].i = 1; return 1; }
     if (!(n <= a_n0)) { out[0].i = 2; return 1; }

@@ -14,7 +14,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     const int64_t c_n0 = in[13].i;
     const int64_t c_n1 = in[14].i;
     const int64_t fp_mask = in[17].i;
-    int64_t *resume = in[18].p;
+    int64_t *resume = &out[5].i;
     if (!(n <= k_n0)) { out[0].i = 0; return 1; }
     if (!(k_n1 >= 1)) { out[0].i = 1; return 1; }
     if (!(a_n1 >= 1)) { out[0].i = 2; return 1; }
