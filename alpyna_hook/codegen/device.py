@@ -15,6 +15,7 @@ from alpyna_hook.codegen.hostpy import WORDS
 from alpyna_hook.codegen.names import c_names
 from alpyna_hook.codegen.outs import live_outs
 from alpyna_hook.errors import InternalError
+from alpyna_hook.ir.abi import RESUME_SLOTS
 from alpyna_hook.ir.nodes import Load, Store, walk_exprs, walk_stmts
 from alpyna_hook.ir.plan import DeviceProgram, KernelParam, KernelSource, Plan
 from alpyna_hook.ir.steps import ENTRY, steps_of
@@ -46,8 +47,6 @@ def render_device(
     if plan.watch_fp:
         params.append(KernelParam("fp_mask"))
     blocked = any(k.saved for k in kernels)
-    if blocked:
-        params.append(KernelParam("resume"))
     outs, out_slots = live_outs(nest, types)
     inputs = _inputs(plan, entry_types, names)
     driver = Driver(plan, steps, kernels, types, names, outs, out_slots).text(inputs, entry_types)
@@ -67,6 +66,7 @@ def render_device(
     faults = driver.faults or any(k.faults for k in kernels)
     text = _assemble(plan, unit.helpers, [k.text for k in kernels], dialect)
     resume = plan.resume if blocked else ()
+    out_slots += RESUME_SLOTS * blocked
     return KernelSource(text, tuple(params), outs, out_slots, faults, False, resume, device=program)
 
 

@@ -26,7 +26,7 @@ from alpyna_hook.devices.base import Accelerator, CompileFailure, DeviceError, K
 from alpyna_hook.devices.memory import Operand
 from alpyna_hook.devices.resident import Residents
 from alpyna_hook.devices.run import ResultsLost, Run
-from alpyna_hook.ir.abi import DEVICE_FAILED, HALF_WAY
+from alpyna_hook.ir.abi import DEVICE_FAILED, HALF_WAY, RESUME_SLOTS
 from alpyna_hook.ir.plan import DeviceProgram, KernelOut, KernelSource
 from alpyna_hook.ir.types import ArrayType, ObjectType, Rep, ScalarType, Type
 
@@ -62,7 +62,7 @@ class Program:
         self._source, self._program, self._device = source, source.device, device
         self._pool, self._residents = pool, residents
         self._functions = functions
-        self._inputs, self._in, self._resume = _layout(source, types)
+        self._inputs, self._in = _layout(source, types)
         self._suspects = _suspects(source.device, {frozenset(pair) for pair in disjoint})
         scope: dict[str, Any] = {}
         exec(compile(source.device.driver, f"<alpyna driver of {name}>", "exec"), scope)
@@ -137,7 +137,7 @@ class Program:
         code, outs = self._driver(run, *self._arguments(slots, placed))
         if code == HALF_WAY:
             self._store(outs, outputs)
-            self._note_place(run, slots, outputs)
+            self._note_place(run, outputs)
         elif code == 0:
             self._store(outs, outputs)
             run.conclude()
@@ -146,11 +146,11 @@ class Program:
             ctypes.c_int64.from_address(outputs).value = outs[0]
         return int(code)
 
-    def _note_place(self, run: Run, slots: tuple[Any, ...], outputs: int) -> None:
+    def _note_place(self, run: Run, outputs: int) -> None:
         """Fills the resume record: there is one blocked loop, the outermost one."""
         if run.trouble is not None:
             self._fail(run.trouble)
-        record = (ctypes.c_int64 * 2).from_address(slots[self._resume])
+        record = (ctypes.c_int64 * 2).from_address(outputs + 8 * (self._source.out_slots - RESUME_SLOTS))
         record[0], record[1] = 0, run.done
         ctypes.c_int64.from_address(outputs).value = 1
 
@@ -208,15 +208,11 @@ class Program:
                 struct.pack_into(form, slots, 8 * (out.slot + part), value if form in "df" else int(value))
 
 
-def _layout(source: KernelSource, types: Mapping[str, Type]) -> tuple[tuple[_Input, ...], struct.Struct, int]:
-    """The live-ins and how their slots are unpacked; slot 0 holds the number of threads. And the slot of the resume
-    record's address, 0 if there is none."""
+def _layout(source: KernelSource, types: Mapping[str, Type]) -> tuple[tuple[_Input, ...], struct.Struct]:
+    """The live-ins and how their slots are unpacked; slot 0 holds the number of threads."""
     inputs = []
-    text, first, resume = "q", 1, 0
+    text, first = "q", 1
     for param in source.params:
-        if param.kind == "resume":
-            text, first, resume = text + "Q", first + 1, first
-            continue
         kind = types[param.name] if param.kind == "live" else ScalarType(Rep.I64, frozenset(("int",)))
         if isinstance(kind, ObjectType):
             continue
@@ -226,7 +222,7 @@ def _layout(source: KernelSource, types: Mapping[str, Type]) -> tuple[tuple[_Inp
         else:
             part, count = _FIELDS.get(kind.rep, "q"), 2 if kind.rep.is_complex else 1
         text, first = text + part, first + count
-    return tuple(inputs), struct.Struct("=" + text), resume
+    return tuple(inputs), struct.Struct("=" + text)
 
 
 def _suspects(program: DeviceProgram, disjoint: set[frozenset[str]]) -> list[tuple[str, str]]:

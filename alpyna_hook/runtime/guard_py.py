@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from alpyna_hook.ir.abi import RESUME_SLOTS
+from alpyna_hook.ir.abi import HALF_WAY, RESUME_SLOTS
 from alpyna_hook.runtime import guard_values, journal
 from alpyna_hook.runtime.guard_entry import MAX_IN, MAX_OUT, MAX_PARAMS, Entry
 from alpyna_hook.runtime.guard_values import UNSET, describe, distinct, follow, overlap, set_error_state
@@ -23,7 +23,6 @@ __all__ = [
 
 MAX_ENTRIES: Final = 32
 GIL_NS: Final = 5_000_000  # an entry with a timed call that took longer lets other threads run in later ones
-HALF_WAY: Final = 3  # a kernel's return code: codegen/kernel.py
 TIMING_PERIOD: Final = 16  # calls between two timed ones
 
 _on_error: Callable[[str, BaseException], object] | None = None

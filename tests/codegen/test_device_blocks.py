@@ -25,7 +25,7 @@ from alpyna_hook.devices import opencl, program  # noqa: E402
 from alpyna_hook.devices.base import Kernel, NoCache  # noqa: E402
 from alpyna_hook.devices.memory import Pool  # noqa: E402
 from alpyna_hook.devices.run import ResultsLost  # noqa: E402
-from alpyna_hook.ir.abi import DEVICE_FAILED  # noqa: E402
+from alpyna_hook.ir.abi import DEVICE_FAILED, RESUME_SLOTS  # noqa: E402
 from alpyna_hook.specialisation import Specialisation  # noqa: E402
 from alpyna_hook.transform import device as transform  # noqa: E402
 
@@ -99,24 +99,23 @@ def load(text: str, given: dict[str, Any], device: Any) -> tuple[Kernel, Special
 
 def call(kernel: Kernel, spec: Specialisation, given: dict[str, Any]) -> tuple[int, int, int]:
     """(return code, its detail, trips that the resume record says), as the guard would call it."""
-    record = (ctypes.c_int64 * 16)(*[-1] * 16)
     slots = struct.pack("=q", 2)
     for param in spec.sources["opencl"].params:
         value = given.get(param.name)
-        if param.kind == "resume":
-            slots += struct.pack("=Q", ctypes.addressof(record))
-        elif param.kind == "fp_mask":
+        if param.kind == "fp_mask":
             slots += struct.pack("=q", 13)
         elif isinstance(value, np.ndarray):
             strides = [stride // value.itemsize for stride in value.strides]
             slots += struct.pack(f"=Q{2 * value.ndim}q", value.ctypes.data, *value.shape, *strides)
         elif value is not None:
             slots += struct.pack("=q", value)
-    out = ctypes.create_string_buffer(64)
+    source = spec.sources["opencl"]
+    out = ctypes.create_string_buffer(b"\xff" * 8 * source.out_slots)
     buffer = ctypes.create_string_buffer(slots, len(slots))
     assert kernel.device is not None
     code = kernel.device(ctypes.addressof(buffer), ctypes.addressof(out))
-    return code, struct.unpack_from("=q", out)[0], record[1]
+    detail, done = (struct.unpack_from("=q", out, 8 * slot)[0] for slot in (0, source.out_slots - RESUME_SLOTS + 1))
+    return code, detail, done
 
 
 def assert_same(given: dict[str, Any], expected: dict[str, Any]) -> None:
