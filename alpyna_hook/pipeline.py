@@ -147,7 +147,7 @@ def _programs(
     interpreter can go on with `nest` in the middle. silent: nothing warns."""
     found: dict[Variant, tuple[Plan, KernelSource] | str] = {}
     for target in map(Target.of, request.devices):
-        plan = device_plan(nest, facts, conditions, free, target, request.fp)
+        plan = device_plan(nest, facts, conditions, free, target, request.fp, _middling(nest.body, request.entry))
         if isinstance(plan, str):
             found[target.variant] = plan
             continue
@@ -337,13 +337,32 @@ def _constant_updates(loop: Loop, array: str) -> bool:
 
 def _trips(loop: Loop, request: Request) -> int | None:
     """Trip count at this call, if the bounds are entry quantities."""
-    known: dict[str, Quantity | None] = {q.name: q for q in request.entry if isinstance(q, QParam)}
+    found = _range(loop, request.entry)
+    return None if found is None else len(found)
+
+
+def _range(loop: Loop, entry: Mapping[Quantity, int]) -> range | None:
+    """What the loop counts, if its bounds are quantities of `entry`."""
+    known: dict[str, Quantity | None] = {q.name: q for q in entry if isinstance(q, QParam)}
     bounds = [symbolic(e, known) for e in (loop.start, loop.stop, loop.step)]
     try:
-        start, stop, step = (int(evaluate(q, request.entry)) for q in bounds if q is not None)
+        start, stop, step = (int(evaluate(q, entry)) for q in bounds if q is not None)
     except (KeyError, ValueError, ZeroDivisionError):
         return None
-    return len(range(start, stop, step)) if step else None
+    return range(start, stop, step) if step else None
+
+
+def _middling(body: tuple[Stmt, ...], entry: Mapping[Quantity, int]) -> dict[str, int]:
+    """Trips of the loops in `body`, as far as they can be told, when those around them are in the middle of theirs."""
+    found: dict[str, int] = {}
+    for stmt in body:
+        inside = entry
+        if isinstance(stmt, Loop) and (counted := _range(stmt, entry)) is not None:
+            found[stmt.counter] = len(counted)
+            inside = {**entry, QParam(stmt.counter): counted[len(counted) // 2] if counted else counted.start}
+        for block in blocks_of(stmt):
+            found |= _middling(block, inside)
+    return found
 
 
 def _verdicts(

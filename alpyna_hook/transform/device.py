@@ -54,13 +54,14 @@ class Target:
 
 def device_plan(
     nest: Nest, facts: Mapping[str, LoopFacts], conditions: tuple[Predicate, ...], restrict: frozenset[str],
-    target: Target, fp: Literal["strict", "relaxed"],
+    target: Target, fp: Literal["strict", "relaxed"], trips: Mapping[str, int],
 ) -> Plan | str:  # fmt: skip
     """The plan of `nest` for `target`, or a sentence for the report.
 
     facts       per loop counter
     conditions  what the checks that were dropped from `nest` rest on
     restrict    arrays proved to overlap no other
+    trips       per loop counter, at this call and about in the mean; none if that is not known
     """
     why = obstacle(nest, fp) or _overlap(nest, restrict)
     if why:
@@ -71,7 +72,7 @@ def device_plan(
     loops = _grids(nest.body, facts, types, target.style)
     if not loops:
         return _no_grid(nest, facts, types, target.style)
-    if target.style == "rows" and _short(nest, loops, facts) and not isinstance(steps_of(nest, {}), str):
+    if target.style == "rows" and _short(nest, loops, trips) and not isinstance(steps_of(nest, {}), str):
         loops = {}
     steps = steps_of(nest, loops)
     if isinstance(steps, str):
@@ -145,18 +146,14 @@ def _grids(
     return found
 
 
-def _short(nest: Nest, loops: Mapping[str, LoopPlan], facts: Mapping[str, LoopFacts]) -> bool:
+def _short(nest: Nest, loops: Mapping[str, LoopPlan], trips: Mapping[str, int]) -> bool:
     """Whether all grids are launched again and again by loops around them, each time for so little, at the sizes of
     this call, that one work item had better do all of it, outer loops included. A grid of unknown extent is long."""
 
-    def trips(loop: Loop) -> int:
-        known = facts[loop.counter].trips
-        return INNER_TRIPS if known is None else known
-
     outermost = {s.counter for s in nest.body if isinstance(s, Loop)}
     for loop in (s for s in walk_stmts(nest.body) if isinstance(s, Loop) and s.counter in loops):
-        known = facts[loop.counter].trips
-        if loop.counter in outermost or known is None or known * work_of(loop, trips) >= LAUNCH_WORK:
+        work = work_of(loop, lambda inner: trips.get(inner.counter, INNER_TRIPS))
+        if loop.counter in outermost or trips.get(loop.counter, LAUNCH_WORK) * work >= LAUNCH_WORK:
             return False
     return True
 
