@@ -83,8 +83,12 @@ def _choose(cl: Any) -> Any:
         ]  # fmt: skip
         names = ", ".join(f"{k}: {d.name}" for k, d in enumerate(found)) or "none"
         return max(fitting, key=lambda d: _rank(cl, d)) if fitting else f"{CHOICE}={wanted!r} fits none of {names}"
-    if os.environ.get("PYOPENCL_CTX"):
-        return cl.create_some_context(interactive=False).devices[0]
+    theirs = os.environ.get("PYOPENCL_CTX")
+    if theirs:
+        try:
+            return cl.create_some_context(interactive=False).devices[0]
+        except RuntimeError as error:
+            return f"PYOPENCL_CTX={theirs!r} names no device ({_first_line(error)})"
     if not found:
         return "there is no OpenCL device"
     return max(found, key=lambda d: _rank(cl, d))

@@ -78,6 +78,17 @@ def test_pyopencls_own_variable_is_respected(monkeypatch: pytest.MonkeyPatch) ->
     assert opencl._choose(found) is HOST
 
 
+def test_pyopencls_own_variable_is_named_if_it_names_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYOPENCL_CTX", "5")
+    found = package(HOST)
+
+    def fail(interactive: bool) -> None:
+        raise RuntimeError("input did not match any platform")
+
+    found.create_some_context = fail
+    assert opencl._choose(found) == "PYOPENCL_CTX='5' names no device (input did not match any platform)"
+
+
 def test_without_devices_or_without_pyopencl_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     assert opencl._choose(package()) == "there is no OpenCL device"
     monkeypatch.setitem(sys.modules, "pyopencl", None)
