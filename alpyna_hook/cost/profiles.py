@@ -237,8 +237,9 @@ def describe(profile: Profile) -> str:
     forks = f"{profile.fork_hot_s * 1e6:.1f} us, after a pause {profile.fork_idle_s * 1e6:.0f} us"
     lines.append(f"  OpenMP region {forks}; compiling {compiles}")
     for variant, device in profile.devices.items():
+        name = device.name.removeprefix(f"{variant}: ")
         lines.append(
-            f"  {variant}: {device.name}: launch {device.launch_s * 1e6:.0f} us, {_transfers(device)}, "
+            f"  {variant}: {name}: launch {device.launch_s * 1e6:.0f} us, {_transfers(device)}, "
             f"memory {device.bandwidth * 1e-9:.0f} GB/s, {device.rates['f64'] * 1e-9:.0f} GF/s (f64), "
             f"{device.saturate} work items fill it"
         )

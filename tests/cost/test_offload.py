@@ -193,6 +193,8 @@ def test_a_device_is_measured_with_an_injected_clock():
 def test_device_figures_are_kept_in_the_file_and_shown():
     assert to_json(from_json(to_json(WITH_GPU))) == to_json(WITH_GPU)
     assert "a GPU" in describe(WITH_GPU) and "65536 work items" in describe(WITH_GPU)
+    named = replace(WITH_GPU, devices={"opencl": replace(GPU, name="opencl: a GPU")})
+    assert "  opencl: a GPU: launch" in describe(named)
 
 
 def test_a_device_that_fails_while_it_is_measured_is_one_line(capsys):
