@@ -71,3 +71,41 @@ def test_a_division_by_zero_is_seen_in_all_lanes() -> None:
     spec = compiled("s += w[j] / (x[j, 0] - x[i, 0])")
     assert "x_at" in spec.sources["opencl"].text
     assert run(spec, given()) == (2, 1)
+
+
+ELIMINATION = """
+def f(n, a):
+    for i in range(1, n):
+        for j in range(1, n):
+            a[i, j] = a[i, j] - a[i, 0] * a[0, j]
+"""
+
+
+@pytest.mark.parametrize("n", [1, 2, N])
+def test_an_element_that_a_loop_stores_beside_is_loaded_once(n: int) -> None:
+    values = {"n": n, "a": RNG.random((n, n))}
+    spec = specialised(ELIMINATION, "opencl:rows", values)
+    assert "a_at" in spec.sources["opencl"].text
+    plain = values["a"].copy()
+    scope: dict[str, Any] = {}
+    exec(ELIMINATION, scope)
+    scope["f"](n, plain)
+    assert run(spec, values) == (0, {})
+    assert values["a"].tobytes() == plain.tobytes()
+
+
+@pytest.mark.parametrize("line", [
+    "a[i, j] = a[i, j] + a[i, j // 2]",  # another one in each trip
+    "a[i, j] = a[i, j - 1] + a[i, 0]",  # trips depend on each other
+])  # fmt: skip
+def test_what_trips_store_stays(line: str) -> None:
+    text = ELIMINATION.replace("a[i, j] = a[i, j] - a[i, 0] * a[0, j]", line)
+    values = {"n": 40, "a": RNG.random((40, 40))}
+    spec = specialised(text, "opencl:rows", values)
+    plain = values["a"].copy()
+    scope: dict[str, Any] = {}
+    exec(text, scope)
+    scope["f"](40, plain)
+    assert "a_at" not in spec.sources["opencl"].text
+    assert run(spec, values) == (0, {})
+    assert values["a"].tobytes() == plain.tobytes()
