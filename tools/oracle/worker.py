@@ -197,7 +197,7 @@ def prepare(kind: str, platforms: dict[str, tuple[int, list[str]]]) -> Oracle:
     specials.oracle = lambda: oracle  # type: ignore[assignment]
     wanted = sorted({v for _, allowed in platforms.values() for v in allowed} & set(offload.VARIANTS))
     # also devices that the oracle does not think of by itself, so that its judgement of them is seen
-    specials.targets = lambda: tuple(  # type: ignore[assignment]
+    specials.targets = lambda pin: tuple(  # type: ignore[assignment]
         f"{v}:{opened.get(v, specials.disk()).device.style}" for v in wanted  # type: ignore[union-attr]
     )
     return oracle
