@@ -30,6 +30,7 @@ from typing import Final, TypeAlias
 
 from alpyna_hook.analysis.exprtypes import fold_sign
 from alpyna_hook.errors import Rejection
+from alpyna_hook.ir.abi import LARGEST_SINGLE
 from alpyna_hook.ir.nodes import (
     Assign, Binary, Call, Cast, Compare, Const, Dim, Expr, If, Load, Logical, Loop, Nest, Select, Stmt, Store, Unary,
     Var, While, walk_stmts,
@@ -51,7 +52,6 @@ _INTS: Final = frozenset(("int0", "int!", "int"))
 _FLOATS: Final = frozenset(("float!", "float~", "float"))
 _FILLED: Final = frozenset(("float~", "float", "np:float32", "np:float64"))  # may be -0.0, which is filled in as +0.0
 _CUPY: Final = "cupy:"
-LARGEST_SINGLE: Final = 3.4028234663852886e38
 _BY_FLOAT: Final = frozenset(
     f"math.{name}" for name in (
         "sqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh "

@@ -16,7 +16,6 @@
 #define MOST_VARIANTS 8
 #define MOST_INPUTS 64
 #define MOST_KNOWN 64
-#define ROUNDS 6
 #define LARGEST (1LL << 60) /* of a size: what bounds its bucket fits, too */
 
 enum { INTERP, SEQ, OMP, OPENCL, CUDA, ROLES };
@@ -24,7 +23,7 @@ static const char *const ROLE_NAMES[ROLES] = {"interp", "seq", "omp", "opencl", 
 
 typedef struct { /* in the order of rules.figures */
     double margin, threads_save_s, retire_s, retire_calls, tolerance, measured_s, fewest_calls, measured_calls, try_calls,
-        batch_s, most_calls, shared, distance, decline_s, call_s;
+        batch_s, most_calls, shared, distance, decline_s, call_s, rounds;
 } Rules;
 
 typedef struct { /* what was measured of a variant in a decade: History.known of learn.py */

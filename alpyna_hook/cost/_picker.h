@@ -261,7 +261,7 @@ narrow(Picker *p, const double *inputs, Span *spans, Py_ssize_t count, Py_ssize_
     double corner[2][MOST_INPUTS]; /* of the least work, of the most */
     memcpy(corner[0], inputs, (size_t)p->inputs * sizeof(double));
     memcpy(corner[1], inputs, (size_t)p->inputs * sizeof(double));
-    for (int round = 0; round < ROUNDS; ++round) {
+    for (int round = 0; round < p->rules.rounds; ++round) {
         for (Py_ssize_t k = 0; k < count; ++k) {
             if (p->places[k] >= 0) {
                 corner[!spans[k].rising][p->places[k]] = (double)spans[k].low;

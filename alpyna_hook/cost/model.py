@@ -28,12 +28,13 @@ from dataclasses import dataclass
 
 from alpyna_hook.cost import offload
 from alpyna_hook.cost.counts import Counts
-from alpyna_hook.cost.machine import Profile
+from alpyna_hook.cost.machine import FOREIGN, Profile
 from alpyna_hook.cost.priced import Candidate, Eval, PricedLoop, Pricer, candidate_of, counters_of, slots_of
 from alpyna_hook.cost.symbolic import ZERO, compiled, compiled_all
 from alpyna_hook.cost.tape import larger, number, smaller, square_root
 from alpyna_hook.cost.traffic import traffic
 from alpyna_hook.cost.unroll import unrolled
+from alpyna_hook.devices.base import ITEMS_PER_CORE
 from alpyna_hook.ir.affine import QConst, QParam, Quantity, simplify
 
 __all__ = ["Bound", "Candidate", "Env", "bind", "candidate_of", "predict"]
@@ -41,9 +42,6 @@ __all__ = ["Bound", "Candidate", "Env", "bind", "candidate_of", "predict"]
 INNER_TRIPS = 32.0  # `while` inside a loop, until something better is known
 DEVICES = ("opencl", "cuda")
 OUTER_TRIPS = 1000.0  # `while` as the outermost loop
-# An operation on an element of a CuPy array launches a kernel, some 5 us where one on a NumPy scalar takes 0.1 (launch
-# latencies as in docs/oracle.md; not measured for CuPy itself).
-FOREIGN = 50.0
 VECTOR_REMAINDER = 1.5  # trips that vector code of four lanes leaves to its scalar remainder, in the mean
 
 Parts = tuple[float, float]  # seconds of the kernel, and of what is around it: guard, journal
@@ -147,7 +145,7 @@ class Bound:
         launches = sum(loop.entries for loop in grids)
         used = threads if grids else 1  # else it is all done by one work item
         undone = self.journal or (self.writes if launches > 1.0 and not self.rows else ())  # devices/run.py
-        a_block = self.block_bytes * offload.ITEMS_PER_CORE * threads
+        a_block = self.block_bytes * ITEMS_PER_CORE * threads
         saving = sum(sizes[a] for a in undone) / profile.journal_bps
         saving += self._saving(values) / _cores(profile, threads) + (offload.DRIVER_BLOCKS_S if a_block else 0.0)
         work = offload.Work(

@@ -23,7 +23,6 @@ DRIVER_S = 1.5e-5  # slots, the driver itself
 DRIVER_ARRAY_S = 1e-5  # for each array: its view, its buffer
 DRIVER_LAUNCH_S = 3e-6  # for each launch
 DRIVER_BLOCKS_S = 2e-5  # for what a grid launched in blocks needs: more buffers, the look at how far it came
-ITEMS_PER_CORE = 16.0  # of a device that is the host's CPU: devices/opencl.py
 MEMORY_FILL = 0.25  # of `saturate`: work items that draw the whole bandwidth
 
 

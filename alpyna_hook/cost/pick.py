@@ -17,8 +17,6 @@ from alpyna_hook.cost.learn import History
 from alpyna_hook.cost.model import Env
 from alpyna_hook.ir.affine import Quantity
 
-ROUNDS = 6  # of narrowing a box
-
 # (cheapest variant, seconds by variant, the same of those that are offered, of the cheapest: seconds of the kernel
 # alone, uncorrected by what was measured, whether it was measured well, and calls until it comes up for review, then
 # what rules.worth says)
@@ -72,7 +70,7 @@ def define_box(model: Evaluator, env: Env, chosen: str, history: History, unpaid
     places = {leaf: model.leaves.index(leaf) for leaf in sized}
     work = model.work(inputs)
     rising = {leaf: _rises(model, inputs, work, places[leaf], high) for leaf, (_, high) in sized.items()}
-    for _ in range(ROUNDS):
+    for _ in range(rules.ROUNDS):
         low, high = list(inputs), list(inputs)
         for leaf, span in sized.items():
             low[places[leaf]], high[places[leaf]] = span if rising[leaf] else span[::-1]

@@ -27,6 +27,7 @@ THREADS_SAVE_S = 2e-6  # seconds per call below which threads are not used befor
 MEASURED_S = 0.05
 FEWEST_CALLS = 2
 MEASURED_CALLS = 50
+ROUNDS = 6  # of narrowing the ranges for which a choice stands
 _WIDER = ("omp", "opencl", "cuda")
 
 
@@ -34,7 +35,7 @@ def figures(profile: Profile) -> tuple[float, ...]:
     """All numbers that the rules use, in the order of `Rules` in _pick.h."""
     return (
         PARALLEL_MARGIN, THREADS_SAVE_S, RETIRE_SECONDS, RETIRE_CALLS, TOLERANCE, MEASURED_S, FEWEST_CALLS,
-        MEASURED_CALLS, TRY_CALLS, BATCH_S, MOST_CALLS, SHARED, DISTANCE, profile.decline_s, profile.call_s,
+        MEASURED_CALLS, TRY_CALLS, BATCH_S, MOST_CALLS, SHARED, DISTANCE, profile.decline_s, profile.call_s, ROUNDS,
     )  # fmt: skip
 
 

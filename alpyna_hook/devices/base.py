@@ -16,6 +16,7 @@ from alpyna_hook.ir.plan import DeviceKernel
 
 # Version of the kernel ABI (slots, return codes): part of every cache key of compiled kernels.
 ABI_VERSION = 1
+ITEMS_PER_CORE = 16  # work items, of a device that is the host's CPU: enough to even out rows of different length
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from alpyna_hook.devices.base import ABI_VERSION, Built, Cache, DeviceError, Limits
+from alpyna_hook.devices.base import ABI_VERSION, ITEMS_PER_CORE, Built, Cache, DeviceError, Limits
 from alpyna_hook.digest import sha256
 from alpyna_hook.ir.plan import DeviceKernel
 from alpyna_hook.ir.types import Rep
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from alpyna_hook.devices.memory import Array
 
 CHOICE: Final = "ALPYNA_OPENCL_DEVICE"  # environment: a part of the device's or the platform's name, or a number
-_LANES_PER_UNIT: Final = 16  # work items per core of a CPU: enough to even out rows of different length
 _GRID_PER_UNIT: Final = 2048  # work items that keep one compute unit of a GPU busy
 _MANY: Final = 2**31 - 1
 _MOST_NOTED: Final = 256  # launches: each holds an event
@@ -126,7 +125,7 @@ class OpenCLDevice:
         self._direct = is_cpu and self._works_in_host_memory()
         units = device.max_compute_units
         self.limits = Limits(
-            units * (_LANES_PER_UNIT if is_cpu else _GRID_PER_UNIT), device.max_work_group_size, (_MANY,) * 3
+            units * (ITEMS_PER_CORE if is_cpu else _GRID_PER_UNIT), device.max_work_group_size, (_MANY,) * 3
         )
         self.abilities = _abilities(cl, device)
         self.memory = int(device.global_mem_size)

@@ -26,7 +26,7 @@ from alpyna_hook.devices.base import Accelerator, CompileFailure, DeviceError, K
 from alpyna_hook.devices.memory import Operand
 from alpyna_hook.devices.resident import Residents
 from alpyna_hook.devices.run import ResultsLost, Run
-from alpyna_hook.ir.abi import DEVICE_FAILED, HALF_WAY, RESUME_SLOTS
+from alpyna_hook.ir.abi import DEVICE_FAILED, HALF_WAY
 from alpyna_hook.ir.plan import DeviceProgram, KernelOut, KernelSource
 from alpyna_hook.ir.types import ArrayType, ObjectType, Rep, ScalarType, Type
 
@@ -150,7 +150,7 @@ class Program:
         """Fills the resume record: there is one blocked loop, the outermost one."""
         if run.trouble is not None:
             self._fail(run.trouble)
-        record = (ctypes.c_int64 * 2).from_address(outputs + 8 * (self._source.out_slots - RESUME_SLOTS))
+        record = (ctypes.c_int64 * 2).from_address(outputs + 8 * self._source.record)
         record[0], record[1] = 0, run.done
         ctypes.c_int64.from_address(outputs).value = 1
 

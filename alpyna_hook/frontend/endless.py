@@ -27,8 +27,7 @@ def can_end(test: Expr, body: tuple[Stmt, ...]) -> bool:
     while len(varying) < before:  # the greatest set in which each name depends on one of the set
         before = len(varying)
         varying = {name for name, exprs in sources if any(_varies(e, varying, stores) for e in exprs)}
-    jumps = [conditions for jump in (Break, Continue) for conditions in _jumps(body, jump, ())]
-    exits = [test, *(condition for conditions in jumps for condition in conditions)]
+    exits = [test, *(condition for _, conditions in _jumps(body, ()) for condition in conditions)]
     return any(_varies(e, varying, stores) for e in exits) or not _goes_on(body)
 
 
@@ -54,20 +53,20 @@ def _assignments(body: tuple[Stmt, ...], hangs_on: tuple[Expr, ...]) -> Iterator
                 pass
 
 
-def _jumps(body: tuple[Stmt, ...], jump: type, hangs_on: tuple[Expr, ...]) -> Iterator[tuple[Expr, ...]]:
-    """For each jump of this loop (not of an inner one) the conditions that it hangs on."""
+def _jumps(body: tuple[Stmt, ...], hangs_on: tuple[Expr, ...]) -> Iterator[tuple[Break | Continue, tuple[Expr, ...]]]:
+    """The jumps of this loop (not of an inner one), each with the conditions that it hangs on."""
     for stmt in body:
         match stmt:
             case If(then=then, other=other):
-                yield from _jumps(then, jump, (*hangs_on, *exprs_of(stmt)))
-                yield from _jumps(other, jump, (*hangs_on, *exprs_of(stmt)))
-            case _ if isinstance(stmt, jump):
-                yield hangs_on
+                yield from _jumps(then, (*hangs_on, *exprs_of(stmt)))
+                yield from _jumps(other, (*hangs_on, *exprs_of(stmt)))
+            case Break() | Continue():
+                yield stmt, hangs_on
 
 
 def _goes_on(body: tuple[Stmt, ...]) -> bool:
     """Whether a path through the body leads to another trip."""
-    return _falls_through(body) or any(True for _ in _jumps(body, Continue, ()))
+    return _falls_through(body) or any(isinstance(jump, Continue) for jump, _ in _jumps(body, ()))
 
 
 def _falls_through(body: tuple[Stmt, ...]) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from alpyna_hook.ir.abi import RESUME_SLOTS
 from alpyna_hook.ir.affine import Predicate
 from alpyna_hook.ir.nodes import Nest
 
@@ -198,3 +199,8 @@ class KernelSource:
     openmp: bool
     resume: tuple[ResumePoint, ...] = ()
     device: DeviceProgram | None = None
+
+    @property
+    def record(self) -> int:
+        """First of the `out` slots that are the resume record; -1: there is none."""
+        return self.out_slots - RESUME_SLOTS if self.resume else -1

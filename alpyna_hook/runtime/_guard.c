@@ -716,6 +716,7 @@ PyInit__guard(void)
     unset = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
     if (unset == NULL || PyModule_AddObjectRef(module, "UNSET", unset) < 0 ||
         PyModule_AddIntConstant(module, "TIMING_PERIOD", TIMING_PERIOD) < 0 ||
+        PyModule_AddIntConstant(module, "GIL_NS", GIL_NS) < 0 ||
         PyModule_AddIntConstant(module, "MAX_PARAMS", MAX_PARAMS) < 0 ||
         PyModule_AddIntConstant(module, "MAX_IN", MAX_IN) < 0 ||
         PyModule_AddIntConstant(module, "MAX_OUT", MAX_OUT) < 0 ||

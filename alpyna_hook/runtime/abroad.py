@@ -11,13 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from alpyna_hook.cost.machine import FOREIGN
 from alpyna_hook.devices import streams
 from alpyna_hook.errors import Rejection
 from alpyna_hook.runtime import foreign
 from alpyna_hook.runtime.dispatch import SiteState
-
-# The interpreter's time on an element of a CuPy array, against what a glance takes it for (cost/model.py).
-SLOWER = 50.0
 
 
 class AbroadState(SiteState):
@@ -36,7 +34,7 @@ class AbroadState(SiteState):
 
     def _glance(self, args: tuple[Any, ...]) -> float | None:
         seconds = super()._glance(args)
-        return None if seconds is None else SLOWER * seconds
+        return None if seconds is None else FOREIGN * seconds
 
     def retire(self, why: str) -> None:
         """The site itself may go on with arrays of the host."""

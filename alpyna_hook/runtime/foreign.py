@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from alpyna_hook.runtime.heads import Head
 
-LARGEST_SINGLE = 3.4028234663852886e38  # as in analysis/foreign.py, which is not imported for this
 FIRST_VERSION = 14  # of CuPy: from here on Python numbers are weak (NEP 50), whatever their value
 
 
@@ -53,6 +52,8 @@ def _kind() -> type | None:
 
 def stand_ins(head: Head, args: tuple[Any, ...]) -> StandIns | str:
     """The call as the guard can look at it, or why a loop over its arrays is left to the interpreter."""
+    from alpyna_hook.ir.abi import LARGEST_SINGLE
+
     cupy, kind = sys.modules["cupy"], _kind()
     version = str(getattr(cupy, "__version__", "")).partition(".")[0]
     if not version.isdecimal() or int(version) < FIRST_VERSION:

@@ -44,6 +44,7 @@ else:
 
 IMPLEMENTATION = "c" if _implementation.__name__.endswith("._guard") else "python"
 TIMING_PERIOD = _implementation.TIMING_PERIOD
+GIL_NS = _implementation.GIL_NS  # calls that take longer, by prediction or because one has, let other threads run
 MAX_PARAMS, MAX_IN, MAX_OUT = _implementation.MAX_PARAMS, _implementation.MAX_IN, _implementation.MAX_OUT  # of an Entry
 UNSET = _implementation.UNSET
 Entry = _implementation.Entry
@@ -56,6 +57,6 @@ set_error_state = _implementation.set_error_state
 set_on_error = _implementation.set_on_error
 
 __all__ = [
-    "IMPLEMENTATION", "MAX_IN", "MAX_OUT", "MAX_PARAMS", "TIMING_PERIOD", "UNSET", "Entry", "Site", "describe",
+    "GIL_NS", "IMPLEMENTATION", "MAX_IN", "MAX_OUT", "MAX_PARAMS", "TIMING_PERIOD", "UNSET", "Entry", "Site", "describe",
     "distinct", "follow", "overlap", "set_error_state", "set_on_error",
 ]  # fmt: skip

@@ -19,7 +19,6 @@ from alpyna_hook.devices import forks, host
 from alpyna_hook.devices.base import CompileFailure, Kernel
 from alpyna_hook.devices.toolchain import Toolchain
 from alpyna_hook.errors import InternalError, Rejection
-from alpyna_hook.ir.abi import RESUME_SLOTS
 from alpyna_hook.ir.affine import Predicate, QDim, QParam, QStride, Quantity, evaluate
 from alpyna_hook.ir.nodes import Nest
 from alpyna_hook.ir.plan import KernelOut, Variant
@@ -36,7 +35,6 @@ from alpyna_hook.transform import blocks
 from alpyna_hook.transform.schedule import TRIPS_PER_THREAD
 
 TIMED_S = 2e-5  # calls predicted to be longer are all timed; shorter ones are sampled
-GIL_S = 5e-3  # calls predicted to be longer let other threads run meanwhile
 
 
 @cache
@@ -252,11 +250,11 @@ def recipe(
         journal=tuple(position[a] for a in spec.written) if journalled else (),
         outs=tuple(map(_out_spec, source.outs)),
         resume=tuple((point.loops, point.skipped, point.carried) for point in source.resume),
-        record=source.out_slots - RESUME_SLOTS if source.resume else -1,
+        record=source.record,
         calls_left=min(max(decision.calls_before_review, 1), 2**62),
         time_always=predicted > TIMED_S or variant != "seq" or _may_take_long(spec, decision),
         # A device program is Python code, and releases the GIL where it waits.
-        release_gil=predicted > GIL_S and source.device is None,
+        release_gil=predicted > guard.GIL_NS * 1e-9 and source.device is None,
     )
 
 

@@ -17,7 +17,7 @@ from on_device import nest_of, specialised_site
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "devices"))
 
-from pretend import FailingDevice  # noqa: E402
+from pretend import FailingDevice, Signalling, time_is_up  # noqa: E402
 
 pytest.importorskip("pyopencl")
 
@@ -25,7 +25,7 @@ from alpyna_hook.devices import opencl, program  # noqa: E402
 from alpyna_hook.devices.base import Kernel, NoCache  # noqa: E402
 from alpyna_hook.devices.memory import Pool  # noqa: E402
 from alpyna_hook.devices.run import ResultsLost  # noqa: E402
-from alpyna_hook.ir.abi import DEVICE_FAILED, RESUME_SLOTS  # noqa: E402
+from alpyna_hook.ir.abi import DEVICE_FAILED  # noqa: E402
 from alpyna_hook.specialisation import Specialisation  # noqa: E402
 from alpyna_hook.transform import device as transform  # noqa: E402
 
@@ -114,7 +114,7 @@ def call(kernel: Kernel, spec: Specialisation, given: dict[str, Any]) -> tuple[i
     buffer = ctypes.create_string_buffer(slots, len(slots))
     assert kernel.device is not None
     code = kernel.device(ctypes.addressof(buffer), ctypes.addressof(out))
-    detail, done = (struct.unpack_from("=q", out, 8 * slot)[0] for slot in (0, source.out_slots - RESUME_SLOTS + 1))
+    detail, done = (struct.unpack_from("=q", out, 8 * slot)[0] for slot in (0, source.record + 1))
     return code, detail, done
 
 
@@ -175,22 +175,11 @@ def test_a_device_that_fails_leaves_a_state_that_is_known(cpu: Any, operation: s
         assert bool(kernel.keep.failure) == (operation == "launch" and 0 <= done < 2900)
 
 
-class Signalling(FailingDevice):
-    """`device`, during whose `nth` call of `operation` a signal comes, for which the program has a handler."""
-
-    def _strike(self) -> None:
-        signal.raise_signal(signal.SIGALRM)
-
-
-def _time_is_up(number: int, frame: Any) -> None:
-    raise TimeoutError("time is up")
-
-
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no such signal on this platform")
 @pytest.mark.parametrize("operation", ["wrap", "launch", "finish", "unwrap", "release"])
 @pytest.mark.parametrize("nth", [1, 3, 7])
 def test_an_interrupted_loop_has_done_whole_blocks(cpu: Any, operation: str, nth: int) -> None:
-    before = signal.signal(signal.SIGALRM, _time_is_up)
+    before = signal.signal(signal.SIGALRM, time_is_up)
     try:
         given = values(DIVIDE)
         held = {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in given.items()}

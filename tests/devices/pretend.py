@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import signal
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -151,6 +152,18 @@ class FailingDevice:
 
     def explain(self, error: BaseException) -> DeviceError:
         return DeviceError(f"it failed: {error}") if isinstance(error, VendorError) else self._device.explain(error)
+
+
+class Signalling(FailingDevice):
+    """`device`, during whose `nth` call of `operation` a signal comes, for which the program has a handler."""
+
+    def _strike(self) -> None:
+        signal.raise_signal(signal.SIGALRM)
+
+
+def time_is_up(number: int, frame: Any) -> None:
+    """The program's handler."""
+    raise TimeoutError("time is up")
 
 
 # ---- programs written by hand: y[i] = a * x[i] + y[i], and z[i] = x[i] where that is not negative, else a fault ----

@@ -15,7 +15,9 @@ import numpy as np
 import pretend
 import pytest
 from fake_pycuda import FakeCuda
-from pretend import DISJOINT, DRIVER, FUNCTIONS, SIMPLE_DRIVER, TYPES, FailingDevice, PretendDevice, call
+from pretend import (
+    DISJOINT, DRIVER, FUNCTIONS, SIMPLE_DRIVER, TYPES, FailingDevice, PretendDevice, Signalling, call, time_is_up,
+)  # fmt: skip
 
 from alpyna_hook import settings
 from alpyna_hook.devices import cuda, cudacc, opened, program
@@ -283,22 +285,11 @@ def test_an_interrupt_of_the_program_is_kept_for_it(operation: str, kind: str) -
         assert isinstance(kernel.keep.pending, KeyboardInterrupt)
 
 
-class Signalling(FailingDevice):
-    """`device`, during whose `nth` call of `operation` a signal comes, for which the program has a handler."""
-
-    def _strike(self) -> None:
-        signal.raise_signal(signal.SIGALRM)
-
-
-def _time_is_up(number: int, frame: Any) -> None:
-    raise TimeoutError("time is up")
-
-
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no such signal on this platform")
 @pytest.mark.parametrize("operation", [o for o in OPERATIONS if o != "current"])
 @pytest.mark.parametrize("kind", ["copies", "in place", "opencl", "cuda"])
 def test_what_a_signal_handler_raises_is_no_failure_of_the_device(operation: str, kind: str) -> None:
-    before = signal.signal(signal.SIGALRM, _time_is_up)
+    before = signal.signal(signal.SIGALRM, time_is_up)
     try:
         for driver, nth, after in itertools.product((DRIVER, SIMPLE_DRIVER), range(1, 12), (False, True)):
             device = Signalling(device_of(kind), operation, nth, for_good=False, after=after)
