@@ -4,17 +4,19 @@
     python tools/gpu_check.py --dry-run [--kernels A,B] [--json OUT]        anywhere: nvcc compiles every kernel
 
 parts:
-  results    every kernel with --variant cuda prints what CPython prints, byte for byte
+  results    every kernel with --variant cuda prints what CPython prints, byte for byte; larger ones, what the host's
+             code prints
   tests      the tests of devices, the CUDA device among them
   figures    launches, copies and device memory against what the driver's own calls reach
   resident   device programs whose arrays are on the device, against the measured copy bandwidth
   residency  what is copied when loops meet arrays again, and the rates of copies and of comparing arrays with shadows
   cupy       loops over CuPy arrays, if it is installed: as CPython and CuPy run them, and in place
   hand       five kernels against numba.cuda written by hand, copies there and back included
-  oracle     tools/oracle_eval.py on this machine with its device
   memory     compute-sanitizer, if it is installed, and a loop that must not leak
+  oracle     `alpyna calibrate`, then tools/oracle_eval.py on this machine with its device, in the time that is left
 
-Status 1 if a part found something wrong, 2 if there is no device. A part that cannot run says so.
+Status 1 if a part found something wrong, 2 if there is no device. A part that cannot run says so, or that there was no
+time left. The JSON is written after each part.
 """
 
 from __future__ import annotations
@@ -24,17 +26,20 @@ import ast
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import contender
 from contender import Contender, Failed
 
 __alpyna__ = False
@@ -45,11 +50,18 @@ KERNELS = sorted(path.stem for path in (ROOT / "kernels").glob("*.py"))
 BY_HAND = ("hilbert", "jacobi_2d", "matmul", "saxpy", "transpose")
 MEMORY_BOUND = ("hilbert", "jacobi_2d", "saxpy", "transpose")
 ARCHITECTURES = ("80", "90")
+ORACLES = ("saxpy", "matmul", "conv2d", "nbody", "transpose", "histogram", "jacobi_2d", "collatz", "mandelbrot", "lu")
 TIMEOUT_S = 240
-ORACLE_MINUTES = 1.5
+MINUTES = 7.5  # for all parts
+SANITIZER_S = 60
+CALIBRATION_S = 25  # 20 by itself, and the start of a process with a device
 LEAK_CALLS = 200
 RESIDENT_ELEMENTS = 32_000_000
+# A millisecond or so: at the kernels' own sizes a GPU takes no longer than the launch and the wait.
+RESIDENT_SIZES = {"saxpy": ["64000000"], "hilbert": ["12000"], "transpose": ["10000"]}
 ENOUGH = {"figures": 0.85, "resident": 0.80}  # of the ceiling: issue of the milestone
+
+_started = time.monotonic()
 
 PRETENDED = str(ROOT / "tests" / "runtime" / "pretended")
 
@@ -65,18 +77,37 @@ def size_of(kernel: str, name: str) -> list[str]:
     raise KeyError(kernel)
 
 
-def python(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def left() -> float:
+    """Seconds until all parts should be done."""
+    return _started + 60 * MINUTES - time.monotonic()
+
+
+def ran(
+    command: list[str], environ: dict[str, str] | None = None, limit: float = TIMEOUT_S
+) -> subprocess.CompletedProcess[str]:  # fmt: skip
+    """A command that is done; with all that it has started if it takes too long (TimeoutExpired)."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("ALPYNA") or k == "ALPYNA_CACHE_DIR"}
-    return subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env={**kept, **environ}, capture_output=True, text=True, timeout=TIMEOUT_S
-    )
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**kept, **(environ or {})}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            out, err = process.communicate(timeout=max(min(limit, left()), 1.0))
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
-def worker(mode: str, kernel: str, size: str) -> list[dict[str, Any]]:
+def python(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return ran([sys.executable, *command], environ)
+
+
+def worker(mode: str, kernel: str, size: list[str]) -> list[dict[str, Any]]:
     """What tools/gpu/worker.py wrote down. Raises Failed."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out.json")
-        done = python("tools/gpu/worker.py", mode, str(out), f"kernels/{kernel}.py", *size_of(kernel, size))
+        done = python("tools/gpu/worker.py", mode, str(out), f"kernels/{kernel}.py", *size)
         if done.returncode or not out.exists():
             raise Failed(" ".join(done.stderr.strip().splitlines()[-1:]) or f"status {done.returncode}")
         found: list[dict[str, Any]] = json.loads(out.read_text())
@@ -101,7 +132,7 @@ def side_by_side(work: Callable[[str], list[Row]], kernels: Iterable[str]) -> li
 
 def machine_code(kernel: str) -> list[Row]:
     """Every CUDA text of a kernel, compiled by nvcc for each architecture."""
-    return compiled(kernel, worker("texts", kernel, "test"))
+    return compiled(kernel, worker("texts", kernel, size_of(kernel, "test")))
 
 
 def cupys_machine_code(folder: str) -> list[Row]:
@@ -138,37 +169,60 @@ def compiled(kernel: str, sites: list[dict[str, Any]]) -> list[Row]:
 # ---- with one ----
 
 
+def reported(kernel: str, size: list[str]) -> tuple[subprocess.CompletedProcess[str], list[str], list[str]]:
+    """A kernel with --variant cuda: what it did, the variants that its loops ran as, and why others did not."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.json")
+        options = ("-m", "alpyna", "--variant", "cuda", "--report", str(report))
+        done = python(*options, f"kernels/{kernel}.py", *size)
+        sites = json.loads(report.read_text())["sites"]
+    reached = [s for s in sites if s["status"] != "not_reached"]
+    variants = sorted({d["variant"] for s in reached for p in s["specialisations"] for d in p["decisions"]})
+    return done, variants, [s["reason"] for s in reached if s["reason"]]
+
+
 def results(kernels: list[str]) -> list[Row]:
     def compare(kernel: str) -> list[Row]:
-        size = size_of(kernel, "test")
-        with tempfile.TemporaryDirectory() as folder:
-            report = Path(folder, "report.json")
-            plain = python(f"kernels/{kernel}.py", *size)
-            options = ("-m", "alpyna", "--variant", "cuda", "--report", str(report))
-            ours = python(*options, f"kernels/{kernel}.py", *size)
-            sites = json.loads(report.read_text())["sites"]
-        reached = [s for s in sites if s["status"] != "not_reached"]
-        ran = sorted({d["variant"] for s in reached for p in s["specialisations"] for d in p["decisions"]})
-        same = (ours.stdout, ours.returncode) == (plain.stdout, plain.returncode) and not ours.stderr
-        note = "; ".join(filter(None, [ours.stderr.strip(), *(s["reason"] for s in reached)]))
-        return [{"what": kernel, "verdict": "ok" if same else "WRONG", "ran as": ",".join(ran), "note": note}]
+        rows: list[Row] = []
+        for name, other in (("test", []), ("medium", ["-m", "alpyna", "--variant", "omp"])):
+            size = size_of(kernel, name)
+            done, variants, reasons = reported(kernel, size)
+            plain = python(*other, f"kernels/{kernel}.py", *size)
+            same = (done.stdout, done.returncode) == (plain.stdout, plain.returncode) and not done.stderr
+            there = "cuda" in variants or any("not for cuda: " in reason for reason in reasons)
+            note = "; ".join(filter(None, [done.stderr.strip(), *reasons]))
+            verdict = "ok" if same and there else "WRONG"
+            rows.append({"what": f"{kernel}, {name}", "verdict": verdict, "ran as": ",".join(variants), "note": note})
+        return rows
 
     return side_by_side(compare, kernels)
 
 
 def tests(kernels: list[str]) -> list[Row]:
-    done = python("-m", "pytest", "-q", "tests/devices", "-k", "cuda or program")
+    if find_spec("pytest") is None:
+        return [{"what": "tests/devices", "verdict": "missing", "note": "pytest is not installed"}]
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out.xml")
+        done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/devices", f"--junitxml={out}")
+        cases = list(xml.etree.ElementTree.parse(out).iter("testcase")) if out.exists() else []
     last = (done.stdout.strip().splitlines() or [done.stderr.strip()])[-1]
-    return [{"what": "tests/devices", "verdict": "WRONG" if done.returncode else "ok", "note": last}]
+    there = sum("gpu" in case.get("name", "") and case.find("skipped") is None for case in cases)
+    verdict = "WRONG" if done.returncode or not there else "ok"
+    failed = [case.get("name", "") for case in cases if case.find("failure") is not None]
+    note = "; ".join([last, *failed[:5]])
+    return [{"what": "tests/devices", "verdict": verdict, "on the device": there, "note": note}]
 
 
 def figures(kernels: list[str]) -> list[Row]:
     from gpu import figures as measuring
 
     rows = measuring.measure(device())
-    for row in rows:
-        row["verdict"] = "slow" if row.get("share", 1.0) < ENOUGH["figures"] else "ok"
-    return rows
+    return [{**row, "verdict": judged(row)} for row in rows]
+
+
+def judged(row: Row) -> str:
+    """Small copies take as long as it takes to ask for them, which the link has no part in."""
+    return "slow" if row.get("share", 1.0) < ENOUGH["figures"] and not row.get("small") else "ok"
 
 
 def resident(kernels: list[str]) -> list[Row]:
@@ -181,7 +235,8 @@ def resident(kernels: list[str]) -> list[Row]:
         ceiling = measuring._device_copy(opened, cuda)
     rows: list[Row] = []
     for kernel in kernels:
-        for one in worker("resident", kernel, "large" if kernel in MEMORY_BOUND else "medium"):
+        size = RESIDENT_SIZES.get(kernel) or size_of(kernel, "large" if kernel in MEMORY_BOUND else "medium")
+        for one in worker("resident", kernel, size):
             value = one["bytes"] / one["seconds"] / 1e9
             row = {"what": f"{kernel} {one['site']}", "value": value, "unit": "GB/s", "seconds": one["seconds"]}
             if kernel in MEMORY_BOUND:
@@ -206,7 +261,7 @@ def residency(kernels: list[str]) -> list[Row]:
         wrong = not call["right"] or call["sent"] != call["expected"] or bool(done.stderr)
         rows.append({**call, "verdict": "WRONG" if wrong else "ok"})
     for row in measuring.staging(device()):
-        rows.append({**row, "verdict": "slow" if row.get("share", 1.0) < ENOUGH["figures"] else "ok"})
+        rows.append({**row, "verdict": judged(row)})
     return rows
 
 
@@ -237,21 +292,25 @@ def hand(kernels: list[str]) -> list[Row]:
         }
         times: dict[str, float] = {}
         digests: dict[str, str] = {}
-        notes: list[str] = []
+        notes: dict[str, str] = {}
         for name, command in contenders.items():
-            contender = Contender([sys.executable, *command], ROOT, len(os.sched_getaffinity(0)))
+            one = Contender([sys.executable, *command], ROOT, len(os.sched_getaffinity(0)))
             try:
                 size = [int(n) for n in size_of(kernel, "large")]
                 asked = size[0] if len(size) == 1 else size
-                digests[name] = contender.ask(op="load", kernel=kernel, size=asked)["digest"]
-                times[name] = statistics.median(contender.ask(op="round", budget_s=2.0)["times_s"])
+                digests[name] = one.ask(op="load", kernel=kernel, size=asked)["digest"]
+                times[name] = statistics.median(one.ask(op="round", budget_s=2.0)["times_s"])
+                if one.said():
+                    raise Failed(one.said())
             except Failed as error:
-                notes.append(f"{name}: {error}")
+                notes[name] = str(error)
             finally:
-                contender.close()
-        row: Row = {"what": kernel, "verdict": "missing" if notes else "ok", "note": "; ".join(notes), **times}
+                one.close()
+        verdict = "WRONG" if "cuda" in notes else "missing" if notes else "ok"
+        note = "; ".join(f"{name}: {why}" for name, why in notes.items())
+        row: Row = {"what": kernel, "verdict": verdict, "note": note, **times}
         if len(set(digests.values())) > 1:
-            row["note"] += "other bits than by hand"
+            row["note"] += "other bits than by hand, whose compiler may fuse a * b + c"
         if len(times) == 2:
             row["share"] = times["numba.cuda"] / times["cuda"]
         rows.append(row)
@@ -259,29 +318,58 @@ def hand(kernels: list[str]) -> list[Row]:
 
 
 def oracle(kernels: list[str]) -> list[Row]:
+    """The evaluation ends with the time; what it has written by then counts."""
+    start = time.monotonic()
+    done = python("-m", "alpyna", "calibrate")
+    seconds, said = time.monotonic() - start, done.stdout + done.stderr
+    wrong = done.returncode != 0 or "cannot be measured" in said
+    verdict = "WRONG" if wrong else "slow" if seconds > CALIBRATION_S else "ok"
+    note = " ".join(line.strip() for line in said.splitlines() if "cuda" in line)
+    rows: list[Row] = [{"what": "calibrate", "verdict": verdict, "seconds": seconds, "note": note}]
+    chosen = [kernel for kernel in ORACLES if kernel in kernels]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "oracle.json")
-        done = python(
-            "tools/oracle_eval.py", "--platforms", "host + cuda", "--minutes", str(ORACLE_MINUTES), "--json", str(out)
-        )
-        note = " ".join(done.stderr.strip().splitlines()[-1:])
+        asked = ("--platforms", "host + cuda", "--sizes", "5", "--kernels", ",".join(chosen))
+        minutes = max(left() - 30, 10) / 60 / 3  # what it starts and compiles is not counted there
+        try:
+            done = python("tools/oracle_eval.py", *asked, "--minutes", f"{minutes:.2f}", "--json", str(out))
+            note = " ".join(done.stderr.strip().splitlines()[-1:])
+        except subprocess.TimeoutExpired:
+            note = "the time was up"
         if not out.exists():
-            return [{"what": "tools/oracle_eval.py", "verdict": "missing", "note": note}]
-        return [{"what": "tools/oracle_eval.py", "verdict": "ok", "note": note, "data": json.loads(out.read_text())}]
+            return [*rows, {"what": "tools/oracle_eval.py", "verdict": "missing", "note": note}]
+        data = json.loads(out.read_text())
+    measured = [kernel for kernel in chosen if any(point["kernel"] == kernel for point in data["points"])]
+    errors = [error for point in data["points"] for error in point["errors"]]
+    there = any(variants[-1] == "cuda" for _, _, variants in data["platforms"])
+    verdict = "WRONG" if errors or not there else "ok"
+    note = "; ".join(filter(None, [f"{len(measured)} of {len(chosen)} kernels", note, *errors[:3]]))
+    rows.append({"what": "tools/oracle_eval.py", "verdict": verdict, "note": note, "data": data})
+    for one in data["scores"]:
+        if one["strategy"].startswith("oracle"):
+            rows.append({"what": one["strategy"], "verdict": "ok", **{k: v for k, v in one.items() if k != "strategy"}})
+    return rows
+
+
+def sanitized(kernel: str) -> list[Row]:
+    """A kernel under compute-sanitizer, which says itself that it has looked at something."""
+    tool = shutil.which("compute-sanitizer") or ""
+    command = [tool, "--error-exitcode", "9", sys.executable, "-m", "alpyna", "--variant", "cuda"]
+    done = ran([*command, f"kernels/{kernel}.py", *size_of(kernel, "test")], limit=SANITIZER_S)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("=====")]
+    seen = any("ERROR SUMMARY: 0 errors" in line for line in lines)
+    absent = any("not supported" in line for line in lines)
+    verdict = "missing" if absent else "ok" if seen and done.returncode == 0 and not done.stderr else "WRONG"
+    note = " ".join([*lines[-1:], *done.stderr.strip().splitlines()[-1:]])
+    return [{"what": f"compute-sanitizer {kernel}", "verdict": verdict, "note": note}]
 
 
 def memory(kernels: list[str]) -> list[Row]:
     rows: list[Row] = []
-    tool = shutil.which("compute-sanitizer")
-    if not tool:
+    if shutil.which("compute-sanitizer"):
+        rows += side_by_side(sanitized, [kernel for kernel in BY_HAND if kernel in kernels])
+    else:
         rows.append({"what": "compute-sanitizer", "verdict": "missing", "note": "it is not installed"})
-    for kernel in BY_HAND if tool else ():
-        command = [tool, "--error-exitcode", "9", sys.executable, "-m", "alpyna", "--variant", "cuda"]
-        script = [f"kernels/{kernel}.py", *size_of(kernel, "test")]
-        done = subprocess.run([*command, *script], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S)
-        last = " ".join(done.stdout.strip().splitlines()[-1:])
-        verdict = "WRONG" if done.returncode else "ok"
-        rows.append({"what": f"compute-sanitizer {kernel}", "verdict": verdict, "note": last})
     done = python("-m", "alpyna", "--variant", "cuda", "tools/gpu/leak.py", str(LEAK_CALLS))
     try:
         found = json.loads(done.stdout)
@@ -323,6 +411,24 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def timed(part: str, kernels: list[str]) -> list[Row]:
+    """The rows of a part, whatever happens in it, and how long it took."""
+    if left() < 0:
+        return [{"part": part, "what": part, "verdict": "missing", "note": "no time was left"}]
+    start = time.monotonic()
+    try:
+        rows = PARTS[part](kernels)
+    except Exception as error:  # the other parts' figures are still of use
+        rows = [{"what": part, "verdict": "WRONG", "note": f"{type(error).__name__}: {error}"}]
+    rows.append({"what": "all of this part", "verdict": "ok", "seconds": time.monotonic() - start})
+    return [{"part": part, **row} for row in rows]
+
+
+def write(options: argparse.Namespace, rows: list[Row]) -> None:
+    if options.json:
+        options.json.write_text(json.dumps({"schema": 1, "dry_run": options.dry_run, "rows": rows}, indent=1) + "\n")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--dry-run", action="store_true", help="only compile, without a GPU")
@@ -335,6 +441,7 @@ def main() -> int:
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}")
     start = time.perf_counter()
+    contender.TIMEOUT_S = 60.0
     if options.dry_run:
         from alpyna_hook.devices import cudacc
 
@@ -348,18 +455,15 @@ def main() -> int:
         device()
         rows = []
         for part in parts:
-            try:
-                rows += [{"part": part, **row} for row in PARTS[part](kernels)]
-            except Exception as error:  # the other parts' figures are still of use
-                note = f"{type(error).__name__}: {error}"
-                rows.append({"part": part, "what": part, "verdict": "WRONG", "note": note})
-            print(table([row for row in rows if row["part"] == part]), flush=True)
+            found = timed(part, kernels)
+            rows += found
+            print(table(found), flush=True)
+            write(options, rows)
     wrong = sum(row["verdict"] == "WRONG" for row in rows)
     if options.dry_run:
         print(table(rows))
     print(f"{len(rows)} rows, {wrong} wrong, {time.perf_counter() - start:.0f} s")
-    if options.json:
-        options.json.write_text(json.dumps({"schema": 1, "dry_run": options.dry_run, "rows": rows}, indent=1) + "\n")
+    write(options, rows)
     return 1 if wrong else 0
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from alpyna_hook import log
 from alpyna_hook.devices import cudacc
 from alpyna_hook.devices.base import ABI_VERSION, Built, Cache, DeviceError, Limits
 from alpyna_hook.digest import sha256
@@ -39,7 +40,9 @@ _FORMATS: Final = {
 }  # fmt: skip
 # After these the context is of no use to anybody (CUDA Driver API, CUresult: "the process must be terminated").
 _FATAL: Final = ("illegal", "launch failure", "launch timed out", "ecc", "misaligned", "assert", "lost", "hardware",
-                 "unavailable", "context is destroyed", "invalid device context", "deinitialized")  # fmt: skip
+                 "unavailable", "context is destroyed", "invalid device context", "initialization error",
+                 "shutting down", "unknown error")  # fmt: skip
+_NO_ROOM: Final = "too many resources"  # a launch that PyCUDA calls a LaunchError, too, but after which all is well
 
 
 def open_device(cache: Cache) -> CudaDevice | str:
@@ -107,8 +110,12 @@ class CudaDevice:
         self._modules: list[Any] = []  # unloaded in `close`, where the context is current
         self._pieces: list[tuple[Any, Any]] = []  # page-locked bytes, and the event after the last copy from or to them
         self._context: Any = device.retain_primary_context()
-        with self.current():
-            self._stream = cuda.Stream()
+        try:
+            with self.current():
+                self._stream = cuda.Stream()
+        except BaseException:
+            self._context.detach()
+            raise
 
     @contextlib.contextmanager
     def current(self) -> Iterator[None]:
@@ -117,7 +124,22 @@ class CudaDevice:
         try:
             yield
         finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Takes the context off this thread's stack. An error is one of the launches before, and takes back nothing
+        that the caller has seen done. PyCUDA then leaves the context on its own stack, and would abort the process at
+        its end; contexts that were given up are dropped from the stack by whatever looks for the current one."""
+        try:
             self._cuda.Context.pop()
+        except self._cuda.Error as error:
+            if not self.failure:
+                self.failure = f"it failed: {_first_line(error)}"
+                log.warning(f"{self.name}: {self.failure}; loops run without it")
+            with contextlib.suppress(Exception):
+                self._context.detach()
+            with contextlib.suppress(Exception):
+                self._cuda.Event()
 
     # --- programs --------------------------------------------------------------------------------------------------
 
@@ -128,7 +150,7 @@ class CudaDevice:
         hit = module is not None
         if module is None:
             code = cudacc.compile_text(text, self.capability)
-            module = self._cuda.module_from_buffer(code)
+            module = self._load_new(code)
             self._cache.put(key, code)
         self._modules.append(module)
         return tuple(self._function(module, kernel) for kernel in kernels), "hit" if hit else "miss"
@@ -146,6 +168,19 @@ class CudaDevice:
             return self._cuda.module_from_buffer(code)
         except self._cuda.Error:
             return None
+
+    def _load_new(self, code: bytes) -> Any:
+        """The module of code that was made for this device just now; the next one would be refused as well."""
+        try:
+            return self._cuda.module_from_buffer(code)
+        except self._cuda.Error as error:
+            if isinstance(error, self._cuda.MemoryError) or self.explain(error).lost:
+                raise
+            major, minor = divmod(self._cuda.get_driver_version() // 10, 100)
+            raise DeviceError(
+                f"its driver, of CUDA {major}.{minor}, does not take what {cudacc.describe()} makes: "
+                f"{_first_line(error).partition(' - ')[0]}", lost=True,  # behind it there may be an empty log
+            ) from error  # fmt: skip
 
     def _function(self, module: Any, kernel: DeviceKernel) -> _Function:
         function = module.get_function(kernel.name)
@@ -223,7 +258,7 @@ class CudaDevice:
     def staging(self, size: int) -> Any:
         import numpy as np
 
-        return np.empty(size, np.uint8) if size < STAGED else self._cuda.pagelocked_empty(size, np.uint8)
+        return np.empty(size, np.uint8) if size < STAGED else self._locked(size)
 
     def send(self, buffer: Any, first: int, part: Array) -> None:
         self._cuda.memcpy_htod_async(int(buffer) + first, part, self._stream)
@@ -232,12 +267,19 @@ class CudaDevice:
         self._cuda.memcpy_dtoh_async(part, buffer, self._stream)
         self._stream.synchronize()
 
-    def _staged(self, size: int) -> Iterator[tuple[int, Any, Any]]:
-        """(first byte, page-locked buffer, event that tells when it is free) of each piece of a copy."""
+    def _locked(self, size: int) -> Any:
+        """Page-locked memory; or ordinary memory if there is no more of it, from and to which copies are slower."""
         import numpy as np
 
+        try:
+            return self._cuda.pagelocked_empty(size, np.uint8)
+        except self._cuda.MemoryError:
+            return np.empty(size, np.uint8)
+
+    def _staged(self, size: int) -> Iterator[tuple[int, Any, Any]]:
+        """(first byte, page-locked buffer, event that tells when it is free) of each piece of a copy."""
         while len(self._pieces) < PIECES:
-            self._pieces.append((self._cuda.pagelocked_empty(PIECE, np.uint8), self._cuda.Event()))
+            self._pieces.append((self._locked(PIECE), self._cuda.Event()))
         for number, first in enumerate(range(0, size, PIECE)):
             yield first, *self._pieces[number % PIECES]
 
@@ -264,6 +306,7 @@ class CudaDevice:
             return DeviceError("it has not enough memory")
         if isinstance(error, cuda.Error):
             lost = isinstance(error, cuda.LaunchError) or any(word in text.lower() for word in _FATAL)
+            lost &= _NO_ROOM not in text
             return DeviceError(f"it failed: {text}", lost=lost)
         return DeviceError(f"it failed: {type(error).__name__}: {text}", log=repr(error))
 

@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import importlib
 import os
+import threading
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,6 +47,7 @@ class Opened:
 
 _opened: dict[str, Opened | str] = {}
 _state = {"forked": False, "registered": False}
+_opening = threading.RLock()  # two threads that open one device would have two, and lose one
 
 
 def get(variant: str, cache: Cache) -> Opened | str:
@@ -53,14 +55,22 @@ def get(variant: str, cache: Cache) -> Opened | str:
     if variant not in _opened:
         if _state["forked"] and any(isinstance(o, Opened) for o in _opened.values()):
             return _IN_CHILD
-        _watch()
-        module = importlib.import_module(f"alpyna_hook.devices.{variant}")
-        device: Accelerator | str = module.open_device(cache)
-        _opened[variant] = device if isinstance(device, str) else use(variant, device)
+        _open(variant, cache)
     found = _opened[variant]
     if isinstance(found, Opened) and found.device.failure:
         return f"{found.device.name}: {found.device.failure}"
     return found
+
+
+def _open(variant: str, cache: Cache) -> None:
+    """Opens the device for good, unless another thread has done so meanwhile."""
+    with _opening:
+        if variant in _opened:
+            return
+        _watch()
+        module = importlib.import_module(f"alpyna_hook.devices.{variant}")
+        device: Accelerator | str = module.open_device(cache)
+        _opened[variant] = device if isinstance(device, str) else use(variant, device)
 
 
 def is_open(variant: str) -> bool:
@@ -112,6 +122,8 @@ def close(owner: int) -> None:
 
 
 def _after_fork() -> None:
+    global _opening
+    _opening = threading.RLock()  # another thread may have held it
     _state["forked"] = True
     for found in _opened.values():
         if isinstance(found, Opened):

@@ -43,6 +43,8 @@ class FakeCuda:
         self.allocations: dict[int, Any] = {}
         self.next = 0x10000
         self.stacks = threading.local()
+        self.lost = False  # leaving the context fails, and leaves it on the stack
+        self.room_locked = 1 << 40  # bytes of page-locked memory
         self.retained = 0
         self.initialised = False
         self.Context = SimpleNamespace(pop=self._pop, synchronize=self.check)
@@ -76,6 +78,9 @@ class FakeCuda:
         if code != b"machine code":
             raise Error("device kernel image is invalid")
         return SimpleNamespace(get_function=lambda name: _Function(self, name))
+
+    def get_driver_version(self) -> int:
+        return 12040
 
     def mem_alloc(self, size: int) -> Any:
         self.check()
@@ -125,6 +130,9 @@ class FakeCuda:
 
     def pagelocked_empty(self, size: int, dtype: Any) -> Any:
         self.check()
+        if size > self.room_locked:
+            raise MemoryError("cuMemHostAlloc failed: out of memory")
+        self.room_locked -= size
         self.locked.append(size)
         return np.empty(size, dtype).view(_Locked)
 
@@ -137,9 +145,13 @@ class FakeCuda:
         return found
 
     def _pop(self) -> None:
+        if self.lost:
+            raise Error("cuCtxPopCurrent failed: an illegal memory access was encountered")
         self.stack().pop()
 
     def check(self) -> None:
+        while self.stack() and getattr(self.stack()[-1], "given_up", False):
+            self.stack().pop()
         if not self.stack():
             raise Error("invalid device context")
 
@@ -180,13 +192,14 @@ class _Device:
 
 class _Context:
     def __init__(self, cuda: FakeCuda) -> None:
-        self.cuda = cuda
+        self.cuda, self.given_up = cuda, False
 
     def push(self) -> None:
         self.cuda.stack().append(self)
 
     def detach(self) -> None:
-        assert self not in self.cuda.stack()
+        assert self.cuda.lost or self not in self.cuda.stack()
+        self.given_up = True
         self.cuda.retained -= 1
 
 

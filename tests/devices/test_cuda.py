@@ -6,8 +6,10 @@ import os
 import shutil
 import struct
 import sys
+import time
 import types
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,8 +22,8 @@ from pretend import DISJOINT, FUNCTIONS, SIMPLE_DRIVER, TYPES, call
 from test_program import MemoryCache, arrays
 
 from alpyna_hook import settings
-from alpyna_hook.devices import cuda, cudacc, program
-from alpyna_hook.devices.base import DeviceError, Kernel, NoCache
+from alpyna_hook.devices import cuda, cudacc, opened as devices, program
+from alpyna_hook.devices.base import CompileFailure, DeviceError, Kernel, NoCache
 from alpyna_hook.devices.memory import Pool
 from alpyna_hook.devices.resident import Residents
 from alpyna_hook.ir.abi import DEVICE_FAILED
@@ -169,6 +171,74 @@ def test_a_kernel_that_dies_takes_the_device_with_it(compiled: list[str]) -> Non
     assert fake.stack() == []
 
 
+def test_a_launch_that_asks_for_too_much_leaves_the_device_to_other_loops(compiled: list[str]) -> None:
+    def refused(*args: Any) -> None:
+        raise LaunchError("cuLaunchKernel failed: too many resources requested for launch")
+
+    kernel = load(opened(FakeCuda({**FUNCTIONS, "saxpy": refused})), driver=SIMPLE_DRIVER)
+    assert call(kernel, 1.0, *arrays())[0] == 1
+    assert "too many resources" in kernel.keep.failure and not kernel.keep._device.failure
+
+
+def test_an_error_on_the_way_out_of_the_context_keeps_the_results_and_ends_the_use(compiled: list[str]) -> None:
+    fake = FakeCuda(FUNCTIONS)
+    kernel = load(opened(fake), driver=SIMPLE_DRIVER)
+    x, y, z = arrays()
+    expected = 2.0 * x + y
+    fake.lost = True
+    assert call(kernel, 2.0, x, y, z)[0] == 0 and np.array_equal(y, expected)
+    assert "illegal memory access" in kernel.keep._device.failure
+    assert fake.stack() == []  # PyCUDA aborts the process at its end if anything is left
+    assert call(kernel, 2.0, x, y, z)[0] == 1 and np.array_equal(y, expected)
+
+
+def test_a_device_that_cannot_be_opened_leaves_its_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise LaunchError("cuStreamCreate failed: out of memory")
+
+    fake = FakeCuda(FUNCTIONS)
+    monkeypatch.setattr(fake, "Stream", full)
+    as_driver(monkeypatch, fake)
+    assert cuda.open_device(NoCache()) == "CUDA cannot be used: cuStreamCreate failed: out of memory"
+    assert fake.retained == 0 and fake.stack() == []
+
+
+@pytest.mark.parametrize("room", [0, 64, 1000])
+def test_without_page_locked_memory_copies_go_through_other(
+    room: int, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setattr(cuda, "STAGED", 100)
+    monkeypatch.setattr(cuda, "PIECE", 64)
+    fake = FakeCuda(FUNCTIONS)
+    fake.room_locked = room
+    device = opened(fake)
+    data, found = np.random.default_rng(0).integers(0, 255, 1000).astype(np.uint8), np.zeros(1000, np.uint8)
+    with device.current():
+        buffer, shadow = device.allocate(1000), device.staging(1000)
+        device.upload(buffer, data)
+        device.download(found, buffer)
+        device.fetch(shadow, buffer)
+    assert np.array_equal(found, data) and np.array_equal(shadow, data)
+
+
+def test_threads_that_open_one_device_at_once_get_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+
+    def open_device(cache: Any) -> Any:
+        time.sleep(0.05)
+        made.append(cuda.CudaDevice(fake, 0, cache))
+        return made[-1]
+
+    fake = FakeCuda(FUNCTIONS)
+    fake.init()
+    monkeypatch.setattr(devices, "_opened", {})
+    monkeypatch.setattr(cuda, "open_device", open_device)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: devices.get("cuda", NoCache()), range(4)))
+    assert len(made) == 1 and all(one is found[0] for one in found)
+    devices.close(os.getpid())
+
+
 def test_sizes_beyond_32_bits_make_a_grid_that_the_device_allows(compiled: list[str]) -> None:
     fake = FakeCuda({"big": lambda n: None})
     device = opened(fake)
@@ -206,6 +276,24 @@ def test_machine_code_is_kept_and_bad_code_is_replaced(compiled: list[str]) -> N
     cache.records = dict.fromkeys(cache.records, b"of another driver")
     assert load(opened(FakeCuda(FUNCTIONS), cache)).cache == "miss" and len(compiled) == 2
     assert load(opened(FakeCuda(FUNCTIONS), cache)).cache == "hit"
+
+
+def test_a_driver_older_than_the_compiler_is_told_of_once(compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cudacc, "describe", lambda: "NVRTC 13.5")
+    fake = FakeCuda(FUNCTIONS)
+    text = "cuModuleLoadDataEx failed: no kernel image is available for execution on the device - \x05"
+
+    def refuse(code: bytes) -> Any:
+        raise FakeCuda.Error(text)
+
+    monkeypatch.setattr(fake, "module_from_buffer", refuse)
+    device = opened(fake)
+    found = program.load("m:1", pretend.source(), TYPES, DISJOINT, device, Pool(device.allocate, device.release))
+    assert isinstance(found, CompileFailure) and found.reason.endswith(
+        "its driver, of CUDA 12.4, does not take what NVRTC 13.5 makes: cuModuleLoadDataEx failed: no kernel image is "
+        "available for execution on the device"
+    )
+    assert device.failure  # every other program would be compiled and refused, too
 
 
 def test_what_cannot_be_passed_by_value_is_refused(compiled: list[str]) -> None:

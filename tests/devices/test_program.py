@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
 import signal
@@ -57,7 +58,10 @@ _compile = cudacc.compile_text
 
 def _gpu() -> Any:
     device = cuda.open_device(MemoryCache())
-    return pytest.skip(device) if isinstance(device, str) else device
+    if isinstance(device, str):
+        pytest.skip(device)
+    atexit.register(device.close)  # PyCUDA would complain of its context
+    return device
 
 
 def device_of(kind: str) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 __alpyna__ = False
 
 SIZES = (4096, 1 << 20, 1 << 28)  # bytes
+SMALL = 1 << 24  # bytes below which the link's rate is not what a copy's time tells
 COPIED = 1 << 29  # bytes, within the device
 EMPTY = 'extern "C" __global__ void empty(long long n) { }\n'
 
@@ -134,5 +135,8 @@ def _against(
     for name, ours, ceiling in pairs:
         most = size / best(ceiling) / 1e9
         value = size / best(ours) / 1e9
-        rows.append({"what": f"{what} {name}", "value": value, "unit": "GB/s", "ceiling": most, "share": value / most})
+        rows.append({
+            "what": f"{what} {name}", "value": value, "unit": "GB/s", "ceiling": most, "share": value / most,
+            **({"small": True} if size < SMALL else {}),
+        })  # fmt: skip
     return rows
