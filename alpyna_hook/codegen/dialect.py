@@ -23,6 +23,7 @@ class Dialect:
     unroll         pragma before a loop of few, known trips around which the compiler is to vectorise; may be empty
     strided        in the place of `ivdep` before loops that jump through memory and compute little, where vector
                    code would wait for its gathers; may be empty
+    single         pragma before a loop of which a work item mostly has one trip; may be empty
     function       what a helper function begins with
     space          what the type of a pointer to array elements begins with
     restrict       says that such a pointer is the only way to its elements
@@ -45,6 +46,7 @@ class Dialect:
     ivdep: str
     unroll: str = ""
     strided: str = ""
+    single: str = ""
     function: str = "static inline"
     space: str = ""
     restrict: str = "restrict"

@@ -76,6 +76,8 @@ def _grid_header(stmt: Loop, counter: str, ctx: Body) -> Header:
     trip, item, items = f"{counter}_trip", scope.dialect.item[axis], scope.dialect.items[axis]
     moved = trip if step == "1" else f"{trip} * {_paren(step)}"
     value = moved if start == "0" else f"{_paren(start)} + {moved}"
+    if scope.dialect.single and not ctx.plan.loop(stmt.counter).reductions:
+        ctx.writer.line(scope.dialect.single)
     return Header(f"for (int64_t {trip} = {item}; {trip} < {trips}; {trip} += {items})", f"{trips} > 0", trip, trips,
                   f"const int64_t {counter} = {value};")  # fmt: skip
 
