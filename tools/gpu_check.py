@@ -48,6 +48,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 KERNELS = sorted(path.stem for path in (ROOT / "kernels").glob("*.py"))
 BY_HAND = ("hilbert", "jacobi_2d", "matmul", "saxpy", "transpose")
+CUPY_LOOPS = ("axpy", "quotients", "singles", "wholes", "wrapped", "matmul", "smooth", "branches", "beside", "outside",
+              "fill")  # fmt: skip
 MEMORY_BOUND = ("hilbert", "jacobi_2d", "saxpy", "transpose")
 ARCHITECTURES = ("80", "90")
 ORACLES = ("saxpy", "matmul", "conv2d", "nbody", "transpose", "histogram", "jacobi_2d", "collatz", "mandelbrot", "lu")
@@ -169,16 +171,17 @@ def compiled(kernel: str, sites: list[dict[str, Any]]) -> list[Row]:
 # ---- with one ----
 
 
-def reported(kernel: str, size: list[str]) -> tuple[subprocess.CompletedProcess[str], list[str], list[str]]:
-    """A kernel with --variant cuda: what it did, the variants that its loops ran as, and why others did not."""
+def reported(script: str, *arguments: str) -> tuple[subprocess.CompletedProcess[str], list[Row]]:
+    """A program with --variant cuda: what it did, and its loops that were reached, each with the `variants` it ran as
+    and the `reason` why it did not run as others."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
-        options = ("-m", "alpyna", "--variant", "cuda", "--report", str(report))
-        done = python(*options, f"kernels/{kernel}.py", *size)
+        done = python("-m", "alpyna", "--variant", "cuda", "--report", str(report), script, *arguments)
         sites = json.loads(report.read_text())["sites"]
     reached = [s for s in sites if s["status"] != "not_reached"]
-    variants = sorted({d["variant"] for s in reached for p in s["specialisations"] for d in p["decisions"]})
-    return done, variants, [s["reason"] for s in reached if s["reason"]]
+    for site in reached:
+        site["variants"] = sorted({d["variant"] for p in site["specialisations"] for d in p["decisions"]})
+    return done, reached
 
 
 def results(kernels: list[str]) -> list[Row]:
@@ -186,7 +189,9 @@ def results(kernels: list[str]) -> list[Row]:
         rows: list[Row] = []
         for name, other in (("test", []), ("medium", ["-m", "alpyna", "--variant", "omp"])):
             size = size_of(kernel, name)
-            done, variants, reasons = reported(kernel, size)
+            done, sites = reported(f"kernels/{kernel}.py", *size)
+            variants = sorted({variant for site in sites for variant in site["variants"]})
+            reasons = [site["reason"] for site in sites if site["reason"]]
             plain = python(*other, f"kernels/{kernel}.py", *size)
             same = (done.stdout, done.returncode) == (plain.stdout, plain.returncode) and not done.stderr
             there = "cuda" in variants or any("not for cuda: " in reason for reason in reasons)
@@ -268,7 +273,7 @@ def residency(kernels: list[str]) -> list[Row]:
 def cupy(kernels: list[str]) -> list[Row]:
     if find_spec("cupy") is None:
         return [{"what": "CuPy", "verdict": "missing", "note": "it is not installed"}]
-    plain, ours = (python(*way, "tools/gpu/cupy_loops.py") for way in ((), ("-m", "alpyna", "--variant", "cuda")))
+    plain, (ours, sites) = python("tools/gpu/cupy_loops.py"), reported("tools/gpu/cupy_loops.py")
     try:
         expected = {row["what"]: row for row in json.loads(plain.stdout)}
         found = json.loads(ours.stdout)
@@ -280,7 +285,9 @@ def cupy(kernels: list[str]) -> list[Row]:
         quiet = row.get("expected") is None or max(row["sent"], row["fetched"]) <= row["expected"]
         plain_s = expected[row["what"]]["seconds"]
         rows.append({**row, "cupy seconds": plain_s, "verdict": "ok" if right and quiet else "WRONG"})
-    return rows
+    left_out = [f"{s['id']}: {s['reason']}" for s in sites if "cuda" not in s["variants"] and s["function"] in CUPY_LOOPS]
+    verdict = "WRONG" if left_out else "ok"
+    return [*rows, {"what": "left to CuPy", "verdict": verdict, "count": len(left_out), "note": "; ".join(left_out)}]
 
 
 def hand(kernels: list[str]) -> list[Row]:

@@ -261,7 +261,7 @@ def test_the_figures_of_the_gpu_check_can_be_taken(compiled: list[str], monkeypa
     monkeypatch.setattr(figures, "SIZES", (4096, 1 << 21))
     monkeypatch.setattr(figures, "COPIED", 1 << 21)
     rows = figures.measure(device) + figures.staging(device)
-    assert len(rows) == 2 + 2 * 2 + 1 + 2 + 6
+    assert len(rows) == 2 + 2 * 2 + 1 + 2 + 2 + 6
     assert all(row["value"] > 0 and row["unit"] in ("us", "GB/s") for row in rows)
     assert fake.allocations == {} and fake.stack() == []
 

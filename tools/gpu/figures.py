@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -63,8 +64,32 @@ def staging(device: Any) -> list[dict[str, Any]]:
             ("to the device", up, lambda: cuda.memcpy_htod(buffer, locked)),
             ("to the host", lambda: device.fetch(shadow, buffer), lambda: cuda.memcpy_dtoh(locked, buffer)),
         ))  # fmt: skip
+        rows += _against("array", size, (
+            ("to the device", partial(_brought, device, buffer, shadow), lambda: cuda.memcpy_htod(buffer, locked)),
+            ("to the host", partial(_taken_back, device, buffer, shadow), lambda: cuda.memcpy_dtoh(locked, buffer)),
+        ))  # fmt: skip
         device.release(buffer)
     return rows + comparing(size)
+
+
+def _brought(device: Any, buffer: Any, shadow: Any) -> None:
+    """A new array, as a call does it that has memory from earlier ones (devices/run.py)."""
+    from alpyna_hook import settings
+    from alpyna_hook.devices import resident
+
+    for first, behind in resident.refresh(shadow, _ones(shadow.size), True, settings.current().threads):
+        device.send(buffer, first, shadow[first:behind])
+    device.finish()
+
+
+def _taken_back(device: Any, buffer: Any, shadow: Any) -> None:
+    device.fetch(shadow, buffer)
+    np.copyto(_ones(shadow.size), shadow)
+
+
+@cache
+def _ones(size: int) -> Any:
+    return np.ones(size, np.uint8)
 
 
 def comparing(size: int) -> list[dict[str, Any]]:
