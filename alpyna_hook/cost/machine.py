@@ -14,8 +14,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-# The interpreter's time on an element of a CuPy array, over that on one of NumPy's: an operation launches a kernel, some
-# 5 us where one on a NumPy scalar takes 0.1 (launch latencies as in docs/oracle.md; not measured for CuPy itself).
+# The interpreter's time on an element of a CuPy array, over that on one of NumPy's: an operation launches a kernel,
+# some 5 us where one on a NumPy scalar takes 0.1 (launch latencies as in docs/oracle.md; not measured for CuPy itself).
 FOREIGN = 50.0
 CALIBRATE_S = 2.0  # most that a quick calibration may take
 

@@ -57,6 +57,6 @@ set_error_state = _implementation.set_error_state
 set_on_error = _implementation.set_on_error
 
 __all__ = [
-    "GIL_NS", "IMPLEMENTATION", "MAX_IN", "MAX_OUT", "MAX_PARAMS", "TIMING_PERIOD", "UNSET", "Entry", "Site", "describe",
-    "distinct", "follow", "overlap", "set_error_state", "set_on_error",
+    "GIL_NS", "IMPLEMENTATION", "MAX_IN", "MAX_OUT", "MAX_PARAMS", "TIMING_PERIOD", "UNSET", "Entry", "Site",
+    "describe", "distinct", "follow", "overlap", "set_error_state", "set_on_error",
 ]  # fmt: skip
