@@ -38,7 +38,8 @@ from alpyna_hook.cost.priced import Candidate, candidate_of
 from alpyna_hook.cost.symbolic import symbolic
 from alpyna_hook.errors import Rejection
 from alpyna_hook.ir.affine import (
-    Env, PAll, PAny, PCompare, PFinite, Predicate, QBinary, QConst, QDim, QParam, QStride, Quantity, evaluate,
+    NO_NAN_COMPARED, Env, PAll, PAny, PCompare, PFinite, Predicate, QBinary, QConst, QDim, QParam, QStride, Quantity,
+    evaluate,
 )  # fmt: skip
 from alpyna_hook.ir.nodes import (
     Assign, Binary, Const, Dim, Expr, If, Load, Loop, Nest, Stmt, Store, Var, While,
@@ -109,6 +110,7 @@ def specialise(request: Request) -> Specialisation | Rejection:
     arrays = [n for n, t in proved.types if isinstance(t, ArrayType)]
     free = frozenset(a for a in arrays if not any(a in pair for pair in request.may_alias))
     plans, swapped, swapped_facts = _plans(proved, facts, conditions, free, banned, request)
+    plans = {v: replace(plan, nans=NO_NAN_COMPARED in banned) for v, plan in plans.items()}
     sources = {v: render_kernel(plan, request.types, request.lines) for v, plan in plans.items()}
     if any(source.faults for source in sources.values()) and request.restartable:
         plans = _in_blocks(plans, facts, proved, request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from alpyna_hook.codegen import hide, powers
+from alpyna_hook.codegen import hide, nans, powers
 from alpyna_hook.codegen.dialect import Dialect
 from alpyna_hook.codegen.helpers import CTYPE
 from alpyna_hook.codegen.keep import raises_flags
@@ -30,7 +30,7 @@ class Scope:
     copies   arrays of which a parallel region uses a copy of its own -> C name of the copy
     lanes    scalars expanded over the lanes of a strip -> the lane index they are read with
     faults, keeps  something in the text notes a fault; keeps a value (codegen/keep.py)
-    watch_fp  the kernel looks at the floating-point flags
+    watch_fp  the kernel looks at the floating-point flags; nans: comparisons meet NaNs (codegen/nans.py)
     vector   inside a loop that the C compiler should vectorise
     helpers  collects the helper functions used; ufuncs the NumPy loops, in order of first use
     hidden   constants that the C compiler is not to know (codegen/hide.py): (text, type) -> C name
@@ -48,6 +48,7 @@ class Scope:
     faults: bool = False
     keeps: bool = False
     watch_fp: bool = False
+    nans: bool = False
     vector: bool = False
 
     def call(self, helper: str, *args: str, fault: bool = False) -> str:
@@ -333,6 +334,8 @@ def _complex_binary(expr: Binary, rep: Rep, scope: Scope) -> tuple[str, int]:
 
 def _compare(op: str, left: Expr, right: Expr, scope: Scope) -> tuple[str, int]:
     level = _EQ if op in ("==", "!=") else _REL
+    if scope.nans and level == _REL and rep_of(left).is_float and rep_of(right).is_float:
+        return nans.compare(op, render(left, scope), render(right, scope), scope.helpers), _ATOM
     return f"{_at(left, scope, level + 1)} {op} {_at(right, scope, level + 1)}", level
 
 
@@ -428,7 +431,7 @@ def _numpy_call(fn: str, expr: Call, rep: Rep, scope: Scope) -> tuple[str, int]:
         if not scope.dialect.numpy_loops:
             return scope.call(f"alp_np{fn[:3]}_{rep.value}", a, b, fault=True), _ATOM
         scope.helpers[f"alp_ufunc2_{rep.value}"] = None
-        return scope.call(f"alp_np{fn[:3]}_{rep.value}", _ufunc(fn, rep, scope), "&fp", a, b), _ATOM
+        return scope.call(_pick(f"np{fn[:3]}", rep, scope), _ufunc(fn, rep, scope), "&fp", a, b), _ATOM
     if fn in ("isnan", "isinf", "isfinite", "signbit"):
         return f"({fn}({render(expr.args[0], scope)}) != 0)", _ATOM
     if fn in ("abs", "absolute") and rep.is_int:
@@ -443,6 +446,11 @@ def _numpy_call(fn: str, expr: Call, rep: Rep, scope: Scope) -> tuple[str, int]:
     if not scope.dialect.numpy_loops:
         return scope.call(f"alp_{fn}_{rep.value}", *args), _ATOM
     return scope.call(f"alp_ufunc{len(args)}_{rep.value}", _ufunc(fn, rep, scope), "&fp", *args), _ATOM
+
+
+def _pick(name: str, rep: Rep, scope: Scope) -> str:
+    """The helper that picks the smaller or the larger of two values."""
+    return nans.helper(name, rep, scope.helpers) if scope.nans and rep.is_float else f"alp_{name}_{rep.value}"
 
 
 def _ufunc(fn: str, rep: Rep, scope: Scope) -> str:
@@ -470,7 +478,7 @@ def _builtin_call(fn: str, expr: Call, rep: Rep, scope: Scope) -> tuple[str, int
     match fn:
         case "min" | "max":
             a, b = (render(x, scope) for x in expr.args)
-            return scope.call(f"alp_{fn}_{rep.value}", a, b), _ATOM
+            return scope.call(_pick(fn, rep, scope), a, b), _ATOM
         case "abs" if rep_of(first).is_complex:
             return _complex_abs(expr, scope), _ATOM
         case "abs" if rep.is_float:

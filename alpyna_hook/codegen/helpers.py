@@ -9,7 +9,7 @@ npy_math (npy_floor_divide, npy_remainder, complex division in scalarmath).
 
 from __future__ import annotations
 
-from alpyna_hook.codegen import hide, keep, powers
+from alpyna_hook.codegen import hide, keep, nans, powers
 from alpyna_hook.codegen.dialect import Dialect
 from alpyna_hook.ir.types import Rep
 
@@ -467,7 +467,7 @@ _POWERS = powers.templates()
 def text_of(name: str, dialect: Dialect) -> str:
     """The definition of helper `name`, e.g. "alp_add_i64". KeyError if there is no such helper."""
     base = name.removeprefix("alp_")
-    templates = {**_TEMPLATES, **_POWERS, **keep.TEMPLATES, **hide.TEMPLATES, **dialect.templates}
+    templates = {**_TEMPLATES, **_POWERS, **keep.TEMPLATES, **hide.TEMPLATES, **nans.TEMPLATES, **dialect.templates}
     if base in templates and "{T}" not in templates[base]:
         text = templates[base]
     else:

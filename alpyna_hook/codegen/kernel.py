@@ -118,7 +118,7 @@ def _body(
     writer.indent()
     statements = hidden(nest.body)
     keep = kept_values(statements, frozenset(kept)) if plan.watch_fp else frozenset()
-    scope.watch_fp = plan.watch_fp
+    scope.watch_fp, scope.nans = plan.watch_fp, plan.watch_fp and plan.nans
     ctx = Body(plan, scope, writer, lines, declared=outer | live, flags=flags, outs=outs, keep=keep)
     block(statements, ctx)
     text = resolve(writer.take(), scope.faults)

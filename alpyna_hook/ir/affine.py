@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 
 # Quantities are the keys of entry values, looked up at calls: as tuples, which Python hashes and compares by itself,
@@ -87,6 +87,9 @@ class PFinite:
 
 
 Predicate: TypeAlias = PCompare | PAll | PAny | PFinite
+
+# Never evaluated: kernels rely on it unless it is banned, and the flag of their comparisons tells if it fails.
+NO_NAN_COMPARED: Final[Predicate] = PFinite("")
 
 
 def evaluate(q: Quantity, env: Env) -> int:

@@ -85,6 +85,7 @@ class Plan:
     restrict       arrays that the guard has proved to share no memory with any other
     preconditions  all must hold at entry, else the kernel declines (return code 1)
     watch_fp       NumPy scalar float operations take part: the FP status flags are faults
+    nans           comparisons of floats must raise no such flag where they meet NaNs
     faults         some check can fire in the loop: written arrays are journalled, unless
     resume         its loops run in blocks that save what they write: a point per blocked loop
     style          on a device, how work items take the iterations
@@ -97,6 +98,7 @@ class Plan:
     preconditions: tuple[Predicate, ...] = ()
     restrict: frozenset[str] = frozenset()
     watch_fp: bool = False
+    nans: bool = False
     faults: bool = False
     resume: tuple[ResumePoint, ...] = ()
     style: Style = ""

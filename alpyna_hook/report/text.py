@@ -158,7 +158,7 @@ def notes_of(record: SiteRecord, with_loops: bool = True) -> list[tuple[str, str
     if `with_loops`; rejections excepted."""
     place = facts.place(record)
     notes = [
-        (place, f"{row.faults:,} of {row.calls:,} calls as {row.variant} met a fault: the interpreter ran them again")
+        (place, f"{row.faults:,} of {row.calls:,} calls as {row.variant} met a fault and were run again")
         for row in facts.rows_of(record)
         if row.faults and (row.faults < row.calls or record.status == "accelerated")
     ]

@@ -419,7 +419,7 @@ class SiteState:
         if halfway is not None:
             resume.note(halfway.skip, halfway.live_outs)
         try:
-            result = self._failed(rc, detail, args)
+            result = self._failed(rc, detail, args, halfway is None)
         except Exception as bug:
             if signals.from_handler(bug):
                 raise
@@ -428,9 +428,11 @@ class SiteState:
             result = None
         return result if halfway is None else False
 
-    def _failed(self, rc: int, detail: int, args: tuple[Any, ...]) -> object:
+    def _failed(self, rc: int, detail: int, args: tuple[Any, ...], untouched: bool) -> object:
+        from alpyna_hook.codegen import nans
         from alpyna_hook.errors import Rejection
-        from alpyna_hook.ir.abi import DEVICE_FAILED
+        from alpyna_hook.ir.abi import DEVICE_FAILED, FP_INVALID
+        from alpyna_hook.ir.affine import NO_NAN_COMPARED
         from alpyna_hook.runtime import errstate
         from alpyna_hook.runtime import signature as signatures
 
@@ -446,6 +448,10 @@ class SiteState:
             return self._device_failed(special, args)
         if rc == 1:
             return self._precondition_failed(special, signature, banned, detail, args)
+        invalid = detail & 0xFF == 0 and detail >> 8 & errstate.mask() == FP_INVALID
+        if invalid and NO_NAN_COMPARED not in banned and nans.compares_floats(special.spec.nest):
+            self._ban(special, signature, NO_NAN_COMPARED)
+            return self._again(args) if untouched else None
         for choice in special.choices:
             entry = choice.entry
             if entry is not None and entry.kernel and entry.faults >= MAX_FAULTS and 2 * entry.faults > entry.calls:
@@ -481,11 +487,15 @@ class SiteState:
             return None
         if plan.preconditions[detail] in special.spec.nest.requires:  # no other kernel would do
             return None
-        self._banned[signature.key] = banned | {plan.preconditions[detail]}
+        self._ban(special, signature, plan.preconditions[detail])
+        return self.slow(args)
+
+    def _ban(self, special: Special, signature: Any, predicate: Any) -> None:
+        """No specialisation for `signature` relies on `predicate` from now on."""
+        self._banned[signature.key] = self._banned.get(signature.key, frozenset()) | {predicate}
         for choice in special.choices:
             if choice.entry is not None:
                 self._remove(choice)
-        return self.slow(args)
 
     def _device_failed(self, special: Special, args: tuple[Any, ...]) -> object:
         """A device could not do it, and nothing is written. The site never asks it again; another variant runs the
@@ -497,7 +507,12 @@ class SiteState:
             if reason:
                 special.failures[variant] = self.record.note = reason
                 self.drop(variant)
-        busy, self._busy = self._busy, False  # bounded: there is one variant less each time
+        return self._again(args)
+
+    def _again(self, args: tuple[Any, ...]) -> object:
+        """The call anew, perhaps in the middle of its own slow path. Bounded: each time there is one variant, or
+        one thing to rely on, less."""
+        busy, self._busy = self._busy, False
         try:
             return self.slow(args)
         finally:

@@ -12,11 +12,13 @@ import pathlib
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from alpyna_hook.analysis.inference import live_out_type
+from alpyna_hook.codegen import nans
 from alpyna_hook.codegen.kernel import render_kernel
 from alpyna_hook.devices import toolchain
 from alpyna_hook.errors import Rejection
@@ -79,6 +81,8 @@ def kernels(expression: str) -> Iterator[tuple[dict[str, str], Nest, KernelSourc
             types |= {"x": scalar(left), "y": scalar(right)}
             plan = Plan("seq", result, watch_fp=watches_fp(result))
             yield {"x": left, "y": right}, result, render_kernel(plan, types, ())
+            if plan.watch_fp and nans.compares_floats(result):
+                yield {"x": left, "y": right}, result, render_kernel(replace(plan, nans=True), types, ())
 
 
 def build(sources: list[KernelSource], tool: toolchain.Toolchain, folder: pathlib.Path) -> ctypes.CDLL:

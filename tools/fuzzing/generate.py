@@ -65,6 +65,8 @@ def array_text(p: Program, kind: str, dims: tuple[str, ...]) -> str:
         if kind == "c":
             text = f"({values} + 0.5j).astype(np.{p.rng.choice(('complex128', 'complex64'))})"
         else:
+            if kind == "f" and p.chance(0.15):  # gaps in the data
+                values = f"np.where(np.arange({count}) % {p.rng.choice((2, 3, 7))} == 1, np.nan, {values})"
             text = f"({values}).astype(np.{p.rng.choice(FLOAT_TYPES if kind == 'f' else ('int64',))})"
             if kind == "i" and (dtype := p.rng.choice(INT_TYPES)) != "int64":
                 text += f".astype(np.{dtype})"
