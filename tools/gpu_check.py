@@ -337,7 +337,7 @@ def oracle(kernels: list[str]) -> list[Row]:
     chosen = [kernel for kernel in ORACLES if kernel in kernels]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "oracle.json")
-        asked = ("--platforms", "host + cuda", "--sizes", "5", "--kernels", ",".join(chosen))
+        asked = ("--platforms", "host + cuda", "--sizes", "5", "--repeats", "0", "--kernels", ",".join(chosen))
         minutes = max(left() - 30, 10) / 60 / 3  # what it starts and compiles is not counted there
         try:
             done = python("tools/oracle_eval.py", *asked, "--minutes", f"{minutes:.2f}", "--json", str(out))

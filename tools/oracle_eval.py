@@ -1,12 +1,14 @@
 """The oracle against the best: every legal variant of every kernel timed at many sizes, on several platforms.
 
-    python tools/oracle_eval.py [--minutes M] [--kernels A,B] [--sizes N] [--platforms NAMES]
+    python tools/oracle_eval.py [--minutes M] [--kernels A,B] [--sizes N] [--platforms NAMES] [--repeats N]
                                 [--json OUT] [--markdown OUT] [--plots FOLDER] [--from JSON]
 
 At each point the variants take turns in processes of their own; a figure is the median of all timed calls. The first
 choice is that of an oracle that knows the counts and the machine profile, all kernels being compiled; the settled one
 is what a process runs after many calls. Strategies to compare with: always the same variant, and a threshold on the
-instruction count, fitted to all other programs. `--from` scores and draws the points of an earlier run again.
+instruction count, fitted to all other programs. Single choices much slower than the best are measured again at the end,
+to tell wrong ones from noise. `--from` scores and draws the points of an earlier run again, and measures nothing but,
+with `--repeats`, its poor choices.
 After Jacob, Trinder, Singer, "Pricing Python parallelism" (DLS 2020), section 5.
 """
 
@@ -20,12 +22,13 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from oracle import score  # noqa: E402
+from oracle import repeats, score  # noqa: E402
 from oracle.measuring import ROOT, Choice, Middle, Platform, Point, measure, sizes_of, to_json  # noqa: E402
 
 __alpyna__ = False
@@ -72,16 +75,38 @@ def machine() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def run(args: argparse.Namespace) -> tuple[dict[str, Any], list[Platform], list[Point]]:
+@dataclass
+class Run:
+    """What was measured: by what machine, for which platforms; again: the points of poor choices, measured again."""
+
+    machine: dict[str, Any]
+    platforms: list[Platform]
+    points: list[Point] = field(default_factory=list)
+    again: list[Point] = field(default_factory=list)
+
+    def suspects(self) -> list[repeats.Suspect]:
+        return repeats.suspects(self.points, self.platforms, self.again)
+
+
+def measured(args: argparse.Namespace) -> Run:
     """Measures; what is there so far is written after each kernel."""
-    here, chosen = machine(), platforms(args.platforms)
+    run, middle = Run(machine(), platforms(args.platforms)), STATISTICS[args.statistic]
     seconds = 60.0 * args.minutes / len(args.kernels)
-    points: list[Point] = []
     for kernel in args.kernels:
-        points += measure(kernel, sizes_of(kernel, args.sizes), chosen, seconds, STATISTICS[args.statistic])
-        write(args, here, chosen, points)
-        print(f"{kernel}: {', '.join(f'{s.strategy} {s.mean:.3f}' for s in last(points, chosen))}", file=sys.stderr)
-    return here, chosen, points
+        run.points += measure(kernel, sizes_of(kernel, args.sizes), run.platforms, seconds, middle)
+        write(args, run)
+        scores = ", ".join(f"{s.strategy} {s.mean:.3f}" for s in last(run.points, run.platforms))
+        print(f"{kernel}: {scores}", file=sys.stderr)
+    return repeated(args, run, 2 if args.repeats is None else args.repeats)
+
+
+def repeated(args: argparse.Namespace, run: Run, times: int) -> Run:
+    """With the points of poor choices measured so many times more."""
+    seconds = 60.0 * args.minutes / len(args.kernels) / args.sizes
+    for point in repeats.again(run.points, run.platforms, seconds, STATISTICS[args.statistic], times):
+        run.again.append(point)
+        write(args, run)
+    return run
 
 
 def last(points: Sequence[Point], chosen: Sequence[Platform]) -> list[score.Score]:
@@ -90,41 +115,46 @@ def last(points: Sequence[Point], chosen: Sequence[Platform]) -> list[score.Scor
     return [s for s in score.scores(own, chosen) if s.strategy.startswith("oracle")]
 
 
-def read(path: Path) -> tuple[dict[str, Any], list[Platform], list[Point]]:
+def read(path: Path) -> Run:
     """The points of an earlier run."""
     data = json.loads(path.read_text())
-    points = []
-    for entry in data["points"]:
-        for choices in ("first", "settled"):
-            entry[choices] = {name: Choice(**choice) for name, choice in entry[choices].items()}
-        points.append(Point(**entry))
-    return data["machine"], [Platform(n, t, tuple(v)) for n, t, v in data["platforms"]], points
+    platforms = [Platform(n, t, tuple(v)) for n, t, v in data["platforms"]]
+    return Run(data["machine"], platforms, *([_point(e) for e in data.get(key, ())] for key in ("points", "again")))
 
 
-def write(args: argparse.Namespace, here: dict[str, Any], chosen: Sequence[Platform], points: Sequence[Point]) -> None:
+def _point(entry: dict[str, Any]) -> Point:
+    for choices in score.CHOICES:
+        entry[choices] = {name: Choice(**choice) for name, choice in entry[choices].items()}
+    return Point(**entry)
+
+
+def write(args: argparse.Namespace, run: Run) -> None:
     """JSON and Markdown, to the files asked for."""
-    found = score.scores(points, chosen)
     if args.json:
         data = {
-            "machine": here, "minutes": args.minutes, "statistic": args.statistic,
-            "platforms": [(p.name, p.threads, p.variants) for p in chosen],
-            "scores": [score.to_json(s) for s in found], "points": [to_json(p) for p in points],
+            "machine": run.machine, "minutes": args.minutes, "statistic": args.statistic,
+            "platforms": [(p.name, p.threads, p.variants) for p in run.platforms],
+            "scores": [score.to_json(s) for s in score.scores(run.points, run.platforms)],
+            "suspects": [repeats.to_json(s) for s in run.suspects()],
+            "points": [to_json(p) for p in run.points], "again": [to_json(p) for p in run.again],
         }  # fmt: skip
         args.json.write_text(json.dumps(data, indent=1) + "\n")
     if args.markdown:
-        args.markdown.write_text("\n".join(document(here, found, points)) + "\n")
+        args.markdown.write_text("\n".join(document(run)) + "\n")
 
 
-def document(here: dict[str, Any], found: Sequence[score.Score], points: Sequence[Point]) -> list[str]:
+def document(run: Run) -> list[str]:
     """The tables, with the machine that made them."""
+    here, points = run.machine, run.points
     profile = here["profile"]
     noisy = f", {len(profile['noisy'])} of its figures noisy" if profile["noisy"] else ""
     head = (
         f"{here['cpu']}, {here['cpus']} CPUs, {here['python']}, NumPy {here['numpy']}; load {here['load']:.2f}; "
         f"machine profile: {profile['origin']}{noisy}; {len({p.kernel for p in points})} kernels, {len(points)} points."
     )
-    errors = [f"- {p.kernel} {p.size}: {text}" for p in points for text in p.errors]
-    return [head, "", *score.markdown(found, points), *(["", "Errors:", "", *errors] if errors else [])]
+    errors = [f"- {p.kernel} {p.size}: {text}" for p in (*points, *run.again) for text in p.errors]
+    tables = score.markdown(score.scores(points, run.platforms), points) + repeats.markdown(run.suspects())
+    return [head, "", *tables, *(["", "Errors:", "", *errors] if errors else [])]
 
 
 def arguments() -> argparse.Namespace:
@@ -134,10 +164,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", type=int, default=10)
     parser.add_argument("--platforms", default="", help="comma-separated; all that there are if left out")
     parser.add_argument("--statistic", choices=tuple(STATISTICS), default="median", help="min: for a busy machine")
+    parser.add_argument("--repeats", type=int, help="further runs of poor choices (2; with --from 0)")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--plots", type=Path, help="folder for one picture per platform")
-    parser.add_argument("--from", dest="source", type=Path, help="JSON of an earlier run: nothing is measured")
+    parser.add_argument("--from", dest="source", type=Path, help="JSON of an earlier run")
     args = parser.parse_args()
     args.kernels = list(filter(None, args.kernels.split(","))) or sorted(p.stem for p in ROOT.glob("kernels/*.py"))
     args.platforms = [name.strip() for name in args.platforms.split(",") if name.strip()]
@@ -146,15 +177,15 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     args = arguments()
-    here, chosen, points = read(args.source) if args.source else run(args)
-    write(args, here, chosen, points)
+    run = repeated(args, read(args.source), args.repeats or 0) if args.source else measured(args)
+    write(args, run)
     if args.plots:
         from oracle import plots
 
         args.plots.mkdir(parents=True, exist_ok=True)
-        for one in chosen:
-            plots.draw(points, one, args.plots / f"oracle_{one.name.replace(' ', '_').replace('+', 'and')}.svg")
-    print("\n".join(document(here, score.scores(points, chosen), points)))
+        for one in run.platforms:
+            plots.draw(run.points, one, args.plots / f"oracle_{one.name.replace(' ', '_').replace('+', 'and')}.svg")
+    print("\n".join(document(run)))
     return 0
 
 

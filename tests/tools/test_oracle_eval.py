@@ -11,7 +11,7 @@ import pytest
 TOOLS = Path(__file__).resolve().parent.parent.parent / "tools"
 sys.path.insert(0, str(TOOLS))
 
-from oracle import score  # noqa: E402
+from oracle import repeats, score  # noqa: E402
 from oracle.measuring import Choice, Platform, Point, _extrapolate, _rounds, _runs, measure, sizes_of  # noqa: E402
 
 TWO = Platform("2 threads", 2, ("interp", "seq", "omp"))
@@ -84,6 +84,26 @@ def test_a_mixture_is_timed_in_turns_with_the_variants():
         "seq": {1.0}, "omp": {1.0}, f"first {TWO.name}": {2.0}, f"auto {TWO.name}": {1.0},
     }  # fmt: skip
     assert seq.heard == ["follow", "round"] * 6 and omp.heard == ["round"] * 3
+
+
+def test_a_poor_choice_is_noise_unless_the_median_of_all_runs_is_poor(monkeypatch):
+    poor, fine = point(7, (9.0, 3.0, 2.0), "seq"), point(7, (9.0, 3.0, 2.0), "omp")
+    good = point(8, (9.0, 3.0, 2.0), "omp")
+    asked = []
+
+    def measure(kernel, sizes, platforms, seconds, middle):
+        asked.append((kernel, sizes, platforms, seconds))
+        return [fine if len(asked) == 1 else poor]
+
+    monkeypatch.setattr(repeats, "measure", measure)
+    again = list(repeats.again([poor, good], [TWO], 0.5, min, 2))
+    assert asked == [("k", [7], [TWO], 0.5)] * 2  # the poor one alone
+    (one,) = repeats.suspects([poor, good], [TWO], again)
+    assert (one.choice, one.factors, one.beyond_noise) == ("settled", (1.5, 1.0, 1.5), True)
+    (one,) = repeats.suspects([poor, good], [TWO], [fine, fine])
+    assert one.median == 1.0 and not one.beyond_noise
+    assert "1 of them" not in repeats.markdown([one])[1]
+    assert score.scores([poor, good], [TWO])[1].mean == 1.25  # that of the first run
 
 
 @pytest.mark.parametrize("kernel", sorted(p.stem for p in (TOOLS.parent / "kernels").glob("*.py")))

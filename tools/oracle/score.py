@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from oracle.measuring import Platform, Point
+from oracle.measuring import Choice, Platform, Point
 
 WRONG = 1.05  # from this slowdown on a choice counts as a misprediction
+CHOICES = ("first", "settled")  # of the oracle: with nothing learned, after many calls
 Chooser = Callable[[Point], "float | None"]  # seconds of what a strategy runs at a point
 
 
@@ -45,8 +46,8 @@ def scores(points: Sequence[Point], platforms: Sequence[Platform]) -> list[Score
     found = []
     for platform in platforms:
         strategies: dict[str, Chooser] = {
-            "oracle, first": lambda p: _seconds(p.first.get(platform.name)),
-            "oracle, settled": lambda p: _seconds(p.settled.get(platform.name)),
+            f"oracle, {choice}": lambda p, choice=choice: _chosen(p, platform, choice)  # type: ignore[misc]
+            for choice in CHOICES
         }
         for variant in platform.variants:
             strategies[f"always {variant}"] = _always(variant)
@@ -58,8 +59,19 @@ def scores(points: Sequence[Point], platforms: Sequence[Platform]) -> list[Score
     return found
 
 
-def _seconds(choice: Any) -> float | None:
-    return choice.seconds if choice is not None else None
+def _chosen(point: Point, platform: Platform, choice: str) -> float | None:
+    made: Choice | None = getattr(point, choice).get(platform.name)
+    return made.seconds if made is not None else None
+
+
+def slowdown(point: Point, platform: Platform, choice: str) -> float | None:
+    """Of the oracle's `choice` ("first", "settled") against the best; None where either is unknown."""
+    return _factor(point, platform, _chosen(point, platform, choice))
+
+
+def _factor(point: Point, platform: Platform, seconds: float | None) -> float | None:
+    least = best(point, platform)
+    return seconds / least if least and seconds and not _shaky(point, platform) else None
 
 
 def _always(variant: str) -> Chooser:
@@ -70,7 +82,7 @@ def _always(variant: str) -> Chooser:
 def best(point: Point, platform: Platform) -> float | None:
     """Seconds of the fastest that was timed for this platform."""
     times = [point.times_s[v] for v in platform.variants if v in point.times_s]
-    mixed = [c.get(platform.name) for c in (point.first, point.settled)]
+    mixed = [getattr(point, choice).get(platform.name) for choice in CHOICES]
     times += [c.seconds for c in mixed if c is not None and c.variant == "mixed" and c.seconds]
     return min(times, default=None)
 
@@ -78,9 +90,9 @@ def best(point: Point, platform: Platform) -> float | None:
 def _score(points: Sequence[Point], platform: Platform, name: str, choose: Chooser) -> Score | None:
     slow: list[tuple[Point, float]] = []
     for point in points:
-        least, chosen = best(point, platform), choose(point)
-        if least and chosen and not _shaky(point, platform):
-            slow.append((point, chosen / least))
+        factor = _factor(point, platform, choose(point))
+        if factor is not None:
+            slow.append((point, factor))
     if not slow:
         return None
     factors = [f for _, f in slow]
@@ -164,7 +176,7 @@ def markdown(found: Sequence[Score], points: Sequence[Point]) -> list[str]:
             f"| {100 * (s.geometric - 1):.1f} % | {s.of_best:.1f} | {s.right:.0f} % "
             f"| {s.worst:.2f} x | {s.worst_at} |"
         )
-    for strategy in ("oracle, first", "oracle, settled"):
+    for strategy in (f"oracle, {choice}" for choice in CHOICES):
         lines += ["", f"Mispredictions ({strategy}; more than 5 % from the best):", ""]
         lines += ["| platform | kernel | from size | to size | worst |", "|---|---|---|---|---|"]
         for s in (s for s in found if s.strategy == strategy):
