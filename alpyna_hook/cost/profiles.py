@@ -1,85 +1,127 @@
 """The machine profile on disk: `profile.json` in the cache folder, for people to read and to edit.
 
-In: the cache folder.  Out: the `Profile` stored there if it was made on this machine by this Python, else the defaults.
+In: the cache folder.  Out: the `Profile` stored there that was made on this machine by this Python, else the defaults.
+
+Python versions, virtual environments and, where a home folder is shared, computers have one cache folder together: the
+file keeps a profile of each, the latest first.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from alpyna_hook import log
 from alpyna_hook.cost.machine import DeviceFigures, Level, Profile, default_profile, fingerprint, read_text, same_host
 
-SCHEMA = 2
+SCHEMA = 3
 FILE_NAME = "profile.json"
+MOST_KEPT = 16  # profiles; the oldest go
+
+
+class _OtherVersion(ValueError):
+    """The file was written by another version of Alpyna."""
 
 
 def load(folder: str | os.PathLike[str]) -> Profile | None:
-    """The stored profile of this machine, or None: no file (silently), one of another machine or Python (logged as
-    information), one of another version of Alpyna (the same), or a malformed one (one warning that says which)."""
+    """The stored profile of this machine, or None: no file (silently), those of other machines or Pythons only (logged
+    as information), of another version of Alpyna (the same), or malformed (one warning that says which)."""
     path = os.path.join(folder, FILE_NAME)
     try:
-        text = read_text(path)
-    except (FileNotFoundError, NotADirectoryError):
+        entry = _own(_entries(path))
+        if entry is None:
+            log.info(f"machine profile {path} has none of this machine and Python: using defaults")
+            return None
+        return from_json(entry)
+    except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except _OtherVersion as error:
+        log.info(f"machine profile {path}: {error}: using defaults")
+    except (OSError, ValueError, RecursionError) as error:
         log.warning(f"machine profile {path} is unreadable ({error}): using defaults")
-        return None
+    except (KeyError, TypeError, AttributeError) as error:
+        log.warning(f"machine profile {path} is malformed ({type(error).__name__}: {error}): using defaults")
+    return None
+
+
+def _entries(path: str) -> list[dict[str, Any]]:
+    """The profiles of the file as they are written there. FileNotFoundError, OSError, ValueError, RecursionError;
+    TypeError, KeyError: it is something else."""
     import json
 
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        log.warning(f"machine profile {path} is unreadable ({error}): using defaults")
-        return None
-    try:
-        if isinstance(data["schema"], int) and data["schema"] != SCHEMA:
-            log.info(f"machine profile {path} was made by another version of Alpyna: using defaults")
-            return None
-        profile = from_json(data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        log.warning(f"machine profile {path} is malformed ({type(error).__name__}: {error}): using defaults")
-        return None
-    if not same_host(profile.host or {}, fingerprint()):
-        log.info(f"machine profile {path} was made by another machine or Python: using defaults")
-        return None
-    return profile
+        data = json.loads(read_text(path))
+    except NotADirectoryError as error:
+        raise FileNotFoundError from error
+    if isinstance(data["schema"], int) and data["schema"] != SCHEMA:
+        raise _OtherVersion(f"its form is number {data['schema']}, of another version of Alpyna, here {SCHEMA}")
+    if data["schema"] != SCHEMA:
+        raise ValueError(f"schema {data['schema']!r}, expected {SCHEMA}")
+    entries = data["profiles"]
+    for entry in entries:
+        for value in entry["host"].values():
+            if not isinstance(value, str):
+                raise TypeError(f"not a text: {value!r}")
+    return list(entries)
+
+
+def _own(entries: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The one made on this machine by this Python and, if it is known, this NumPy."""
+    here = fingerprint()
+    own = [entry for entry in entries if same_host(entry["host"], here)]
+    return max(own, key=lambda entry: entry["host"].get("numpy") == here["numpy"], default=None)
 
 
 def not_of_this_machine(folder: str | os.PathLike[str]) -> str:
-    """What is different here from where the stored profile was made; empty if nothing is, or there is none."""
-    import json
-
+    """What is different here from where the stored profiles were made, the latest one if there are several; empty if
+    one is of here, or there is none."""
     try:
-        data = json.loads(read_text(os.path.join(folder, FILE_NAME)))
-        if isinstance(data["schema"], int) and data["schema"] != SCHEMA:
-            return f"its form is number {data['schema']}, of another version of Alpyna, here {SCHEMA}"
-        stored, here = data["host"], fingerprint()
-        other = [k for k in here if stored.get(k) and here[k] and here[k] != stored[k]]
-        different = [f"{k} {stored[k]}, here {here[k]}" for k in other]
+        entries = _entries(os.path.join(folder, FILE_NAME))
+        if not entries or _own(entries) is not None:
+            return ""
+        stored, here = entries[0]["host"], fingerprint()
+        return "; ".join(_different(stored, here))
+    except _OtherVersion as error:
+        return str(error)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""
-    return "; ".join(different)
+
+
+def _different(stored: Mapping[str, str], here: Mapping[str, str]) -> Iterator[str]:
+    for key in here:
+        if stored.get(key) and here[key] and here[key] != stored[key]:
+            yield f"{key} {stored[key]}, here {here[key]}"
 
 
 def save(profile: Profile, folder: str | os.PathLike[str]) -> bool:
-    """Write `profile.json` atomically; False (and one log line) if the folder cannot be written."""
+    """Put the profile into `profile.json`, in place of an earlier one of this machine and Python; the file is replaced
+    in one step. False (and one log line) if the folder cannot be written."""
     import json
 
+    path = os.path.join(folder, FILE_NAME)
     temporary = os.path.join(folder, f".{FILE_NAME}.{os.getpid()}")
+    entry = to_json(profile)
+    data = {"schema": SCHEMA, "profiles": [entry, *_others(path, entry["host"])][:MOST_KEPT]}
     try:
         os.makedirs(folder, exist_ok=True, mode=0o700)
         with open(temporary, "w", encoding="utf-8") as file:
-            file.write(json.dumps(to_json(profile), indent=2) + "\n")
-        os.replace(temporary, os.path.join(folder, FILE_NAME))
+            file.write(json.dumps(data, indent=2) + "\n")
+        os.replace(temporary, path)
     except OSError as error:
         log.warning(f"machine profile is not stored in {folder}: {error}")
         return False
     return True
+
+
+def _others(path: str, host: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Profiles of the file that are not `host`'s; none if it is no file of profiles."""
+    try:
+        return [entry for entry in _entries(path) if not same_host(entry["host"], host)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []
 
 
 def current(folder: str | os.PathLike[str] | None, threads: int | None = None) -> Profile:
@@ -94,7 +136,6 @@ _TABLES = ("interp", "scalar", "vector", "latency")
 def to_json(profile: Profile) -> dict[str, Any]:
     """Plain data with units in the key names: nanoseconds, GB/s, KiB, seconds."""
     data: dict[str, Any] = {
-        "schema": SCHEMA,
         "origin": profile.origin,
         "created": profile.created,
         "host": dict(profile.host or {}),
@@ -130,8 +171,6 @@ def to_json(profile: Profile) -> dict[str, Any]:
 def from_json(data: Any) -> Profile:
     """Inverse of `to_json`. ValueError, KeyError or TypeError if anything is missing, of the wrong kind or not
     positive; figures of classes that the file does not have come from the defaults."""
-    if data["schema"] != SCHEMA:
-        raise ValueError(f"schema {data['schema']!r}, expected {SCHEMA}")
     base = default_profile()
     tables = {
         name: {**getattr(base, name), **{str(k): _figure(v, True) * 1e-9 for k, v in data[f"{name}_ns"].items()}}

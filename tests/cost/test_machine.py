@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from alpyna_hook.cost import profiles
+from alpyna_hook.cost import machine, profiles
 from alpyna_hook.cost.machine import default_profile, figures, with_figures
 from alpyna_hook.cost.profiles import current, describe, from_json, load, save, to_json
 
@@ -26,10 +26,14 @@ def test_no_file_means_defaults_without_a_word(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+def stored(*entries):
+    return json.dumps({"schema": profiles.SCHEMA, "profiles": entries})
+
+
 def spoil(change):
     data = to_json(default_profile())
     change(data)
-    return json.dumps(data)
+    return stored(data)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +45,10 @@ def spoil(change):
         "[]",
         "null",
         "3",
-        '{"schema": 2}',
+        '{"schema": 3}',
+        '{"schema": 3, "profiles": 7}',
+        '{"schema": 3, "profiles": [7]}',
+        '{"schema": 3, "profiles": [{"host": {"cpu": []}}]}',
         '{"schema": "one"}',
         spoil(lambda d: d["interp_ns"].update(load1="fast")),
         spoil(lambda d: d["interp_ns"].update(load1=-4)),
@@ -69,9 +76,48 @@ def test_the_profile_of_another_machine_is_not_used_and_no_fault(tmp_path, capsy
     data = to_json(default_profile())
     data["host"]["cpu"] = "Some Other CPU"
     data["origin"] = "full"
-    (tmp_path / profiles.FILE_NAME).write_text(json.dumps(data))
+    (tmp_path / profiles.FILE_NAME).write_text(stored(data))
     assert current(tmp_path).origin == "default"
     assert capsys.readouterr().err == ""  # two Pythons may share a cache: said with ALPYNA_LOG=info only
+    assert "Some Other CPU, here" in profiles.not_of_this_machine(tmp_path)
+
+
+def host(monkeypatch, **changes):
+    """From here on, this is another machine or Python."""
+    here = {**machine.fingerprint(), **changes}
+    monkeypatch.setattr(profiles, "fingerprint", lambda: here)
+    return here
+
+
+def made_by(here, **changes):
+    return replace(default_profile(), host=here, **changes)
+
+
+def test_pythons_and_machines_that_share_a_folder_keep_their_profiles(tmp_path, monkeypatch):
+    for number, python in enumerate(("CPython 3.11.9", "CPython 3.13.1", "CPython 3.11.9"), 1):
+        here = host(monkeypatch, python=python)
+        assert save(made_by(here, attempts=number), tmp_path)
+    assert load(tmp_path).attempts == 3  # a new one takes the place of the old one
+    host(monkeypatch, python="CPython 3.13.1")
+    assert load(tmp_path).attempts == 2 and profiles.not_of_this_machine(tmp_path) == ""
+    host(monkeypatch, cpu="another")
+    assert load(tmp_path) is None and "here another" in profiles.not_of_this_machine(tmp_path)
+
+
+def test_before_numpy_is_imported_any_profile_of_this_python_will_do(tmp_path, monkeypatch):
+    for numpy in ("1.26.4", "2.4.0"):
+        assert save(made_by(host(monkeypatch, numpy=numpy), attempts=int(numpy[0])), tmp_path)
+    host(monkeypatch, numpy="")
+    assert load(tmp_path).attempts == 2  # the latest
+    host(monkeypatch, numpy="1.26.4")
+    assert load(tmp_path).attempts == 1
+
+
+def test_the_file_does_not_grow_without_bounds(tmp_path, monkeypatch):
+    for number in range(profiles.MOST_KEPT + 3):
+        assert save(made_by(host(monkeypatch, cpu=f"node {number}")), tmp_path)
+    kept = json.loads((tmp_path / profiles.FILE_NAME).read_text())["profiles"]
+    assert len(kept) == profiles.MOST_KEPT and kept[0]["host"]["cpu"] == f"node {number}"
 
 
 def test_an_unwritable_folder_is_one_line_not_an_exception(tmp_path, capsys):
