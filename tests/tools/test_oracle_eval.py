@@ -42,6 +42,14 @@ def test_a_mixture_that_is_faster_than_every_variant_is_the_best():
     assert of([mixed], "always seq").mean == 2.0
 
 
+def test_one_mixture_in_two_processes_is_one_choice():
+    mixed = point(1, (9.0, 4.0, 4.0), "mixed")
+    mixed.settled[TWO.name] = Choice(mixed.first[TWO.name].sites, "mixed", 3.0)  # the first one took 2.0
+    assert of([mixed], "oracle, settled").mean == 1.0
+    mixed.settled[TWO.name] = Choice({"1": ["omp", "seq"]}, "mixed", 3.0)
+    assert of([mixed], "oracle, settled").mean == 1.5
+
+
 def test_the_threshold_is_fitted_to_the_other_programs():
     # interp below 10, seq below 1000, then omp: another program shows it
     shape = [(1, (1.0, 2.0, 9.0)), (100, (50.0, 1.0, 3.0)), (10**6, (1e3, 5.0, 1.0))]

@@ -60,7 +60,12 @@ def scores(points: Sequence[Point], platforms: Sequence[Platform]) -> list[Score
 
 
 def _chosen(point: Point, platform: Platform, choice: str) -> float | None:
+    """Seconds of what was chosen. A mixture that is the first choice, too, took what was measured of that, as a variant
+    takes what was measured of it: the same code in two processes is no difference between choices."""
     made: Choice | None = getattr(point, choice).get(platform.name)
+    first: Choice | None = point.first.get(platform.name)
+    if made is not None and first is not None and made.variant == "mixed" and made.sites == first.sites:
+        made = first
     return made.seconds if made is not None else None
 
 
@@ -82,8 +87,7 @@ def _always(variant: str) -> Chooser:
 def best(point: Point, platform: Platform) -> float | None:
     """Seconds of the fastest that was timed for this platform."""
     times = [point.times_s[v] for v in platform.variants if v in point.times_s]
-    mixed = [getattr(point, choice).get(platform.name) for choice in CHOICES]
-    times += [c.seconds for c in mixed if c is not None and c.variant == "mixed" and c.seconds]
+    times += [seconds for choice in CHOICES if (seconds := _chosen(point, platform, choice))]
     return min(times, default=None)
 
 
