@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from alpyna_hook.settings import Settings
 
 SCHEMA = 1
+FAR = 10.0  # so much less than predicted is measured of any loop only if its trips were not those of the model
 CREDIBLE = 4.0  # a guessed trip count is taken to be wrong where prediction and measurement differ by more than this
 _UNCOUNTED = re.compile(r"\s*(while\b|(if\b.*:\s*)?break\b)")
 
@@ -99,8 +100,10 @@ def _row(variant: str, decisions: Sequence[DecisionRecord], guessed: bool) -> Ro
     total = sum(d.total_s for d in decisions) or None
     predicted = _predicted(variant, decisions)
     interp = _predicted(INTERPRETER, decisions)
-    if guessed and predicted and total and not 1 / CREDIBLE <= total / predicted <= CREDIBLE:
-        interp = None
+    if predicted and total:
+        ratio = total / predicted
+        if ratio < 1 / FAR or (guessed and not 1 / CREDIBLE <= ratio <= CREDIBLE):
+            interp = None
     return Row(
         variant=variant,
         calls=sum(d.calls for d in decisions),
@@ -118,7 +121,8 @@ def _predicted(variant: str, decisions: Sequence[DecisionRecord]) -> float | Non
 
 
 def _trips_are_guessed(record: SiteRecord) -> bool:
-    """True if the nest has a `while` or a `break`: the model can then only guess how often its loops turn."""
+    """True if the nest has a `while` or a `break`: the model can then only guess how often its loops turn. (So it must
+    of `for` loops whose bounds are data, which the text does not show.)"""
     if record.source is None:
         return False
     lines = record.source.text.splitlines()[record.line - 1 : record.end_line]

@@ -178,9 +178,10 @@ def test_a_loop_rejected_for_the_reason_of_the_loop_around_it_is_not_printed_aga
 
 
 def test_no_speed_up_is_claimed_from_a_trip_count_that_was_guessed_badly() -> None:
-    decision = DecisionRecord({}, "seq", {"interp": 1.0, "seq": 0.05}, 1, 0.001)
-    lines = "while x > 1:\n    x = x / 2\n"
-    for text_of_nest, shown in ((lines, None), (lines.replace("while x > 1", "for i in range(9)"), 1.0)):
+    ends, counted = "while x > 1:\n    x = x / 2\n", "for i in range(9):\n    x = x / 2\n"
+    by_data = "for i in range(start, stop):\n    x = x / 2\n"
+    for text_of_nest, measured, shown in ((ends, 0.01, None), (counted, 0.01, 1.0), (by_data, 0.001, None)):
+        decision = DecisionRecord({}, "seq", {"interp": 1.0, "seq": 0.05}, 1, measured)
         record = SiteRecord("m", "m.py", 1, 2, "f", reached=True, source=Source("m.py", "m", text_of_nest))
         record.specialisations = [SpecialisationRecord({}, decisions=[decision])]
         assert facts.rows_of(record)[0].interp_s == shown
