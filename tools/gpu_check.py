@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import json
 import os
 import shutil
@@ -360,9 +361,8 @@ def oracle(kernels: list[str]) -> list[Row]:
     return rows
 
 
-def sanitized(kernel: str) -> list[Row]:
+def sanitized(tool: str, kernel: str) -> list[Row]:
     """A kernel under compute-sanitizer, which says itself that it has looked at something."""
-    tool = shutil.which("compute-sanitizer") or ""
     command = [tool, "--error-exitcode", "9", sys.executable, "-m", "alpyna", "--variant", "cuda"]
     done = ran([*command, f"kernels/{kernel}.py", *size_of(kernel, "test")], limit=SANITIZER_S)
     lines = [line for line in done.stdout.splitlines() if line.startswith("=====")]
@@ -375,8 +375,9 @@ def sanitized(kernel: str) -> list[Row]:
 
 def memory(kernels: list[str]) -> list[Row]:
     rows: list[Row] = []
-    if shutil.which("compute-sanitizer"):
-        rows += side_by_side(sanitized, [kernel for kernel in BY_HAND if kernel in kernels])
+    tool = shutil.which("compute-sanitizer")
+    if tool:
+        rows += side_by_side(functools.partial(sanitized, tool), [kernel for kernel in BY_HAND if kernel in kernels])
     else:
         rows.append({"what": "compute-sanitizer", "verdict": "missing", "note": "it is not installed"})
     done = python("-m", "alpyna", "--variant", "cuda", "tools/gpu/leak.py", str(LEAK_CALLS))
@@ -460,6 +461,8 @@ def main() -> int:
         rows = [{"part": "dry-run", **row} for row in side_by_side(machine_code, kernels)]
         if "cupy" in parts:
             rows += [{"part": "dry-run", **row} for row in side_by_side(cupys_machine_code, [PRETENDED])]
+        print(table(rows))
+        write(options, rows)
     else:
         device()
         rows = []
@@ -469,10 +472,7 @@ def main() -> int:
             print(table(found), flush=True)
             write(options, rows)
     wrong = sum(row["verdict"] == "WRONG" for row in rows)
-    if options.dry_run:
-        print(table(rows))
     print(f"{len(rows)} rows, {wrong} wrong, {time.perf_counter() - start:.0f} s")
-    write(options, rows)
     return 1 if wrong else 0
 
 

@@ -87,6 +87,10 @@ class Run:
     def suspects(self) -> list[repeats.Suspect]:
         return repeats.suspects(self.points, self.platforms, self.again)
 
+    def scores(self) -> list[score.Score]:
+        """Expensive: thresholds are fitted for each program."""
+        return score.scores(self.points, self.platforms)
+
 
 def measured(args: argparse.Namespace) -> Run:
     """Measures; what is there so far is written after each kernel."""
@@ -94,7 +98,7 @@ def measured(args: argparse.Namespace) -> Run:
     seconds = 60.0 * args.minutes / len(args.kernels)
     for kernel in args.kernels:
         run.points += measure(kernel, sizes_of(kernel, args.sizes), run.platforms, seconds, middle)
-        write(args, run)
+        write(args, run, run.scores())
         scores = ", ".join(f"{s.strategy} {s.mean:.3f}" for s in last(run.points, run.platforms))
         print(f"{kernel}: {scores}", file=sys.stderr)
     return repeated(args, run, 2 if args.repeats is None else args.repeats)
@@ -102,10 +106,10 @@ def measured(args: argparse.Namespace) -> Run:
 
 def repeated(args: argparse.Namespace, run: Run, times: int) -> Run:
     """With the points of poor choices measured so many times more."""
-    seconds = 60.0 * args.minutes / len(args.kernels) / args.sizes
+    seconds, found = 60.0 * args.minutes / len(args.kernels) / args.sizes, run.scores()
     for point in repeats.again(run.points, run.platforms, seconds, STATISTICS[args.statistic], times):
         run.again.append(point)
-        write(args, run)
+        write(args, run, found)
     return run
 
 
@@ -128,22 +132,22 @@ def _point(entry: dict[str, Any]) -> Point:
     return Point(**entry)
 
 
-def write(args: argparse.Namespace, run: Run) -> None:
-    """JSON and Markdown, to the files asked for."""
+def write(args: argparse.Namespace, run: Run, found: Sequence[score.Score]) -> None:
+    """JSON and Markdown, to the files asked for. found: the run's scores."""
     if args.json:
         data = {
             "machine": run.machine, "minutes": args.minutes, "statistic": args.statistic,
             "platforms": [(p.name, p.threads, p.variants) for p in run.platforms],
-            "scores": [score.to_json(s) for s in score.scores(run.points, run.platforms)],
+            "scores": [score.to_json(s) for s in found],
             "suspects": [repeats.to_json(s) for s in run.suspects()],
             "points": [to_json(p) for p in run.points], "again": [to_json(p) for p in run.again],
         }  # fmt: skip
         args.json.write_text(json.dumps(data, indent=1) + "\n")
     if args.markdown:
-        args.markdown.write_text("\n".join(document(run)) + "\n")
+        args.markdown.write_text("\n".join(document(run, found)) + "\n")
 
 
-def document(run: Run) -> list[str]:
+def document(run: Run, found: Sequence[score.Score]) -> list[str]:
     """The tables, with the machine that made them."""
     here, points = run.machine, run.points
     profile = here["profile"]
@@ -153,7 +157,7 @@ def document(run: Run) -> list[str]:
         f"machine profile: {profile['origin']}{noisy}; {len({p.kernel for p in points})} kernels, {len(points)} points."
     )
     errors = [f"- {p.kernel} {p.size}: {text}" for p in (*points, *run.again) for text in p.errors]
-    tables = score.markdown(score.scores(points, run.platforms), points) + repeats.markdown(run.suspects())
+    tables = score.markdown(found, points) + repeats.markdown(run.suspects())
     return [head, "", *tables, *(["", "Errors:", "", *errors] if errors else [])]
 
 
@@ -178,14 +182,15 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     args = arguments()
     run = repeated(args, read(args.source), args.repeats or 0) if args.source else measured(args)
-    write(args, run)
+    found = run.scores()
+    write(args, run, found)
     if args.plots:
         from oracle import plots
 
         args.plots.mkdir(parents=True, exist_ok=True)
         for one in run.platforms:
             plots.draw(run.points, one, args.plots / f"oracle_{one.name.replace(' ', '_').replace('+', 'and')}.svg")
-    print("\n".join(document(run)))
+    print("\n".join(document(run, found)))
     return 0
 
 

@@ -223,8 +223,9 @@ def fingerprint() -> dict[str, str]:
     }
 
 
-def same_host(a: Mapping[str, str], b: Mapping[str, str]) -> bool:
-    return all(a.get(k) == b.get(k) or not a.get(k) or not b.get(k) for k in ("cpu", "cpus", "python", "numpy"))
+def differences(a: Mapping[str, str], b: Mapping[str, str]) -> list[str]:
+    """The keys of two fingerprints whose values are known in both and are not the same; none: one host."""
+    return [k for k in ("cpu", "cpus", "python", "numpy") if a.get(k) and b.get(k) and a[k] != b[k]]
 
 
 def figures(profile: Profile) -> dict[str, float]:

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from alpyna_hook import log
-from alpyna_hook.cost.machine import DeviceFigures, Level, Profile, default_profile, fingerprint, read_text, same_host
+from alpyna_hook.cost.machine import DeviceFigures, Level, Profile, default_profile, differences, fingerprint, read_text
 
 SCHEMA = 3
 FILE_NAME = "profile.json"
 MOST_KEPT = 16  # profiles; the oldest go
+_BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what reading a file may raise
 
 
 class _OtherVersion(ValueError):
@@ -40,26 +41,23 @@ def load(folder: str | os.PathLike[str]) -> Profile | None:
         return None
     except _OtherVersion as error:
         log.info(f"machine profile {path}: {error}: using defaults")
-    except (OSError, ValueError, RecursionError) as error:
-        log.warning(f"machine profile {path} is unreadable ({error}): using defaults")
-    except (KeyError, TypeError, AttributeError) as error:
+    except _BROKEN as error:
         log.warning(f"machine profile {path} is malformed ({type(error).__name__}: {error}): using defaults")
     return None
 
 
 def _entries(path: str) -> list[dict[str, Any]]:
-    """The profiles of the file as they are written there. FileNotFoundError, OSError, ValueError, RecursionError;
-    TypeError, KeyError: it is something else."""
+    """The profiles of the file as they are written there. FileNotFoundError; one of _BROKEN: it is something else."""
     import json
 
     try:
         data = json.loads(read_text(path))
     except NotADirectoryError as error:
         raise FileNotFoundError from error
-    if isinstance(data["schema"], int) and data["schema"] != SCHEMA:
-        raise _OtherVersion(f"its form is number {data['schema']}, of another version of Alpyna, here {SCHEMA}")
-    if data["schema"] != SCHEMA:
+    if not isinstance(data["schema"], int):
         raise ValueError(f"schema {data['schema']!r}, expected {SCHEMA}")
+    if data["schema"] != SCHEMA:
+        raise _OtherVersion(f"its form is number {data['schema']}, of another version of Alpyna, here {SCHEMA}")
     entries = data["profiles"]
     for entry in entries:
         for value in entry["host"].values():
@@ -71,7 +69,7 @@ def _entries(path: str) -> list[dict[str, Any]]:
 def _own(entries: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The one made on this machine by this Python and, if it is known, this NumPy."""
     here = fingerprint()
-    own = [entry for entry in entries if same_host(entry["host"], here)]
+    own = [entry for entry in entries if not differences(entry["host"], here)]
     return max(own, key=lambda entry: entry["host"].get("numpy") == here["numpy"], default=None)
 
 
@@ -83,17 +81,11 @@ def not_of_this_machine(folder: str | os.PathLike[str]) -> str:
         if not entries or _own(entries) is not None:
             return ""
         stored, here = entries[0]["host"], fingerprint()
-        return "; ".join(_different(stored, here))
+        return "; ".join(f"{key} {stored[key]}, here {here[key]}" for key in differences(stored, here))
     except _OtherVersion as error:
         return str(error)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except _BROKEN:
         return ""
-
-
-def _different(stored: Mapping[str, str], here: Mapping[str, str]) -> Iterator[str]:
-    for key in here:
-        if stored.get(key) and here[key] and here[key] != stored[key]:
-            yield f"{key} {stored[key]}, here {here[key]}"
 
 
 def save(profile: Profile, folder: str | os.PathLike[str]) -> bool:
@@ -119,8 +111,8 @@ def save(profile: Profile, folder: str | os.PathLike[str]) -> bool:
 def _others(path: str, host: Mapping[str, str]) -> list[dict[str, Any]]:
     """Profiles of the file that are not `host`'s; none if it is no file of profiles."""
     try:
-        return [entry for entry in _entries(path) if not same_host(entry["host"], host)]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return [entry for entry in _entries(path) if differences(entry["host"], host)]
+    except _BROKEN:
         return []
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
+from importlib.util import find_spec
+from typing import Any
 
 import pytest
+
+from tests.conftest import Project
 
 CLEANING = """\
 import numpy as np
@@ -77,36 +78,42 @@ for dtype in (np.float64, np.float32):
 """
 
 
-def run(*arguments: str, cache: Path) -> tuple[str, str]:
-    environment = {"ALPYNA_CACHE_DIR": str(cache), "PATH": "/usr/bin:/bin", "PYTHONHASHSEED": "0"}
-    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=True)
-    return done.stdout, done.stderr
+def reported(project: Project) -> list[dict[str, Any]]:
+    sites: list[dict[str, Any]] = json.loads((project.folder / "report.json").read_text(encoding="utf-8"))["sites"]
+    return sites
 
 
 @pytest.mark.parametrize("variant", ["seq", "omp"])
-def test_nans_compare_as_in_python_in_compiled_loops(variant: str, tmp_path: Path) -> None:
-    script, report = tmp_path / "cleaning.py", tmp_path / "report.json"
-    script.write_text(CLEANING, encoding="utf-8")
-    expected = run(str(script), cache=tmp_path)
-    assert "invalid value encountered" in expected[1]
-    options = ("-m", "alpyna", "--variant", variant, "--report", str(report))
-    assert run(*options, str(script), cache=tmp_path) == expected
-    sites = {site["function"]: site for site in json.loads(report.read_text(encoding="utf-8"))["sites"]}
+def test_nans_compare_as_in_python_in_compiled_loops(variant: str, project: Project) -> None:
+    project.write({"cleaning.py": CLEANING})
+    expected = project.plain("cleaning.py")
+    assert "invalid value encountered" in expected.stderr
+    assert project.runner("--variant", variant, "--report", "report.json", "cleaning.py") == expected
+    sites = {site["function"]: site for site in reported(project)}
     for function in ("clip", "count", "pick"):
         decisions = [d for s in sites[function]["specialisations"] for d in s["decisions"] if d["variant"] != "interp"]
         calls, faults = (sum(d[figure] for d in decisions) for figure in ("calls", "faults"))
         assert faults <= 2 < calls - faults, f"{function}: {faults} of {calls} calls met a fault"
 
 
-def test_one_call_with_nans_is_compiled_once_more(tmp_path: Path) -> None:
-    script, report = tmp_path / "once.py", tmp_path / "report.json"
-    script.write_text(
+@pytest.mark.skipif(find_spec("pyopencl") is None, reason="PyOpenCL is not installed")
+def test_nans_compare_as_in_python_on_a_device(project: Project) -> None:
+    project.write({"cleaning.py": CLEANING})
+    expected = project.plain("cleaning.py")
+    assert project.runner("--variant", "opencl", "--report", "report.json", "cleaning.py") == expected
+    sites = {site["function"]: site for site in reported(project)}
+    ran = {f: {d["variant"] for s in sites[f]["specialisations"] for d in s["decisions"]} for f in ("clip", "pick")}
+    assert all("opencl" in variants for variants in ran.values()), ran
+
+
+def test_one_call_with_nans_is_compiled_once_more(project: Project) -> None:
+    text = (
         "import numpy as np\na = np.array([np.nan, 1.0, 9.0] * 100)\n"
-        "for i in range(len(a)):\n    a[i] = max(a[i] * 0.5, 1.0)\nprint(a)\n",
-        encoding="utf-8",
+        "for i in range(len(a)):\n    a[i] = max(a[i] * 0.5, 1.0)\nprint(a)\n"
     )
-    expected = run(str(script), cache=tmp_path)
-    assert run("-m", "alpyna", "--variant", "seq", "--report", str(report), str(script), cache=tmp_path) == expected
-    (site,) = json.loads(report.read_text(encoding="utf-8"))["sites"]
+    project.write({"once.py": text})
+    expected = project.plain("once.py")
+    assert project.runner("--variant", "seq", "--report", "report.json", "once.py") == expected
+    (site,) = reported(project)
     ran = [(d["calls"], d["faults"]) for s in site["specialisations"] for d in s["decisions"]]
     assert ran == [(1, 1), (1, 0)]
