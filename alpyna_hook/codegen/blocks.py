@@ -45,7 +45,7 @@ def block_loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body, run: Callable[[Loop, 
         w.raw(plain)
         return
     c = scope.names[stmt.counter]
-    first, end = f"{stmt.counter}.block", f"{stmt.counter}.end"
+    first, end = f"{stmt.counter}@block", f"{stmt.counter}@end"
     scope.names = {**scope.names, first: f"{c}_block", end: f"{c}_end"}
     scope.types = {**scope.types, first: INT, end: INT}
     w.line("{")

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from alpyna_hook.codegen.grid import RANGE_PARTS, Kernel
+from alpyna_hook.codegen.gridsave import GridSaved
 from alpyna_hook.codegen.hostpy import PRELUDE, condition, evaluated, limits, plain, unfit
 from alpyna_hook.codegen.kernel import NO_TRIP, NOT_REPRESENTABLE, UNDERFLOW_WATCHED
 from alpyna_hook.codegen.outs import slot_field
@@ -229,12 +230,18 @@ class Driver:
         """A grid that may stop half-way: what follows is as if its loop had made no more trips."""
         number, loop = self.number[id(step)], step.loops[0]
         kernel, trips = self.kernels[number], self.names[f"{loop.counter}@extent"]
-        call = f"{number}, {trips}, {_tuple(kernel.args)}, {self._first(loop)}, {kernel.saved!r}"
+        saved = _tuple([f"({one.array!r}, {one.offset}, {self._box(one)})" for one in kernel.saved])
+        call = f"{number}, {trips}, {_tuple(kernel.args)}, {self._first(loop)}, {saved}"
         self.line(f"alp_done = rt.blocks({call}, {self.plan.block_bytes})")
         with self.block(f"if alp_done == 0 < {trips}:"):
             self.line("return 2, [1]")
         self.line(f"alp_code = 3 if alp_done < {trips} else 0")
         self.line(f"{trips} = alp_done")
+
+    def _box(self, saved: GridSaved) -> str:
+        """What the kernel saves of a row, as slices of its axes."""
+        ends = ((plain(first, self.names), plain(behind, self.names)) for first, behind in saved.box)
+        return _tuple([f"slice({first}, max({first}, {behind}))" for first, behind in ends])
 
     def _ranges(self, loops: tuple[Loop, ...]) -> dict[str, str]:
         """Assigns start, step and trips of the loops; counter -> extent of its axis, as text. Where a range moves with

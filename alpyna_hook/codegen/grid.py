@@ -10,7 +10,7 @@ partial result.  An item of style "grid" strides over each axis by the size of t
 of the iterations.
 
 A grid that is launched block by block (transform/device.py, `in_blocks`) takes the number of the block, the iterations
-of one block, and a buffer per array that it writes, for the rows that it saves there before it begins:
+of one block, and a buffer per array that it writes, for what it saves there (codegen/gridsave.py):
 
     if (*alp_fault && *alp_fault != alp_block + 1) return;      // what a block that faulted has saved is kept
     alp_fault[1] = alp_block + 1;                               // blocks begun
@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 
 from alpyna_hook.codegen.dialect import Dialect
 from alpyna_hook.codegen.expr import Scope, scalar_type
+from alpyna_hook.codegen.gridsave import PART_BYTES, GridSaved, element_saves, grid_saved
 from alpyna_hook.codegen.helpers import CTYPE
 from alpyna_hook.codegen.stmt import Body, block, resolve
 from alpyna_hook.codegen.watch import watched
@@ -36,11 +37,11 @@ from alpyna_hook.ir.steps import ENTRY, Choose, Launch, Repeat, Serial, Step, St
 from alpyna_hook.ir.types import INT, ArrayType, Rep, ScalarType, Type
 
 _FAULT_PARAM, _OUT_PARAM = "alp_fault", "alp_out"
-PART_BYTES = 4096  # saved at a time by a work item: what it then works on comes from the innermost cache
 _IDENTITY = {"+": "0", "*": "1", "&": "~0", "|": "0", "^": "0"}
 RANGE_PARTS = ("base", "stride", "extent")  # start, step and trip count of a loop of the grid, as parameters
-# COUNTER@NAME: those; in rows, also the first trip of a work item and the one past its last, and what they count
-NAMES_OF_A_RANGE = (*RANGE_PARTS, "begin", "past", "first", "end")
+# COUNTER@NAME: those; in rows, also the first trip of a work item and the one past its last, and what they count; the
+# counter's value at the first trip of a block
+NAMES_OF_A_RANGE = (*RANGE_PARTS, "begin", "past", "first", "end", "block")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ class Kernel:
 
     args    Python expressions, in the order of `device.args`
     faults  it may set the fault flag
-    saved   it is launched block by block: arrays, and which row, counted from the iteration's own, each writes; `args`
-            lack what a block brings
+    saved   it is launched block by block, and saves these arrays; `args` lack what a block brings. What cannot fault is
+            launched as a whole
     """
 
     device: DeviceKernel
@@ -58,7 +59,7 @@ class Kernel:
     text: str
     args: tuple[str, ...]
     faults: bool
-    saved: tuple[tuple[str, int], ...] = ()
+    saved: tuple[GridSaved, ...] = ()
 
 
 @dataclass(slots=True)
@@ -112,6 +113,7 @@ class _Draft:
         self.before: list[str] = []
         self.inside: list[str] = []
         self.after: list[str] = []
+        self.saved: tuple[GridSaved, ...] = ()
 
     def _residents(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Scalars that the kernel takes from the device's slots, and those that it leaves there."""
@@ -143,7 +145,16 @@ class _Draft:
         if unit.plan.style == "grid" and self.plan is not None:
             self._pass_ranges()
             self._note_last(ctx)
+        before = set(unit.commented)
         block(body, ctx)
+        loop = body[0]
+        if self.plan is not None and self.plan.saved and self.scope.faults and isinstance(loop, Loop):
+            self.saved = grid_saved(loop, self.plan.saved, ctx)
+            saves = element_saves(loop, self.saved, ctx)
+            if saves:  # once more, with these
+                writer.take()
+                unit.commented = before
+                block(body, replace(ctx, declared=set(own), commented=before, saves=saves))
         self.inside = resolve(writer.take(), self.scope.faults)
         self._around()
 
@@ -158,33 +169,34 @@ class _Draft:
         c = loop.counter
         return replace(loop, start=Var(f"{c}@first", type=INT), stop=Var(f"{c}@end", type=INT))
 
-    @property
-    def _saved(self) -> tuple[tuple[str, int], ...]:
-        """Known once the body is rendered: what cannot fault is launched as a whole."""
-        return self.plan.saved if self.plan is not None and self.scope.faults else ()
-
     def _own_run(self, loop: Loop) -> list[str]:
         """The lines that find this work item's run of iterations."""
         c, names, dialect = loop.counter, self.scope.names, self.unit.dialect
         trips, item, items = names[f"{c}@extent"], dialect.item[0], dialect.items[0]
         found, skipped = [], ""
-        if self._saved:
+        if self.saved:
             rest = f"{trips} - alp_done"
             found.append("const int64_t alp_done = alp_block * alp_rows;")
             found.append(f"const int64_t alp_trips = {rest} < alp_rows ? {rest} : alp_rows;")
+            found.append(f"const int64_t {names[f'{c}@block']} = {_moved(loop, 'alp_done', names)};")
             trips, skipped = "alp_trips", "alp_done + "
         for trip, counter, k in (("begin", "first", item), ("past", "end", f"{item} + 1")):
             at = names[f"{c}@{trip}"]
             found.append(f"const int64_t {at} = {skipped}{self.scope.call('alp_share', trips, k, items)};")
-            if not self._saved:
+            if not self._whole:
                 found.append(f"const int64_t {names[f'{c}@{counter}']} = {_moved(loop, at, names)};")
         return found
+
+    @property
+    def _whole(self) -> list[GridSaved]:
+        """The arrays of which whole rows are saved."""
+        return [saved for saved in self.saved if saved.element is None]
 
     def _in_parts(self, loop: Loop) -> list[str]:
         """The body, a few rows at a time, which are saved while they are in the innermost cache."""
         c, names = loop.counter, self.scope.names
         begin, past = names[f"{c}@begin"], names[f"{c}@past"]
-        bytes_of = [f"{self._row(array)} * (int64_t)sizeof *{names[array]}" for array, _ in self._saved]
+        bytes_of = [f"{self._row(saved.array)} * (int64_t)sizeof *{names[saved.array]}" for saved in self._whole]
         fewest = max(self.unit.plan.loop(c).strip, 1)
         lines = [
             f"const int64_t alp_most = {PART_BYTES} / ({' + '.join(bytes_of)} + 1);",
@@ -196,8 +208,8 @@ class _Draft:
                 for counter, at in (("first", "alp_trip"), ("end", "alp_stop"))
             ),
         ]
-        for number, (array, offset) in enumerate(self._saved):
-            lines += [f"    {line}" for line in self._save(loop, number, array, offset)]
+        for saved in self._whole:
+            lines += [f"    {line}" for line in self._save(loop, saved)]
         return [*(f"    {line}" for line in lines), *(f"    {line}" for line in self.inside), "    }"]
 
     def _row(self, array: str) -> str:
@@ -205,19 +217,19 @@ class _Draft:
         dims = range(1, self.scope.array(array).ndim)
         return " * ".join(f"{self.scope.names[array]}_n{axis}" for axis in dims) or "1"
 
-    def _save(self, loop: Loop, number: int, array: str, offset: int) -> list[str]:
+    def _save(self, loop: Loop, saved: GridSaved) -> list[str]:
         """The rows of these iterations lie side by side; those outside the array belong to iterations without one."""
-        c, names = loop.counter, self.scope.names
-        name, row = names[array], self._row(array)
-        low, high = (f"({names[f'{c}@{part}']} + {offset})" for part in ("first", "end"))
-        element = f"alp_e * {name}_s0" if self.scope.array(array).layout == "S" else "alp_e"
+        c, names, offset = loop.counter, self.scope.names, saved.offset
+        name, row = names[saved.array], self._row(saved.array)
+        low, high = (_plus(names[f"{c}@{part}"], offset) for part in ("first", "end"))
+        element = f"alp_e * {name}_s0" if self.scope.array(saved.array).layout == "S" else "alp_e"
         return [
-            f"if (alp_saved{number}) {{",
+            "{",
             f"    const int64_t alp_low = {low} > 0 ? {low} : 0;",
             f"    const int64_t alp_high = {high} < {name}_n0 ? {high} : {name}_n0;",
-            f"    const int64_t alp_from = ({_moved(loop, 'alp_done', names)} + {offset}) * ({row});",
+            f"    const int64_t alp_from = {_plus(names[f'{c}@block'], offset)} * ({row});",
             f"    for (int64_t alp_e = alp_low * ({row}); alp_e < alp_high * ({row}); alp_e++)",
-            f"        alp_saved{number}[alp_e - alp_from] = {name}[{element}];",
+            f"        {name}_saved[alp_e - alp_from] = {name}[{element}];",
             "}",
         ]
 
@@ -253,7 +265,7 @@ class _Draft:
         names, scope = self.scope.names, self.scope
         if self.plan is not None and self.unit.plan.style == "rows":
             self.before += self._own_run(self.loops[0])
-        if self._saved:
+        if self._whole:
             self.inside = self._in_parts(self.loops[0])
         for name in dict.fromkeys((*self.read, *self.written)):
             start = self._slot(name) if name in self.read else "0"
@@ -303,7 +315,7 @@ class _Draft:
         if faults or stop:
             params.append(f"{self.unit.dialect.space}int32_t *{_FAULT_PARAM}")
             kinds.append("buffer")
-            args.append("rt.state" if self._saved else "rt.fault")
+            args.append("rt.state" if self.saved else "rt.fault")
         if re.search(rf"\b{_OUT_PARAM}\b", used):
             params.append(f"{self.unit.dialect.space}alp_slot *{_OUT_PARAM}")
             kinds.append("buffer")
@@ -312,12 +324,12 @@ class _Draft:
         partials += [("+", Rep.U64)] * len(self.bounded)
         for k, (_, rep) in enumerate(partials):
             params.append(f"{self.unit.dialect.space}{self._element(rep)} *alp_partial{k}")
-        if self._saved:
+        if self.saved:
             params += ["const int64_t alp_block", "const int64_t alp_rows"]
             kinds += ["i64", "i64"]
-        for k, (array, _) in enumerate(self._saved):
-            elem = self._element(self.scope.array(array).elem)
-            params.append(f"{self.unit.dialect.space}{elem} *{self.unit.dialect.restrict} alp_saved{k}")
+        for saved in self.saved:
+            elem, name = self._element(self.scope.array(saved.array).elem), self.scope.names[saved.array]
+            params.append(f"{self.unit.dialect.space}{elem} *{self.unit.dialect.restrict} {name}_saved")
             kinds.append("buffer")
         w = Writer()
         name = f"alp_kernel{number}"
@@ -325,7 +337,7 @@ class _Draft:
         for k, param in enumerate(params):
             w.line(f"    {param}{',' if k + 1 < len(params) else ')'}")
         with w.block(""):
-            if self._saved:
+            if self.saved:
                 w.line(f"if (*{_FAULT_PARAM} && *{_FAULT_PARAM} != alp_block + 1)")
                 w.line("    return;")
                 w.line(f"{_FAULT_PARAM}[1] = alp_block + 1;")
@@ -343,9 +355,9 @@ class _Draft:
                 w.line(line)
             if faults:
                 w.line("if (fault | odd)" if odd else "if (fault)")
-                w.line(f"    *{_FAULT_PARAM} = {'alp_block + 1' if self._saved else '1'};")
+                w.line(f"    *{_FAULT_PARAM} = {'alp_block + 1' if self.saved else '1'};")
         device = DeviceKernel(name, tuple(kinds), self._axes(), tuple((op, rep.value) for op, rep in partials))
-        return Kernel(device, self.step, w.text(), tuple(args), faults, self._saved)
+        return Kernel(device, self.step, w.text(), tuple(args), faults, self.saved)
 
     def _element(self, rep: Rep) -> str:
         return self.unit.dialect.bool_element if rep is Rep.BOOL else CTYPE[rep]
@@ -399,6 +411,10 @@ def _assigned_at(loop: Loop, loops: tuple[Loop, ...]) -> frozenset[str]:
     """Scalars that `loop` assigns outside the next loop of the grid."""
     deeper = [x for x in loops if x is not loop]
     return assigned(tuple(s for s in loop.body if s not in deeper))
+
+
+def _plus(text: str, offset: int) -> str:
+    return f"({text} {'+' if offset > 0 else '-'} {abs(offset)})" if offset else text
 
 
 def _moved(loop: Loop, trip: str, names: Mapping[str, str]) -> str:

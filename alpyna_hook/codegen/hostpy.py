@@ -22,8 +22,8 @@ from alpyna_hook.transform.schedule import may_warn
 
 # Names that the text takes for itself.
 WORDS = frozenset(
-    """rt run overwritten found abs and_ bool float int isfinite map max min or_ pack prod range reduce sum unpack
-    xor""".split()
+    """rt run overwritten found abs and_ bool float int isfinite map max min or_ pack prod range reduce slice sum
+    unpack xor""".split()
 )  # fmt: skip
 
 PRELUDE = '''\

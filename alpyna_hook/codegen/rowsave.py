@@ -53,7 +53,7 @@ def saved_array(stmt: Loop, array: str, offset: int, ctx: Body) -> Saved:
     whole = Saved(array, offset, " * ".join(dims) or "1")
     stores = [s for s in walk_stmts(stmt.body) if isinstance(s, Store) and s.array == array]
     jumps = any(isinstance(s, (While, Break, Continue)) for s in walk_stmts(stmt.body))
-    if len(stores) != 1 or jumps or _kind(array, ctx).layout != "C" or len(stores[0].index) < 2:
+    if len(stores) != 1 or jumps or _kind(array, ctx).layout != "C":
         return whole
     chain = _chain(stmt.body, stores[0])
     if chain is None or not _once(stmt, chain, stores[0]) or (chain and not _vectorises(chain[-1], ctx)):
@@ -127,7 +127,7 @@ def _element(saved: Saved, stmt: Loop, ctx: Body) -> tuple[str, str]:
     """The element that the store meets, in the array and in the buffer."""
     store, name = saved.store, ctx.scope.names[saved.array]
     assert store is not None
-    first = Binary("-", Var(stmt.counter, type=INT), Var(f"{stmt.counter}.block", type=INT), type=INT)
+    first = Binary("-", Var(stmt.counter, type=INT), Var(f"{stmt.counter}@block", type=INT), type=INT)
     kept = element(store.array, (first, *store.index[1:]), store.modes, ctx.scope)
     return element(store.array, store.index, store.modes, ctx.scope), f"{name}_saved{kept.removeprefix(name)}"
 

@@ -33,11 +33,13 @@ class Shared:
 @dataclass(frozen=True, slots=True)
 class SavedRows:
     """array  as the program has it; trip t of the grid writes its row `first` + t
+    box    what of a row the kernel saves, by the array's axes but the first; all, if empty
     copy   where the kernel saves the rows of a block
     """
 
     array: Array
     first: int
+    box: tuple[slice, ...]
     copy: Shared
 
 
@@ -79,7 +81,9 @@ class Blocks:
             low, high = saved.first + begin, saved.first + min(begin + self.rows, self.trips)
             outside = max(-low, 0)  # rows that no iteration writes
             here = saved.array[low + outside : max(high, 0)]
-            np.copyto(here, saved.copy.array[outside : outside + len(here)])
+            kept = saved.copy.array[outside : outside + len(here)]
+            box = (slice(None), *saved.box)
+            np.copyto(here[box], kept[box])
 
 
 def rows_of_a_block(shapes: Sequence[tuple[tuple[int, ...], int]], trips: int, lanes: int, item_bytes: int) -> int:

@@ -125,27 +125,25 @@ class Run:
         return found
 
     def blocks(
-        self, k: int, trips: int, args: tuple[Any, ...], first: int, saved: tuple[tuple[str, int], ...], item_bytes: int
+        self, k: int, trips: int, args: tuple[Any, ...], first: int,
+        saved: tuple[tuple[str, int, tuple[slice, ...]], ...], item_bytes: int,
     ) -> int:  # fmt: skip
         """Runs kernel `k`, of one axis, block by block, and waits. The trips that are done, which are all that the
         arrays show: the blocks before the one that faulted, or that a failing device did not begin.
 
-        saved       (array, c): trip t writes row first + t + c of it, and no other
+        saved       (array, c, box): trip t writes row first + t + c of it, and no other; of a row, the kernel saves
+                    what is in the box, where there is one, else all
         item_bytes  that a work item saves in one block
         """
         if trips <= 0:
             return 0
-        if any(p.apart and p.operand.written for p in self._placed):  # the way back is that of any other kernel
-            self.launch(k, (trips,), (*args, 0, trips, *(None for _ in saved)))
-            self.device.finish()
-            return 0 if self._noted()[0] else trips
-        blocks = self._blocks = self._in_blocks(trips, first, saved, item_bytes)
-        buffers = [rows.copy.buffer for rows in blocks.saved]
+        blocks = self._in_blocks(trips, first, saved, item_bytes)
+        if any(p.apart and p.operand.written for p in self._placed):
+            return self._unsettled(k, blocks, args)
+        self._blocks = blocks
         trouble = None
         try:
-            groups, group = self._shape(k, (blocks.rows,))
-            for block in range(blocks.count):
-                self.device.launch(self.functions[k], groups, group, (*args, block, blocks.rows, *buffers))
+            self._launch_blocks(k, blocks, args)
         except Exception as error:
             if signals.from_handler(error):
                 raise
@@ -417,13 +415,32 @@ class Run:
         np.copyto(copy, host)
         return host, copy
 
-    def _in_blocks(self, trips: int, first: int, saved: tuple[tuple[str, int], ...], item_bytes: int) -> Blocks:
+    def _launch_blocks(self, k: int, blocks: Blocks, args: tuple[Any, ...]) -> None:
+        buffers = [rows.copy.buffer for rows in blocks.saved]
+        groups, group = self._shape(k, (blocks.rows,))
+        for block in range(blocks.count):
+            self.device.launch(self.functions[k], groups, group, (*args, block, blocks.rows, *buffers))
+
+    def _unsettled(self, k: int, blocks: Blocks, args: tuple[Any, ...]) -> int:
+        """`blocks` where some results are not brought into the program's arrays yet: what the kernel saves is of no
+        use, and the way back is that of any other one."""
+        self.may_fault = True
+        self._save()
+        self._launched = True
+        self._launch_blocks(k, blocks, args)
+        self._surely = True
+        self.device.finish()
+        return 0 if self._noted()[0] else blocks.trips
+
+    def _in_blocks(
+        self, trips: int, first: int, saved: tuple[tuple[str, int, tuple[slice, ...]], ...], item_bytes: int
+    ) -> Blocks:
         placed = {p.operand.name: p for p in self._placed}
-        shapes = [(placed[name].operand.dims, placed[name].operand.rep.itemsize) for name, _ in saved]
+        shapes = [(placed[name].operand.dims, placed[name].operand.rep.itemsize) for name, _, _ in saved]
         rows = rows_of_a_block(shapes, trips, self.device.limits.lanes, item_bytes)
         kept = [
-            SavedRows(placed[name].host, first + c, self._shared((rows, *dims[1:]), placed[name].host.dtype))
-            for (name, c), (dims, _) in zip(saved, shapes)
+            SavedRows(placed[name].host, first + c, box, self._shared((rows, *dims[1:]), placed[name].host.dtype))
+            for (name, c, box), (dims, _) in zip(saved, shapes)
         ]
         return Blocks(trips, rows, kept)
 

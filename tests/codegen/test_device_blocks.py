@@ -4,6 +4,7 @@ hold what the loop has written up to some iteration, and the caller knows which.
 from __future__ import annotations
 
 import ctypes
+import re
 import signal
 import struct
 import sys
@@ -46,6 +47,34 @@ for i in range(n):
     b[i] = a[i] * c[i]
     d[i, 0] = d[i, 1] + c[i]
 """
+INTERIOR = """\
+for i in range(1, n - 1):
+    for j in range(2, m - 1):
+        b[i - 1, j - 1] = a[i - 1, j] + a[i + 1, j] * c[i]
+"""
+DEEP = """\
+for i in range(n):
+    for j in range(m):
+        for k in range(1, 3):
+            b[i, j, k - 1] = b[i, j, k - 1] * c[i]
+"""
+GAPS = """\
+for i in range(n):
+    for j in range(0, m, 2):
+        b[i, j] = b[i, j] * c[i]
+"""
+COLUMN = """\
+for i in range(n):
+    b[i, m - 1] = c[i] * b[i, 0]
+"""
+TRIANGLE = """\
+for i in range(n):
+    for j in range(i % m + 1):
+        b[i, j] = b[i, j] - c[i]
+"""
+TEXTS = (DIVIDE, ROWS, NARROW, INTERIOR, DEEP, GAPS, COLUMN, TRIANGLE)
+BOUNDS = {DIVIDE: "2, n", INTERIOR: "1, n - 1"}
+BY_ELEMENT = {DIVIDE: "b", NARROW: "bd", INTERIOR: "b", DEEP: "b", COLUMN: "b"}  # arrays that are not saved by rows
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +98,12 @@ def values(text: str, bad: int | None = None) -> dict[str, Any]:
     elif text is ROWS:
         given = {"n": 700, "m": 31, "a": rng.random((700, 31)), "b": rng.random((702, 31)), "c": rng.random(700)}
         given["a"][:, 3] = 0.5
+    elif text is DEEP:
+        given = {"n": 900, "m": 7, "b": rng.random((900, 7, 4)), "c": rng.random(900)}
+    elif text in (INTERIOR, GAPS, COLUMN, TRIANGLE):
+        given = {"n": 800, "m": 31, "a": rng.random((800, 31)), "b": rng.random((800, 33)), "c": rng.random(800)}
+        if text is not INTERIOR:
+            del given["a"]
     else:
         given = {"n": 4000, **{name: rng.random(4000) for name in "abc"}, "d": rng.random((4000, 2))}
     if bad is not None:
@@ -80,13 +115,12 @@ def after(text: str, given: dict[str, Any], trips: int) -> dict[str, Any]:
     """The arrays as CPython has them after so many iterations of the outermost loop."""
     names = {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in given.items()}
     rest = text.partition("\n")[2]
-    start = "2, n" if text is DIVIDE else "n"
-    exec(f"for i in range({start})[:{trips}]:\n{rest}", names)
+    exec(f"for i in range({BOUNDS.get(text, 'n')})[:{trips}]:\n{rest}", names)
     return {n: names[n] for n in given if isinstance(given[n], np.ndarray)}
 
 
 def load(text: str, given: dict[str, Any], device: Any) -> tuple[Kernel, Specialisation]:
-    if text is ROWS:  # in a function, where nobody asks for j afterwards
+    if "for j" in text:  # in a function, where nobody asks for j afterwards
         text = "def f(a, b, c, n, m):\n" + textwrap.indent(text, "    ")
     spec = specialised_site(nest_of(text), "opencl:rows", given, tuple(text.splitlines()), restartable=True)
     assert isinstance(spec, Specialisation) and "opencl" in spec.sources, spec
@@ -123,16 +157,17 @@ def assert_same(given: dict[str, Any], expected: dict[str, Any]) -> None:
         assert given[name].tobytes() == array.tobytes(), name
 
 
-@pytest.mark.parametrize("text", [DIVIDE, ROWS, NARROW])
+@pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("where", [None, 0, 0.1, 0.5, 1.0])
 def test_the_arrays_hold_what_is_done(cpu: Any, text: str, where: float | None) -> None:
-    first = 2 if text is DIVIDE else 0
-    trips = values(text)["n"] - first
+    first, trips = {DIVIDE: (2, 4998), INTERIOR: (1, 798)}.get(text, (0, values(text)["n"]))
     bad = None if where is None else min(int(where * trips), trips - 1)
     given = values(text, None if bad is None else first + bad)
     before = {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in given.items()}
     kernel, spec = load(text, given, cpu)
     assert spec.sources["opencl"].resume
+    by_rows = re.findall(r"(\w)_saved\[alp_e", spec.sources["opencl"].text)
+    assert set(re.findall(r"(\w)_saved\[", spec.sources["opencl"].text)) - set(by_rows) == set(BY_ELEMENT.get(text, ""))
     code, _, done = call(kernel, spec, given)
     if bad is None:
         assert code == 0
@@ -143,6 +178,15 @@ def test_the_arrays_hold_what_is_done(cpu: Any, text: str, where: float | None) 
     else:
         assert code == 3 and 0 < done <= bad < done + 300
         assert_same(given, after(text, before, done))
+
+
+def test_of_arrays_that_lie_backwards_and_others_none_is_written_half_way(cpu: Any) -> None:
+    given = {"n": 4000, "a": np.ones(4000), "b": np.zeros(4000), "c": np.ones(4000), "d": np.zeros((4000, 2))[:, ::-1]}
+    given["c"][3000] = np.inf
+    before = {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in given.items()}
+    kernel, spec = load(NARROW, given, cpu)
+    assert call(kernel, spec, given)[0] == 2
+    assert_same(given, after(NARROW, before, 0))
 
 
 def test_arrays_that_lie_backwards_are_written_when_all_is_done(cpu: Any) -> None:
