@@ -18,7 +18,7 @@ import marshal
 import os
 import sys
 import warnings
-from importlib.util import MAGIC_NUMBER, cache_from_source, decode_source
+from importlib.util import MAGIC_NUMBER, cache_from_source
 from types import CodeType
 
 import alpyna_hook
@@ -26,7 +26,7 @@ from alpyna_hook import log, settings
 from alpyna_hook.guarded import Compiled
 from alpyna_hook.runtime.heads import unpacked
 from alpyna_hook.runtime.stamps import package
-from alpyna_hook.source import Source
+from alpyna_hook.source import Source, decoded
 
 MAGIC = b"alpyna\r\n"
 
@@ -43,7 +43,7 @@ def cache_path(path: str) -> str | None:
 def compiled(name: str, path: str, data: bytes) -> Compiled | None:
     """The guarded module `name` whose source file `path` holds `data`; None if CPython's own loader is right for it."""
     try:
-        source = Source(path, name, decode_source(data))
+        source = Source(path, name, decoded(data))
     except (SyntaxError, UnicodeDecodeError):
         return None
     cache = cache_path(path)
@@ -61,7 +61,7 @@ def compiled(name: str, path: str, data: bytes) -> Compiled | None:
 def script(filename: str, data: bytes) -> Compiled | None:
     """The guarded code of the script `filename`, whose source is `data`; None if CPython's own is right for it."""
     try:
-        source = Source(filename, "__main__", decode_source(data))
+        source = Source(filename, "__main__", decoded(data))
     except (SyntaxError, UnicodeDecodeError):
         return None
     from alpyna_hook.runtime import diskcache

@@ -6,8 +6,7 @@ own implementation is the same function without that (the standard library's `ra
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hashlib import sha256
 else:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from alpyna_hook.frozen import Frozen
 from alpyna_hook.source import Source, Span, caret
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(Frozen):
     """Why a loop, or an expression in it, cannot be compiled.
 
     code   stable kebab-case name of the reason, e.g. "call-unknown" (tests and the JSON report use it)
@@ -18,11 +16,16 @@ class Rejection:
     help   one sentence: what would help; empty if nothing would
     """
 
+    __slots__ = ("code", "title", "label", "span", "help")
+
     code: str
     title: str
     label: str
     span: Span
-    help: str = ""
+    help: str
+
+    def __init__(self, code: str, title: str, label: str, span: Span, help: str = "") -> None:
+        self._set(code, title, label, span, help)
 
     def render(self, source: Source) -> str:
         """The message with file and line, the source line and a caret, as `explain` prints it."""

@@ -6,32 +6,48 @@ carries, and `caret`, which renders a span the way CPython's tracebacks do.
 
 from __future__ import annotations
 
-import ast
-import re
-import zlib
-from dataclasses import dataclass
+import codecs
+from importlib.util import decode_source, source_hash
+
+from alpyna_hook.frozen import Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ast
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Frozen):
     """A region of one source file. Lines count from 1, columns (in characters) from 0, end exclusive."""
+
+    __slots__ = ("line", "col", "end_line", "end_col")
 
     line: int
     col: int
     end_line: int
     end_col: int
 
+    def __init__(self, line: int, col: int, end_line: int, end_col: int) -> None:
+        put = object.__setattr__  # one by one: every node of the IR has a span
+        put(self, "line", line)
+        put(self, "col", col)
+        put(self, "end_line", end_line)
+        put(self, "end_col", end_col)
+
 
 NO_SPAN = Span(0, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Frozen):
     """One source file: its name as shown in tracebacks, its dotted module name and its text."""
+
+    __slots__ = ("filename", "module", "text")
 
     filename: str
     module: str
     text: str
+
+    def __init__(self, filename: str, module: str, text: str) -> None:
+        self._set(filename, module, text)
 
     def line(self, number: int) -> str:
         """The text of line `number` (from 1) without its line end; empty if there is none."""
@@ -39,18 +55,27 @@ class Source:
         return lines[number - 1] if 0 < number <= len(lines) else ""
 
 
+def decoded(data: bytes) -> str:
+    """The text of a source file, as `importlib.util.decode_source` gives it; raises what that raises. It imports
+    `tokenize` and `re`, 5 ms, to look for what nearly no file has: another encoding."""
+    head = data.split(b"\n", 2)[:2]
+    if data.startswith(codecs.BOM_UTF8) or any(b"coding" in line for line in head) or b"\r" in data:
+        return decode_source(data)
+    return data.decode("utf-8")
+
+
 def split_lines(text: str) -> list[str]:
     """The lines of `text` as Python's parser counts them (`str.splitlines` also splits at form feeds and others)."""
-    return re.split(r"\r\n|\r|\n", text)
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def site_key(source: Source, index: int) -> str:
     """The name in `builtins` of the callable that guards loop `index` of `source`.
 
-    It cannot be spelt in Python, so it hides nothing. The checksum keeps apart what shares a module name: a
+    It cannot be spelt in Python, so it hides nothing. The hash keeps apart what shares a module name: a
     module and its reloaded successor, or two scripts that each ran as `__main__`.
     """
-    return f"@alpyna:{source.module}:{zlib.crc32(source.text.encode('utf-8', 'surrogatepass')):08x}:{index}"
+    return f"@alpyna:{source.module}:{source_hash(source.text.encode('utf-8', 'surrogatepass')).hex()}:{index}"
 
 
 def span_of(node: ast.AST, source: Source | None = None) -> Span:

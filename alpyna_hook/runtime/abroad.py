@@ -16,6 +16,7 @@ from alpyna_hook.devices import streams
 from alpyna_hook.errors import Rejection
 from alpyna_hook.runtime import foreign
 from alpyna_hook.runtime.dispatch import SiteState
+from alpyna_hook.runtime.reading import Reading
 
 
 class AbroadState(SiteState):
@@ -26,7 +27,7 @@ class AbroadState(SiteState):
         self.abroad = abroad
         self.retired = False
 
-    def _start(self, args: tuple[Any, ...]) -> bool:
+    def _start(self, found: Reading) -> bool:
         return False
 
     def _for_later(self, special: Any, signature: Any, decision: Any) -> bool:

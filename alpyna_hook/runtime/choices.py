@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-from alpyna_hook.runtime import records
+    from alpyna_hook.runtime import records
 
 
-@dataclass
 class Choice:
-    """A decision, the entry that carries it out, and its line in the report."""
+    """A decision, the entry that carries it out, and its line in the report.
 
-    entry: Any
-    decision: Any
-    record: records.DecisionRecord
-    variant: str
-    before: tuple[int, int, int, int] = (0, 0, 0, 0)  # calls, nanoseconds, faults, declines of earlier entries
+    before  calls, nanoseconds, faults, declines of earlier entries
+    """
+
+    def __init__(self, entry: Any, decision: Any, record: records.DecisionRecord, variant: str) -> None:
+        self.entry, self.decision, self.record, self.variant = entry, decision, record, variant
+        self.before: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
-@dataclass
 class Special:
-    """One specialisation with what has been learned of it."""
+    """One specialisation with what has been learned of it.
 
-    spec: Any  # specialisation.Specialisation
-    candidates: dict[str, Any]
-    record: records.SpecialisationRecord
-    history: Any
-    kernels: dict[str, Any] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
-    choices: list[Choice] = field(default_factory=list)
-    flags: int = 0  # FP flags that kept being faults: where NumPy's error state does not ignore them, interpret
+    spec   a specialisation.Specialisation
+    flags  FP flags that kept being faults: where NumPy's error state does not ignore them, interpret
+    """
+
+    def __init__(
+        self, spec: Any, candidates: dict[str, Any], record: records.SpecialisationRecord, history: Any
+    ) -> None:
+        self.spec, self.candidates, self.record, self.history = spec, candidates, record, history
+        self.kernels: dict[str, Any] = {}
+        self.failures: dict[str, str] = {}
+        self.choices: list[Choice] = []
+        self.flags = 0

@@ -18,10 +18,14 @@ import marshal
 import os
 import time
 from functools import cache
-from typing import Any, Final, NamedTuple
 
 from alpyna_hook import log, settings
 from alpyna_hook.digest import sha256
+from alpyna_hook.frozen import Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 LIMIT: Final = 512 << 20  # bytes
 _FORMAT: Final = "v1"
@@ -43,14 +47,19 @@ def key_of(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-class Stats(NamedTuple):
+class Stats(Frozen):
     """What the folder holds (all processes' entries) and how this process fared."""
+
+    __slots__ = ("folder", "entries", "bytes", "hits", "misses")
 
     folder: str
     entries: int
     bytes: int
     hits: int
     misses: int
+
+    def __init__(self, folder: str, entries: int, size: int, hits: int, misses: int) -> None:
+        self._set(folder, entries, size, hits, misses)
 
 
 class DiskCache:

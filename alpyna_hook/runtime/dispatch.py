@@ -10,17 +10,13 @@ guard, which from then on serves calls of that signature and shape bucket withou
 from __future__ import annotations
 
 import builtins
-import math
 import sys
-from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
 
 from alpyna_hook import log, project, settings, signals
-from alpyna_hook.errors import InternalError
-from alpyna_hook.runtime import foreign, glance, guard, records, resume
+from alpyna_hook.errors import InternalError, Rejection
+from alpyna_hook.runtime import foreign, glance, guard, reading, records, resume
 from alpyna_hook.runtime.choices import Choice, Special
-from alpyna_hook.runtime.heads import Head
 from alpyna_hook.source import Source, site_key
 
 # After so many calls that could not be compiled, or faults in a row, the interpreter gets the loop back.
@@ -34,10 +30,15 @@ FIXED_GLANCES = 50
 TINY_S = 5e-6  # seconds of the interpreter per call, by the glance's upper bound
 LOOK_S = 5e-3  # seconds: typing, analysing and pricing one nest
 FIRST_LOOK_S = 0.1  # the same, and the imports it needs
+NEVER_MIND = float("inf")  # seconds: look closely, whatever the work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
     from alpyna_hook.ir.nodes import Nest
+    from alpyna_hook.runtime.heads import Head
     from alpyna_hook.runtime.warm import Start
 
 _states: dict[str, SiteState] = {}
@@ -122,6 +123,7 @@ class SiteState:
         self._seen: dict[tuple[object, ...], float | None] = {}  # at most MAX_GLANCES entries
         self._busy = False
         self._pin: str | None = None  # not asked for yet
+        self._refused: reading.Reading | str | None = None  # the last call declined without a Rejection: see refresh
         self._starts: list[Start] = []  # of warm.py, not adopted yet
         self.abroad: frozenset[str] = frozenset()  # live-ins that are stand-ins for CuPy's arrays
         self.elsewhere: dict[frozenset[str], Any] = {}  # the same for calls with such arrays: abroad.AbroadState
@@ -147,15 +149,7 @@ class SiteState:
                 from alpyna_hook.runtime import abroad
 
                 return abroad.call(self, args)
-            loaded = "alpyna_hook.runtime.specials" in sys.modules
-            glanced = self._glanced(args)
-            if not loaded and glanced >= LOOK_S and self._start(args):
-                return self.guard(*args)
-            if glanced < (LOOK_S if loaded else FIRST_LOOK_S):
-                self._leave_it(args)
-                return None
-            served = self._prepare(args)
-            return self.guard(*args) if served else None
+            return self.guard(*args) if self._served(args) else None
         except Exception as bug:
             if signals.from_handler(bug):
                 raise
@@ -165,20 +159,35 @@ class SiteState:
         finally:
             self._busy = False
 
+    def _served(self, args: tuple[Any, ...]) -> bool:
+        """Installs an entry for this call; False if the interpreter is to run it. What costs least is asked first."""
+        glanced = self._glanced(args)
+        if glanced < LOOK_S:
+            return self._leave_it(args)
+        found = reading.read(self.head, args)
+        if found.refused:
+            return self._decline(found)
+        loaded = "alpyna_hook.runtime.specials" in sys.modules
+        if not loaded and self._start(found):
+            return True
+        if glanced < FIRST_LOOK_S and not loaded:
+            return self._leave_it(args)
+        return self._prepare(found)
+
     def _glanced(self, args: tuple[Any, ...]) -> float:
         """Seconds of all the work seen here; infinite if a glance cannot tell, or is not wanted."""
         asked = settings.current()
         if self._glances >= MAX_GLANCES or asked.variant != "auto" or asked.require or self._pinned():
-            return math.inf
+            return NEVER_MIND
         seconds = self._glance(args)
         if seconds is None:
-            return math.inf
+            return NEVER_MIND
         self._glances += 1
         self._glanced_s += seconds
         return self._glanced_s
 
-    def _leave_it(self, args: tuple[Any, ...]) -> None:
-        """All the work seen here would not pay for a closer look: the interpreter runs this call."""
+    def _leave_it(self, args: tuple[Any, ...]) -> bool:
+        """All the work seen here would not pay for a closer look: the interpreter runs this call. False."""
         if any(type(value) in glance.SIZED for value in args):  # a closer look would decline, too
             self._declines += 1
         if self._enough == 0:
@@ -190,6 +199,7 @@ class SiteState:
         self.record.choice = "too little work so far to be worth a closer look"
         self.record.glances += 1
         self.record.glanced_s = self._glanced_s
+        return False
 
     def _pinned(self) -> str:
         """The variant that the user's project wants here, "" for none."""
@@ -207,14 +217,14 @@ class SiteState:
             self._seen[sizes] = glance.interpreter_seconds(self.head, args)
         return self._seen[sizes]
 
-    def _start(self, args: tuple[Any, ...]) -> bool:
+    def _start(self, found: reading.Reading) -> bool:
         """Installs an entry that an earlier process decided on; False if this process has to see for itself."""
         from alpyna_hook.runtime import warm
 
         for known in self._starts:
             if known.used_up():
                 return known.renew()
-        start = warm.find(self.head, args, self.failed, self._pinned())
+        start = warm.find(self.head, found, self.failed, self._pinned())
         if start is None or any(start.decision == other.decision for other in self._starts):
             return False
         self._starts.append(start)
@@ -232,7 +242,6 @@ class SiteState:
         that takes more than its record."""
         if not self._starts:
             return
-        from alpyna_hook.errors import Rejection
         from alpyna_hook.runtime import entries, specials
         from alpyna_hook.runtime import signature as signatures
 
@@ -252,13 +261,12 @@ class SiteState:
                 calls, seconds = start.entry.calls, entries.measured_ns(start.entry) / 1e9
                 specials.oracle().spent(decision, calls, special.history, seconds)
 
-    def _prepare(self, args: tuple[Any, ...]) -> bool:
+    def _prepare(self, found: reading.Reading) -> bool:
         """Installs an entry for this call; False if the call is to be declined without one."""
-        from alpyna_hook.errors import Rejection
         from alpyna_hook.runtime import signature as signatures
 
         self._adopt()
-        signature = signatures.read(self.head, args, self.abroad)
+        signature = signatures.of(self.head, found, self.abroad)
         if isinstance(signature, Rejection):
             return self._decline(signature)
         special = self._special(signature)
@@ -268,14 +276,17 @@ class SiteState:
 
     def without_value(self, name: str) -> None:
         """The roots could not be evaluated: `name` has no value."""
-        from alpyna_hook.errors import Rejection
-
         self.record.reached = True
-        title = f"`{name}`, which the loop reads, has no value when the loop is reached."
-        self._decline(Rejection("name-unbound", title, "this loop", self.nest.span, "Give it a value before the loop."))
+        self._decline(name)
 
-    def _decline(self, rejection: Any) -> bool:
-        self.record.rejection = rejection
+    def _decline(self, why: Rejection | reading.Reading | str) -> bool:
+        """Leaves a call to the interpreter. `why`: a Rejection, or what one can be made of if a report asks for it: the
+        reading, or the name that has no value. To make one takes the IR, which programs on lists need for nothing else.
+        """
+        if isinstance(why, Rejection):
+            self.record.rejection, self._refused = why, None
+        else:
+            self._refused = why
         self._declines += 1
         if self._declines >= MAX_DECLINES:
             self.retire("")
@@ -283,7 +294,6 @@ class SiteState:
 
     def _special(self, signature: Any) -> Any:
         """The specialisation for `signature`, or a Rejection."""
-        from alpyna_hook.errors import Rejection
         from alpyna_hook.runtime import specials
 
         key = signature.key
@@ -430,7 +440,6 @@ class SiteState:
 
     def _failed(self, rc: int, detail: int, args: tuple[Any, ...], untouched: bool) -> object:
         from alpyna_hook.codegen import nans
-        from alpyna_hook.errors import Rejection
         from alpyna_hook.ir.abi import DEVICE_FAILED, FP_INVALID
         from alpyna_hook.ir.affine import NO_NAN_COMPARED
         from alpyna_hook.runtime import errstate
@@ -529,8 +538,21 @@ class SiteState:
 
     def refresh(self) -> None:
         """Brings the report's records up to date."""
+        if self._refused is not None:
+            self.record.rejection, self._refused = self._rejection(self._refused), None
         self._adopt()
         self._pull_all()
+
+    def _rejection(self, refused: reading.Reading | str) -> Rejection:
+        """Why a call was declined, in words."""
+        from alpyna_hook.runtime import signature as signatures
+
+        if isinstance(refused, str):
+            title = f"`{refused}`, which the loop reads, has no value when the loop is reached."
+            return Rejection("name-unbound", title, "this loop", self.nest.span, "Give it a value before the loop.")
+        found = signatures.of(self.head, refused, self.abroad)
+        assert isinstance(found, Rejection), "Reading.refused says so"
+        return found
 
     def _pull_all(self) -> None:
         """Pulls the guard's counters into the report's records."""

@@ -12,7 +12,6 @@ array is in use, which is CuPy's current one.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from alpyna_hook import signals
@@ -26,16 +25,14 @@ if TYPE_CHECKING:
 FIRST_VERSION = 14  # of CuPy: from here on Python numbers are weak (NEP 50), whatever their value
 
 
-@dataclass(frozen=True)
 class StandIns:
     """args     of the site, CuPy's arrays replaced
     arrays   live-ins that were CuPy's
     streams  what to wait for first
     """
 
-    args: tuple[Any, ...] = field(repr=False)  # to print one is to read it
-    arrays: frozenset[str]
-    streams: tuple[int, ...]
+    def __init__(self, args: tuple[Any, ...], arrays: frozenset[str], streams: tuple[int, ...]) -> None:
+        self.args, self.arrays, self.streams = args, arrays, streams
 
 
 def among(args: tuple[Any, ...]) -> bool:

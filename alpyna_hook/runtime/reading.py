@@ -51,6 +51,11 @@ class Reading:
         self.may_alias: frozenset[frozenset[str]] = frozenset()
 
     @property
+    def refused(self) -> bool:
+        """Whether signature.of is certain to refuse this call. It may refuse others, too."""
+        return bool(self.obstacles) or any(check[0] == "other" for check in self.checks)
+
+    @property
     def key(self) -> tuple[object, ...]:
         """Plain data, equal for calls that can share an entry of the guard but for its ranges."""
         return plain_key(self.checks, self.same, self.may_alias)

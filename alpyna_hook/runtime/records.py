@@ -10,19 +10,19 @@ Nothing heavy is imported: a process that never asks for a report pays one small
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Literal, TypeAlias
 
-from alpyna_hook.errors import Rejection
-from alpyna_hook.source import Source
+    from alpyna_hook.errors import Rejection
+    from alpyna_hook.source import Source
 
-Status: TypeAlias = Literal["accelerated", "interpreted", "rejected", "not_reached"]
+    Status: TypeAlias = Literal["accelerated", "interpreted", "rejected", "not_reached"]
 
 INTERPRETER = "interp"  # the one variant that is not compiled
 
 
-@dataclass(eq=False, slots=True)
 class DecisionRecord:
     """One choice of the oracle: these shapes run as this variant.
 
@@ -36,13 +36,15 @@ class DecisionRecord:
                  or a precondition that does not hold
     """
 
-    shapes: dict[str, Any]
-    variant: str
-    predicted_s: dict[str, float] = field(default_factory=dict)
-    calls: int = 0
-    total_s: float = 0.0
-    faults: int = 0
-    declines: int = 0
+    __slots__ = ("calls", "declines", "faults", "predicted_s", "shapes", "total_s", "variant")
+
+    def __init__(
+        self, shapes: dict[str, Any], variant: str, predicted_s: dict[str, float] | None = None,
+        calls: int = 0, total_s: float = 0.0, faults: int = 0, declines: int = 0,
+    ) -> None:  # fmt: skip
+        self.shapes, self.variant = shapes, variant
+        self.predicted_s = {} if predicted_s is None else predicted_s
+        self.calls, self.total_s, self.faults, self.declines = calls, total_s, faults, declines
 
     @property
     def completed(self) -> int:
@@ -50,7 +52,6 @@ class DecisionRecord:
         return self.calls - self.faults
 
 
-@dataclass(eq=False, slots=True)
 class SpecialisationRecord:
     """One signature met at a site.
 
@@ -61,26 +62,29 @@ class SpecialisationRecord:
     rejection  why this signature cannot be compiled
     """
 
-    signature: dict[str, str]
-    compile_s: dict[str, float] = field(default_factory=dict)
-    cache: dict[str, str] = field(default_factory=dict)
-    decisions: list[DecisionRecord] = field(default_factory=list)
-    code: dict[str, str] = field(default_factory=dict)
-    rejection: Rejection | None = None
+    __slots__ = ("cache", "code", "compile_s", "decisions", "rejection", "signature")
+
+    def __init__(
+        self, signature: dict[str, str], compile_s: dict[str, float] | None = None, cache: dict[str, str] | None = None,
+        decisions: list[DecisionRecord] | None = None, code: dict[str, str] | None = None,
+        rejection: Rejection | None = None,
+    ) -> None:  # fmt: skip
+        self.signature, self.rejection = signature, rejection
+        self.compile_s = {} if compile_s is None else compile_s
+        self.cache = {} if cache is None else cache
+        self.decisions = [] if decisions is None else decisions
+        self.code = {} if code is None else code
 
 
-@dataclass(eq=False, slots=True)
 class LoopRecord:
     """One loop of a nest. `why`: what makes it parallel or sequential; `depth`: 0 for the outermost loop."""
 
-    line: int
-    var: str
-    parallel: bool
-    why: str = ""
-    depth: int = 0
+    __slots__ = ("depth", "line", "parallel", "var", "why")
+
+    def __init__(self, line: int, var: str, parallel: bool, why: str = "", depth: int = 0) -> None:
+        self.line, self.var, self.parallel, self.why, self.depth = line, var, parallel, why, depth
 
 
-@dataclass(eq=False, slots=True)
 class SiteRecord:
     """One site. The dispatcher holds it and mutates it; `refresh`, if set, is called once before a
     report is written, to pull in the counters that the guard keeps for itself.
@@ -92,21 +96,23 @@ class SiteRecord:
     glances     calls left to the interpreter before any decision, on an estimate of `glanced_s` seconds for all of them
     """
 
-    module: str
-    file: str
-    line: int
-    end_line: int
-    function: str
-    loops: list[LoopRecord] = field(default_factory=list)
-    specialisations: list[SpecialisationRecord] = field(default_factory=list)
-    reached: bool = False
-    rejection: Rejection | None = None
-    note: str = ""
-    choice: str = ""
-    glances: int = 0
-    glanced_s: float = 0.0
-    source: Source | None = None
-    refresh: Callable[[], None] | None = None
+    __slots__ = (
+        "choice", "end_line", "file", "function", "glanced_s", "glances", "line", "loops", "module", "note", "reached",
+        "refresh", "rejection", "source", "specialisations",
+    )  # fmt: skip
+
+    def __init__(
+        self, module: str, file: str, line: int, end_line: int, function: str, loops: list[LoopRecord] | None = None,
+        specialisations: list[SpecialisationRecord] | None = None, reached: bool = False,
+        rejection: Rejection | None = None, note: str = "", choice: str = "", glances: int = 0, glanced_s: float = 0.0,
+        source: Source | None = None,
+    ) -> None:  # fmt: skip
+        self.module, self.file, self.line, self.end_line, self.function = module, file, line, end_line, function
+        self.loops = [] if loops is None else loops
+        self.specialisations = [] if specialisations is None else specialisations
+        self.reached, self.rejection, self.note, self.choice = reached, rejection, note, choice
+        self.glances, self.glanced_s, self.source = glances, glanced_s, source
+        self.refresh: Callable[[], None] | None = None
 
     @property
     def id(self) -> str:

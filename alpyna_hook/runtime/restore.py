@@ -9,18 +9,19 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from types import CodeType, FunctionType
-from typing import Any
 
-from alpyna_hook.source import Source
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from alpyna_hook.source import Source
 
 CO_OPTIMIZED = 0x1  # inspect.CO_OPTIMIZED: the code of a function, not of a module or a class body
 SEARCH_SHARE = 0.01  # of the program's time may go into searching the heap for functions to restore
 
 
-@dataclass
 class Guarded:
     """An activated module, for putting its original code back.
 
@@ -28,22 +29,21 @@ class Guarded:
     searched  ids of the guarded codes whose functions were looked for in all the heap
     """
 
-    source: Source
-    code: CodeType
-    keys: frozenset[str]
-    retired: set[str] = field(default_factory=set)
-    original: CodeType | None = None
-    current: dict[int, CodeType] = field(default_factory=dict)
-    searched: set[int] = field(default_factory=set)
+    def __init__(self, source: Source, code: CodeType, keys: frozenset[str]) -> None:
+        self.source, self.code, self.keys = source, code, keys
+        self.retired: set[str] = set()
+        self.original: CodeType | None = None
+        self.current: dict[int, CodeType] = {}
+        self.searched: set[int] = set()
 
 
-@dataclass(frozen=True)
 class _Swap:
     """Functions made from `guarded`, which run `old` now, are to run `new`."""
 
-    guarded: CodeType
-    old: CodeType
-    new: CodeType
+    __slots__ = ("guarded", "new", "old")
+
+    def __init__(self, guarded: CodeType, old: CodeType, new: CodeType) -> None:
+        self.guarded, self.old, self.new = guarded, old, new
 
 
 _next_search = 0.0  # not before this time (time.monotonic) is the heap searched again

@@ -7,10 +7,13 @@ the copy calls around each iterable, and which skips what is done, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from _thread import get_ident
 from itertools import islice
-from threading import get_ident
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
 
 Place = tuple[int, int]  # line and column of a `for`
 

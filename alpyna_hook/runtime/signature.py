@@ -59,8 +59,7 @@ def reps_by_typenum() -> dict[int, Rep]:
 def read(head: Head, args: tuple[Any, ...], abroad: frozenset[str] = frozenset()) -> Signature | Rejection:
     """The signature of a call; `args` are the values of the site's roots, `abroad` the live-ins that are stand-ins for
     CuPy's arrays (runtime/foreign.py)."""
-    found = of(head, reading.read(head, args), abroad)
-    return found if isinstance(found, Rejection) or not abroad else _apart(head, found, abroad)
+    return of(head, reading.read(head, args), abroad)
 
 
 def _apart(head: Head, found: Signature, abroad: frozenset[str]) -> Signature | Rejection:
@@ -81,6 +80,11 @@ def _apart(head: Head, found: Signature, abroad: frozenset[str]) -> Signature | 
 
 def of(head: Head, found: Reading, abroad: frozenset[str] = frozenset()) -> Signature | Rejection:
     """What a reading means to the compiler."""
+    made = _typed(head, found, abroad)
+    return made if isinstance(made, Rejection) or not abroad else _apart(head, made, abroad)
+
+
+def _typed(head: Head, found: Reading, abroad: frozenset[str]) -> Signature | Rejection:
     nest = head.nest
     assert nest is not None, "rejected loops are never called"
     made = Signature(tuple(found.checks), {}, {}, {}, found.same, found.may_alias)

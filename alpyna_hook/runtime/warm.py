@@ -20,7 +20,7 @@ from functools import cache
 
 from alpyna_hook import log, settings
 from alpyna_hook.devices import finding, forks, library
-from alpyna_hook.runtime import diskcache, entries, reading, stamps
+from alpyna_hook.runtime import diskcache, entries, stamps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,10 +80,9 @@ class Start:
         return True
 
 
-def find(head: Head, args: tuple[Any, ...], failed: entries.Failed, pin: str) -> Start | None:
+def find(head: Head, found: Reading, failed: entries.Failed, pin: str) -> Start | None:
     """The start for this call, if a record has it. `pin`: the variant that the project wants for the site, or ""."""
-    found = reading.read(head, args)
-    if found.obstacles or forks.omp_unsafe():
+    if forks.omp_unsafe():
         return None
     record = diskcache.of_process().get_plain(_key(head, (found.key, pin)))
     if record is None:

@@ -26,3 +26,65 @@ def test_a_short_loop_over_a_list_imports_nothing_and_is_soon_retired(project: A
     for imported in ("['ir.nodes']", "[]"):  # by the front end, which a warm start does without
         found = project.runner("main.py")
         assert (found.stdout, found.stderr) == (f"{imported}\n[None]\n", "")
+
+
+LONG = """\
+import sys
+before = set(sys.modules)
+def total(values):
+    t = 0
+    for i in range(len(values)):
+        t += values[i]
+    return t
+
+def smallest(rows):
+    least = rows[0][0]
+    while least > 0:
+        for i in range(len(rows)):
+            for j in range(len(rows[i])):
+                least = min(least, rows[i][j])
+    return least
+
+assert total(list(range(2_000_000))) == 1999999000000
+assert smallest([[1, 2, 3]] * 100000 + [[0]]) == 0
+print(*set(sys.modules))
+"""
+
+
+def test_long_loops_over_lists_are_declined_without_an_import(project: Any) -> None:
+    project.write({"main.py": LONG})
+    without = set(project.plain("main.py").stdout.split())
+    project.runner("main.py")
+    found = project.runner("main.py")
+    own = {
+        "alpyna_hook." + name
+        for name in ("ir", "runtime.signature", "runtime.warm", "runtime.specials", "frontend.sites", "rewrite")
+    }
+    heavy = {"numpy", "islpy", "dataclasses", "typing", "inspect", "re", "tokenize", "ast", "pickle", "threading"}
+    assert (found.status, found.stderr) == (0, "")
+    assert not (set(found.stdout.split()) - without) & (own | heavy)
+
+
+def test_the_report_still_says_why_lists_are_declined(project: Any) -> None:
+    project.write({"main.py": LONG})
+    report = project.runner("--report", "main.py").stderr
+    assert "main.py:5: values cannot be handed to compiled code: it is of type list [live-in-type]" in report
+    assert "main.py:11: rows cannot be handed to compiled code: it is of type list [live-in-type]" in report
+    assert "    for i in range(len(values)):\n      ^^^^" in report
+    assert project.runner("--require", "main.py").status == 3
+
+
+def test_the_last_reason_is_told_whether_it_took_types_to_find_it_or_not(project: Any) -> None:
+    text = """\
+import numpy as np
+def total(values, n):
+    t = 0
+    for i in range(n):
+        t += values[i]
+    return t
+"""
+    early, late = "total([1] * 500000, 500000)\n", "total(np.ones(500000, 'q'), 500000)\n"
+    for calls, told in ((early + late, "an array of numpy.longlong"), (late + early, "of type list")):
+        project.write({"main.py": text + calls})
+        report = project.runner("--report", "main.py").stderr
+        assert f"values cannot be handed to compiled code: it is {told}" in report
