@@ -3,6 +3,8 @@
 Everything else about the package is in setup.cfg.
 """
 
+import os
+
 import numpy
 from setuptools import Extension, setup
 
@@ -24,4 +26,6 @@ setup(
             optional=True,
         ),
     ]
+    + [Extension("alpyna_hook.devices._copying", ["alpyna_hook/devices/_copying.c"], optional=True)]
+    * (os.name == "posix")  # it uses POSIX threads
 )

@@ -15,8 +15,8 @@ parts:
   memory     compute-sanitizer, if it is installed, and a loop that must not leak
   oracle     `alpyna calibrate`, then tools/oracle_eval.py on this machine with its device, in the time that is left
 
-Status 1 if a part found something wrong, 2 if there is no device. A part that cannot run says so, or that there was no
-time left. The JSON is written after each part.
+Status 1 if a part found something wrong or slow, 2 if there is no device. A part that cannot run says so, or that there
+was no time left. The JSON is written after each part.
 """
 
 from __future__ import annotations
@@ -228,6 +228,8 @@ def figures(kernels: list[str]) -> list[Row]:
 
 def judged(row: Row) -> str:
     """Small copies take as long as it takes to ask for them, which the link has no part in."""
+    if row.get("wrong"):
+        return "WRONG"
     return "slow" if row.get("share", 1.0) < ENOUGH["figures"] and not row.get("small") else "ok"
 
 
@@ -266,7 +268,7 @@ def residency(kernels: list[str]) -> list[Row]:
     for call in calls:
         wrong = not call["right"] or call["sent"] != call["expected"] or bool(done.stderr)
         rows.append({**call, "verdict": "WRONG" if wrong else "ok"})
-    for row in measuring.staging(device()):
+    for row in measuring.shadows(device()):
         rows.append({**row, "verdict": judged(row)})
     return rows
 
@@ -471,9 +473,9 @@ def main() -> int:
             rows += found
             print(table(found), flush=True)
             write(options, rows)
-    wrong = sum(row["verdict"] == "WRONG" for row in rows)
-    print(f"{len(rows)} rows, {wrong} wrong, {time.perf_counter() - start:.0f} s")
-    return 1 if wrong else 0
+    wrong, slow = (sum(row["verdict"] == verdict for row in rows) for verdict in ("WRONG", "slow"))
+    print(f"{len(rows)} rows, {wrong} wrong, {slow} slow, {time.perf_counter() - start:.0f} s")
+    return 1 if wrong or slow else 0
 
 
 if __name__ == "__main__":

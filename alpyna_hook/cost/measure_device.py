@@ -17,6 +17,7 @@ from typing import Any
 
 from alpyna_hook.cost.machine import DeviceFigures
 from alpyna_hook.cost.noise import Clocks
+from alpyna_hook.devices.staging import Staging
 from alpyna_hook.ir.plan import DeviceKernel
 
 SMALL, LARGE = 4 << 10, 32 << 20  # bytes of the transfers that latency and rate are taken from
@@ -141,11 +142,13 @@ class _Bench:
             each = 0.5 * self._best(lambda: device.unwrap(device.wrap(small, True)))
             return (each, 1e12), (each, 1e12)
         buffers = [device.allocate(SMALL), device.allocate(LARGE)]
+        copies = Staging(device)
         try:
             pairs = list(zip(buffers, (small, large)))
-            there = [self._best(partial(device.upload, buffer, array)) for buffer, array in pairs]
-            back = [self._best(partial(device.download, array, buffer)) for buffer, array in pairs]
+            there = [self._best(partial(copies.upload, buffer, array)) for buffer, array in pairs]
+            back = [self._best(partial(copies.download, array, buffer)) for buffer, array in pairs]
         finally:
+            copies.drain()
             for buffer in buffers:
                 device.release(buffer)
         first, second = ((s[0], (LARGE - SMALL) / max(s[1] - s[0], 1e-9)) for s in (there, back))

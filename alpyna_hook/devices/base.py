@@ -187,21 +187,23 @@ class Accelerator(Protocol):
     def await_stream(self, handle: int) -> None:
         """Waits until all is done that other libraries have put into their stream `handle` so far."""
 
-    def upload(self, buffer: Any, array: Any) -> None:
-        """Copies a contiguous array into the buffer; the array may be changed when this returns."""
+    def upload(self, buffer: Any, array: Any, first: int = 0) -> None:
+        """Copies a contiguous array of ordinary memory into the buffer, from byte `first` on; the array may be changed
+        when this returns."""
 
     def download(self, array: Any, buffer: Any) -> None:
         """Copies the buffer into a contiguous array; waits until it is there."""
 
-    def staging(self, size: int) -> Any:
-        """`size` bytes of the host's memory, as an array, that copies to and from the device are fast with."""
+    def locked(self, size: int) -> Any:
+        """`size` bytes of page-locked memory, as an array; None if the device has no use for it, or there is none."""
 
-    def send(self, buffer: Any, first: int, part: Any) -> None:
-        """Copies a part of a staging array into the buffer, from byte `first` on; it is perhaps not read yet when this
-        returns."""
+    def send(self, buffer: Any, first: int, part: Any) -> Callable[[], object]:
+        """Begins to copy contiguous bytes, page-locked or not, into the buffer, from byte `first` on. They may be
+        changed when a call of the result has returned."""
 
-    def fetch(self, part: Any, buffer: Any) -> None:
-        """Copies the buffer into a part of a staging array; waits until it is there."""
+    def fetch(self, part: Any, buffer: Any, first: int) -> Callable[[], object]:
+        """Begins to copy the buffer, from byte `first` on, into contiguous bytes, page-locked or not. They are there
+        when a call of the result has returned."""
 
     def unwrap(self, buffer: Any) -> None:
         """The host can see what was written to a wrapped buffer when this returns."""

@@ -5,8 +5,7 @@ Out: `open_device`: an `Accelerator`, or why there is none.
 
 It works in the device's primary context (CUDA Driver API, "Primary Context Management"), which the CUDA runtime uses,
 and with it CuPy and PyTorch; it is current only while Alpyna uses it. All goes through one stream. Large copies go
-through page-locked buffers, so that the next piece is filled while the last one is on its way (CUDA C++ Best Practices
-Guide, 10.1); small ones are left to the driver, which does the same with a buffer of its own.
+through page-locked memory (staging.py); small ones are left to the driver, which has some of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ import contextlib
 import ctypes
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from alpyna_hook.devices.memory import Array
 
 CHOICE: Final = "CUDA_DEVICE"  # environment, PyCUDA's own: number of the device
-STAGED: Final = 1 << 20  # bytes from which on a copy goes through page-locked memory
-PIECE: Final = 8 << 20  # bytes of one page-locked buffer
-PIECES: Final = 3
+_EVENTS: Final = 32  # more than the pieces of a copy that are on their way
 _PER_UNIT: Final = 2048  # work items that keep a multiprocessor busy
 _FORMATS: Final = {
     Rep.BOOL: "B", Rep.I8: "b", Rep.I16: "h", Rep.I32: "i", Rep.I64: "q", Rep.U8: "B", Rep.U16: "H", Rep.U32: "I",
@@ -108,7 +106,7 @@ class CudaDevice:
         self.queued: list[Any] = []
         self.lock = threading.RLock()
         self._modules: list[Any] = []  # unloaded in `close`, where the context is current
-        self._pieces: list[tuple[Any, Any]] = []  # page-locked bytes, and the event after the last copy from or to them
+        self._events: deque[Any] = deque()
         self._context: Any = device.retain_primary_context()
         try:
             with self.current():
@@ -225,63 +223,39 @@ class CudaDevice:
         if code:
             raise DeviceError(f"the stream that its arrays are used in cannot be waited for (CUDA error {code})")
 
-    def upload(self, buffer: Any, array: Array) -> None:
-        data = _bytes(array)
-        if data.size < STAGED:
-            self._cuda.memcpy_htod_async(buffer, data, self._stream)  # returns when the driver has read the array
-            return
-        for first, piece, ready in self._staged(data.size):
-            part = data[first : first + PIECE]
-            ready.synchronize()
-            piece[: part.size] = part
-            self._cuda.memcpy_htod_async(int(buffer) + first, piece[: part.size], self._stream)
-            ready.record(self._stream)
+    def upload(self, buffer: Any, array: Array, first: int = 0) -> None:
+        self._cuda.memcpy_htod_async(int(buffer) + first, array, self._stream)  # returns when the driver has read it
 
     def download(self, array: Array, buffer: Any) -> None:
-        data = _bytes(array)
-        if data.size < STAGED:
-            self._cuda.memcpy_dtoh_async(data, buffer, self._stream)
-            self._stream.synchronize()
-            return
-        coming: list[tuple[int, Any, Any]] = []
-        for first, piece, ready in self._staged(data.size):
-            if len(coming) == PIECES:
-                _take(data, coming.pop(0))
-            part = piece[: min(PIECE, data.size - first)]
-            ready.synchronize()
-            self._cuda.memcpy_dtoh_async(part, int(buffer) + first, self._stream)
-            ready.record(self._stream)
-            coming.append((first, part, ready))
-        for one in coming:
-            _take(data, one)
-
-    def staging(self, size: int) -> Any:
-        import numpy as np
-
-        return np.empty(size, np.uint8) if size < STAGED else self._locked(size)
-
-    def send(self, buffer: Any, first: int, part: Array) -> None:
-        self._cuda.memcpy_htod_async(int(buffer) + first, part, self._stream)
-
-    def fetch(self, part: Array, buffer: Any) -> None:
-        self._cuda.memcpy_dtoh_async(part, buffer, self._stream)
+        self._cuda.memcpy_dtoh_async(array, buffer, self._stream)
         self._stream.synchronize()
 
-    def _locked(self, size: int) -> Any:
-        """Page-locked memory; or ordinary memory if there is no more of it, from and to which copies are slower."""
+    def locked(self, size: int) -> Any:
         import numpy as np
 
         try:
             return self._cuda.pagelocked_empty(size, np.uint8)
         except self._cuda.MemoryError:
-            return np.empty(size, np.uint8)
+            return None
 
-    def _staged(self, size: int) -> Iterator[tuple[int, Any, Any]]:
-        """(first byte, page-locked buffer, event that tells when it is free) of each piece of a copy."""
-        while len(self._pieces) < PIECES:
-            self._pieces.append((self._locked(PIECE), self._cuda.Event()))
-        for number, first in enumerate(range(0, size, PIECE)):
-            yield first, *self._pieces[number % PIECES]
+    def send(self, buffer: Any, first: int, part: Array) -> Callable[[], object]:
+        self._cuda.memcpy_htod_async(int(buffer) + first, part, self._stream)
+        return self._mark()
+
+    def fetch(self, part: Array, buffer: Any, first: int) -> Callable[[], object]:
+        self._cuda.memcpy_dtoh_async(part, int(buffer) + first, self._stream)
+        return self._mark()
+
+    def _mark(self) -> Callable[[], object]:
+        """Waits for all that was asked for so far. Events are used in turn: one that was recorded anew waits for more
+        than it had to, as everything is in one stream."""
+        if len(self._events) < _EVENTS:
+            self._events.append(self._cuda.Event(self._cuda.event_flags.DISABLE_TIMING))
+        else:
+            self._events.rotate(-1)
+        self._events[-1].record(self._stream)
+        wait: Callable[[], object] = self._events[-1].synchronize
+        return wait
 
     def clear(self, buffer: Any, size: int) -> None:
         self._cuda.memset_d8_async(buffer, 0, size, self._stream)
@@ -315,24 +289,11 @@ class CudaDevice:
             return
         with contextlib.suppress(Exception):
             with self.current():
-                self._pieces.clear()
                 self._modules.clear()
+                self._events.clear()
                 self._stream = None
             self._context.detach()
         self._context = None
-
-
-def _bytes(array: Array) -> Any:
-    """The bytes of a contiguous array, as an array."""
-    import numpy as np
-
-    return array.reshape(-1).view(np.uint8)
-
-
-def _take(data: Any, arrived: tuple[int, Any, Any]) -> None:
-    first, part, ready = arrived
-    ready.synchronize()
-    data[first : first + part.size] = part
 
 
 def _first_line(error: BaseException) -> str:

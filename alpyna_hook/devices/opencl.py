@@ -15,7 +15,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from alpyna_hook.devices.base import ABI_VERSION, ITEMS_PER_CORE, Built, Cache, DeviceError, Limits
@@ -246,12 +246,12 @@ class OpenCLDevice:
         mapped.base.release(self._queue)
         self._queue.finish()
 
-    def upload(self, buffer: Any, array: Array) -> None:
+    def upload(self, buffer: Any, array: Array, first: int = 0) -> None:
         if self._direct:
             self._idle()
-            self._memory[buffer.int_ptr][: array.nbytes] = _bytes_of(array)
+            self._memory[buffer.int_ptr][first : first + array.nbytes] = _bytes_of(array)
             return
-        self._cl.enqueue_copy(self._queue, buffer, array, is_blocking=True)
+        self._cl.enqueue_copy(self._queue, buffer, array, dst_offset=first, is_blocking=True)
 
     def download(self, array: Array, buffer: Any) -> None:
         if self._direct:
@@ -260,16 +260,20 @@ class OpenCLDevice:
             return
         self._cl.enqueue_copy(self._queue, array, buffer, is_blocking=True)
 
-    def staging(self, size: int) -> Any:
-        import numpy as np
+    def locked(self, size: int) -> Any:
+        return None  # drivers have their own
 
-        return np.empty(size, np.uint8)
+    def send(self, buffer: Any, first: int, part: Array) -> Callable[[], object]:
+        wait: Callable[[], object] = self._cl.enqueue_copy(
+            self._queue, buffer, part, dst_offset=first, is_blocking=False
+        ).wait
+        return wait
 
-    def send(self, buffer: Any, first: int, part: Array) -> None:
-        self._cl.enqueue_copy(self._queue, buffer, part, dst_offset=first, is_blocking=True)
-
-    def fetch(self, part: Array, buffer: Any) -> None:
-        self.download(part, buffer)
+    def fetch(self, part: Array, buffer: Any, first: int) -> Callable[[], object]:
+        wait: Callable[[], object] = self._cl.enqueue_copy(
+            self._queue, part, buffer, src_offset=first, is_blocking=False
+        ).wait
+        return wait
 
     def clear(self, buffer: Any, size: int) -> None:
         if self._direct:

@@ -78,6 +78,12 @@ def is_open(variant: str) -> bool:
     return isinstance(_opened.get(variant), Opened)
 
 
+def has_failed(variant: str) -> bool:
+    """Whether the device that runs `variant` was in use in this process, and is not any more."""
+    found = _opened.get(variant)
+    return isinstance(found, Opened) and found.device.failure not in ("", _IN_CHILD)
+
+
 def use(variant: str, device: Any) -> Opened:
     """From now on `device` runs `variant` (tests put devices here that fail)."""
     pool = Pool(device.allocate, device.release)

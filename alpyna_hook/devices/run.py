@@ -3,12 +3,12 @@
 In:  the arrays of one call, the driver's launches.
 Out: results on the device, and only when all has gone well in the program's arrays.
 
-Nothing is written to the program's memory before the run is known to succeed. On a device with memory of its own,
-results are brought to the host beside the arrays first (`conclude`), and then into them. On one that shares the host's
-memory, where kernels work on the arrays themselves, the written ones are saved before the first launch, unless there is
-only one launch, at the end: one that cannot be enqueued has written nothing; or one grid, launched in blocks that save
-what they write (blocks.py), after any of which the interpreter can go on. Arrays of other libraries
-that lie on the device are used where they are, too; what is saved of them stays on the device.
+What is written to the program's memory can be taken back until the run is known to succeed. From a device with memory
+of its own, results come when all kernels are done (results.py). On one that shares the host's memory, where kernels
+work on the arrays themselves, the written ones are saved before the first launch, unless there is only one launch, at
+the end: one that cannot be enqueued has written nothing; or one grid, launched in blocks that save what they write
+(blocks.py), after any of which the interpreter can go on. Arrays of other libraries that lie on the device are used
+where they are, too; what is saved of them stays on the device.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from alpyna_hook import settings, signals
+from alpyna_hook import signals
 from alpyna_hook.devices import memory
 from alpyna_hook.devices.base import Accelerator, DeviceError
 from alpyna_hook.devices.blocks import Blocks, SavedRows, Shared, rows_of_a_block
 from alpyna_hook.devices.memory import Operand
 from alpyna_hook.devices.resident import Resident, Residents
+from alpyna_hook.devices.results import Delivery, Placed, needed
 from alpyna_hook.devices.shapes import grid, rows
 from alpyna_hook.ir.plan import DeviceKernel
 from alpyna_hook.ir.types import Rep
@@ -35,18 +36,6 @@ if TYPE_CHECKING:
 class ResultsLost(BaseException):
     """The device failed while it wrote to the program's arrays, and what they held is not known any more. No Exception:
     the program must not go on with them."""
-
-
-@dataclass
-class _Placed:
-    """An operand on the device. `apart`: the buffer is not the array's own memory; it is that of `resident`, if there
-    is one."""
-
-    operand: Operand
-    host: Array
-    buffer: Any
-    apart: bool
-    resident: Resident | None = None
 
 
 @dataclass
@@ -66,7 +55,7 @@ class Run:
     may_fault: bool
     residents: Residents | None = None
     trouble: Exception | None = None
-    _placed: list[_Placed] = field(default_factory=list)
+    _placed: list[Placed] = field(default_factory=list)
     _taken: list[tuple[int, Any]] = field(default_factory=list)
     _claimed: list[Resident] = field(default_factory=list)
     _journals: list[tuple[int, Any]] = field(default_factory=list)
@@ -74,8 +63,7 @@ class Run:
     _launched: bool = False  # perhaps: an interrupt may have come between
     _surely: bool = False
     _settled: bool = False
-    _apart: int = 0
-    _copied: list[None] = field(default_factory=list)
+    _delivery: Delivery | None = None
     _shapes: dict[tuple[int, tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
     _saved: list[tuple[Array, Array]] | None = None
     _blocks: Blocks | None = None
@@ -214,10 +202,10 @@ class Run:
                 first, behind = operand.span
                 if first != operand.address:
                     raise DeviceError(f"{operand.name} does not begin with its first element")
-                placed = _Placed(operand, host, self.device.adopt(first, behind - first), False)
+                placed = Placed(operand, host, self.device.adopt(first, behind - first), False)
                 strides = operand.strides
             elif self.device.shares_memory and memory.stands_alone(operand, operands):
-                placed = _Placed(operand, host, self.device.wrap(memory.flat(operand), operand.written), False)
+                placed = Placed(operand, host, self.device.wrap(memory.flat(operand), operand.written), False)
                 strides = operand.strides
             else:
                 placed = self._brought(operand, host)
@@ -227,31 +215,18 @@ class Run:
         return found
 
     def conclude(self) -> None:
-        """Brings what was written into the program's arrays. It raises before it has written anything, or not at all,
-        but for ResultsLost."""
-        import numpy as np
-
+        """Brings what was written into the program's arrays. If it raises, `abandon` knows the way back."""
         apart = [p for p in self._placed if p.operand.written and p.apart]
-        self._apart = len(apart)
+        staging = self.residents.staging if self.residents is not None else None
+        self._delivery = Delivery(self.device, staging, apart)
         self._issue_held(save=bool(apart))  # those apart are still to be copied, which may fail
-        results = []
-        for placed in apart:
-            if placed.resident is not None:
-                self.device.fetch(placed.resident.bytes, placed.buffer)
-                results.append(placed.resident.array)
-            else:
-                results.append(np.empty(placed.operand.dims, placed.host.dtype))
-                self.device.download(results[-1], placed.buffer)
         self._settle()
-        for resident in (p.resident for p in apart if p.resident is not None):
-            resident.sound = True
-        # One call into C, so that no signal handler of the program runs between two arrays.
-        self._copied.extend(map(np.copyto, [p.host for p in apart], results))
+        self._delivery.bring()
 
     @property
     def committed(self) -> bool:
         """All results are in the program's arrays."""
-        return self._settled and len(self._copied) == self._apart
+        return self._settled and (self._delivery is None or self._delivery.done)
 
     @property
     def done(self) -> int:
@@ -332,12 +307,11 @@ class Run:
         put into the queue, which one with memory of its own does not."""
         return self._writes_in_place and not any(p.operand.there and p.operand.written for p in self._placed)
 
-    def _keep(self, placed: _Placed) -> None:
+    def _keep(self, placed: Placed) -> None:
         """A copy of an adopted buffer, on the device."""
-        size = placed.operand.bytes
-        copy = self._take(size)
-        self.device.duplicate(copy, placed.buffer, size)
-        self._kept.append((placed.buffer, copy, size))
+        copy = self._take(placed.operand.bytes)
+        self.device.duplicate(copy, placed.buffer, placed.operand.bytes)
+        self._kept.append((placed.buffer, copy, placed.operand.bytes))
 
     def _put_back(self) -> None:
         """Adopted buffers as they were. ResultsLost if that fails: what they hold is not known then."""
@@ -352,27 +326,25 @@ class Run:
             else:
                 raise ResultsLost("the device failed while arrays on it were put back") from error
 
-    def _brought(self, operand: Operand, host: Array) -> _Placed:
+    def _brought(self, operand: Operand, host: Array) -> Placed:
         """A copy of the array on the device; only what the loop may see of it is sent."""
-        needed = operand.read or not operand.overwritten
         key = (operand.address, operand.dims, operand.strides, operand.rep)
         for other in self._placed:  # two names of one array
             seen = other.resident is not None and other.resident.key == key
             if seen and not (operand.written or other.operand.written):
-                return _Placed(operand, host, other.buffer, True)
-        resident = None if self.residents is None else self.residents.claim(key, operand.bytes)
-        if resident is None:
+                return Placed(operand, host, other.buffer, True)
+        if self.residents is None:
             buffer = self._take(operand.bytes)
-            if needed:
+            if needed(operand):
                 self.device.upload(buffer, _packed(host))
-            return _Placed(operand, host, buffer, True)
-        self._claimed.append(resident)
-        buffer = resident.taken[1]
-        if needed:
-            for first, behind in resident.refresh(host, settings.current().threads):
-                self.device.send(buffer, first, resident.bytes[first:behind])
-        resident.sound &= not operand.written
-        return _Placed(operand, host, buffer, True, resident)
+            return Placed(operand, host, buffer, True)
+        resident = self.residents.claim(key, operand.bytes, operand.written and needed(operand))
+        if resident is not None:
+            self._claimed.append(resident)
+        buffer = self._take(operand.bytes) if resident is None else resident.taken[1]
+        placed = Placed(operand, host, buffer, True, resident)
+        placed.bring(self.residents.staging)
+        return placed
 
     def _take(self, size: int) -> Any:
         taken = self.pool.take(size)

@@ -52,8 +52,10 @@ def device(variant: str, cache: Cache) -> Opened | str:
 
 @cache
 def _missing(variant: str, reason: str, forced: bool) -> None:
-    """Said once."""
-    say = log.warning if forced else log.info
+    """Said once; that a device has failed was said when it did."""
+    from alpyna_hook.devices import opened
+
+    say = log.warning if forced and not opened.has_failed(variant) else log.info
     say(f"{variant}: {reason}; loops run on the host")
 
 

@@ -1,8 +1,8 @@
 """The part of `pycuda.driver` that devices/cuda.py uses, on memory of the host; kernels are Python functions.
 
 It is strict where the real one crashes or goes wrong in silence: everything needs the context to be current in the
-calling thread, memory is accessed within an allocation that is not freed, what is asked for in a stream is done only
-when something waits for it, and page-locked memory is read and written only then.
+calling thread, memory is accessed within an allocation that is not freed, and what is asked for in a stream, copies
+from and to page-locked memory among it, is done only when something waits for it, and what comes behind it is not.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class FakeCuda:
         MAX_GRID_DIM_Z=65535,
     )  # fmt: skip
     function_attribute = SimpleNamespace(MAX_THREADS_PER_BLOCK="most")
+    event_flags = SimpleNamespace(DISABLE_TIMING=2)
 
     def __init__(self, functions: Mapping[str, Callable[..., None]], room: int = 1 << 30, count: int = 1) -> None:
         self.functions, self.room, self.count = functions, room, count
@@ -69,7 +70,7 @@ class FakeCuda:
         self.check()
         return _Stream(self)
 
-    def Event(self) -> Any:  # noqa: N802
+    def Event(self, flags: int = 0) -> Any:  # noqa: N802
         self.check()
         return _Event(self)
 
@@ -98,14 +99,14 @@ class FakeCuda:
         if isinstance(array, _Locked):
             stream.later(lambda: np.copyto(destination, array))
         else:
-            content = array.copy()
+            content = _as_bytes(array).copy()
             stream.later(lambda: np.copyto(destination, content))
 
     def memcpy_dtoh_async(self, array: Any, source: Any, stream: Any) -> None:
         self.check()
         self.fetched.append(array.nbytes)
         origin = self.bytes(int(source), array.nbytes)
-        stream.later(lambda: np.copyto(array, origin))
+        stream.later(lambda: np.copyto(_as_bytes(array), origin))
 
     def memcpy_htod(self, target: Any, array: Any) -> None:
         self.check()
@@ -165,6 +166,12 @@ class FakeCuda:
         raise LaunchError("an illegal memory access was encountered")
 
 
+def _as_bytes(array: Any) -> Any:
+    """A contiguous array's memory."""
+    assert array.flags.c_contiguous
+    return array.reshape(-1).view(np.uint8)
+
+
 class _Locked(np.ndarray):
     """Page-locked memory: copies read it when they happen, not when they are asked for."""
 
@@ -219,15 +226,20 @@ class _Stream:
     def __init__(self, cuda: FakeCuda) -> None:
         self.cuda = cuda
         self.waiting: list[Callable[[], None]] = []
+        self.done = 0
 
     def later(self, work: Callable[[], None]) -> None:
         self.waiting.append(work)
 
     def synchronize(self) -> None:
+        self.reach(self.done + len(self.waiting))
+
+    def reach(self, count: int) -> None:
+        """Does what was asked for, up to the `count`th work since the beginning, and no more."""
         self.cuda.check()
-        waiting, self.waiting = self.waiting, []
-        for work in waiting:
-            work()
+        while self.done < count:
+            self.done += 1
+            self.waiting.pop(0)()
 
 
 class _Event:
@@ -237,11 +249,11 @@ class _Event:
 
     def record(self, stream: Any) -> None:
         self.cuda.check()
-        self.stream = stream
+        self.stream, self.reached = stream, stream.done + len(stream.waiting)
 
     def synchronize(self) -> None:
         if self.stream is not None:
-            self.stream.synchronize()
+            self.stream.reach(self.reached)
 
 
 class _Function:

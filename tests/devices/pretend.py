@@ -70,20 +70,22 @@ class PretendDevice:
     def unwrap(self, buffer: Any) -> None:
         pass
 
-    def upload(self, buffer: Any, array: Any) -> None:
-        buffer[: array.nbytes] = array.reshape(-1).view(np.uint8)
+    def upload(self, buffer: Any, array: Any, first: int = 0) -> None:
+        buffer[first : first + array.nbytes] = array.reshape(-1).view(np.uint8)
 
     def download(self, array: Any, buffer: Any) -> None:
         array.reshape(-1).view(np.uint8)[:] = buffer[: array.nbytes]
 
-    def staging(self, size: int) -> Any:
+    def locked(self, size: int) -> Any:
         return np.full(size, 0x5A, np.uint8)
 
-    def send(self, buffer: Any, first: int, part: Any) -> None:
+    def send(self, buffer: Any, first: int, part: Any) -> Callable[[], object]:
         buffer[first : first + part.size] = part
+        return lambda: None
 
-    def fetch(self, part: Any, buffer: Any) -> None:
-        part[:] = buffer[: part.size]
+    def fetch(self, part: Any, buffer: Any, first: int) -> Callable[[], object]:
+        part[:] = buffer[first : first + part.size]
+        return lambda: None
 
     def clear(self, buffer: Any, size: int) -> None:
         buffer[:size] = 0

@@ -18,11 +18,11 @@ import numpy as np
 import pretend
 import pytest
 from fake_pycuda import FakeCuda, LaunchError
-from pretend import DISJOINT, FUNCTIONS, SIMPLE_DRIVER, TYPES, call
+from pretend import DISJOINT, FUNCTIONS, SIMPLE_DRIVER, TYPES, FailingDevice, VendorError, call
 from test_program import MemoryCache, arrays
 
 from alpyna_hook import settings
-from alpyna_hook.devices import cuda, cudacc, opened as devices, program
+from alpyna_hook.devices import copying, cuda, cudacc, opened as devices, program, staging
 from alpyna_hook.devices.base import CompileFailure, DeviceError, Kernel, NoCache
 from alpyna_hook.devices.memory import Pool
 from alpyna_hook.devices.resident import Residents
@@ -126,22 +126,72 @@ def test_the_context_of_others_stays_current_and_nothing_is_left_behind(compiled
     assert (fake.retained, fake.allocations) == (0, {}) and fake.stack() == [other]
 
 
-@pytest.mark.parametrize("size", [1, 63, 64, 65, 64 * 3, 64 * 3 + 8, 1000, 4096])
-def test_large_copies_go_in_pieces(size: int, compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda, "STAGED", 100)
-    monkeypatch.setattr(cuda, "PIECE", 64)
-    device = opened(FakeCuda(FUNCTIONS))
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("STAGED", 100), ("LEAST", 64), ("MOST", 128), ("PIECE", 32)):
+        monkeypatch.setattr(staging, name, value)
+
+
+@pytest.mark.parametrize("size", [1, 99, 100, 101, 64 * 3, 64 * 3 + 8, 1000, 4096])
+@pytest.mark.parametrize("step", [1, -1, 3])
+def test_large_copies_go_in_pieces(
+    size: int, step: int, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    small_pieces(monkeypatch)
+    fake = FakeCuda(FUNCTIONS)
+    device = opened(fake)
+    copies = staging.Staging(device)
     data = np.random.default_rng(0).integers(0, 255, size).astype(np.uint8)
     with device.current():
         buffers = [device.allocate(size) for _ in range(2)]
-        given = data.copy()
-        device.upload(buffers[0], given)
+        given, shadow = np.zeros(size * abs(step), np.uint8)[::step], np.zeros(size, np.uint8)
+        given[:] = data
+        copies.upload(buffers[0], given, shadow)
         given[:] = 0  # the caller may
-        device.upload(buffers[1], data[::-1].copy())
-        found = [np.zeros(size, np.uint8) for _ in range(2)]
-        for array, buffer in zip(found, buffers):
-            device.download(array, buffer)
-    assert np.array_equal(found[0], data) and np.array_equal(found[1], data[::-1])
+        copies.upload(buffers[1], data[::-1])
+        found, kept = [np.zeros(size * abs(step), np.uint8)[::step] for _ in range(2)], np.zeros(size, np.uint8)
+        copies.download(found[0], buffers[0], kept)
+        copies.download(found[1], buffers[1])
+        assert np.array_equal(shadow, data) and np.array_equal(kept, data)
+        fake.sent.clear()
+        copies.upload(buffers[0], found[0], kept, known=True)
+        assert fake.sent == []
+        found[0][size // 2] += 1
+        copies.upload(buffers[0], found[0], kept, known=True)
+        assert fake.sent == [min(32, size - size // 2 // 32 * 32)]
+    assert np.array_equal(found[1], data[::-1])
+    assert fake.locked == ([128] * staging.SLOTS if size >= 100 else [])
+
+
+def test_pieces_cover_a_copy_and_begin_or_end_small() -> None:
+    for size in (1, staging.STAGED, staging.STAGED + 16, 3 << 20, (16 << 20) + 8, 1 << 30):
+        for falling in (False, True):
+            found = staging.pieces(size, falling)
+            assert found[0][0] == 0 and found[-1][1] == size
+            assert all(a[1] == b[0] for a, b in zip(found, found[1:]))
+            sizes = [b - a for a, b in found]
+            assert max(sizes) <= staging.MOST and min(sizes) > 0
+            assert sizes[-1 if falling else 0] == min(size, staging.LEAST)
+            assert len(sizes) >= min(size // (staging.STAGED // 2), 4)
+
+
+def test_a_copy_after_one_that_was_not_finished_waits_for_it(
+    compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """What an interrupted copy has asked for still reads the slots."""
+    small_pieces(monkeypatch)
+    fake = FakeCuda(FUNCTIONS)
+    device = opened(fake)
+    failing = FailingDevice(device, "send", 2, for_good=False, after=True)
+    copies = staging.Staging(failing)  # type: ignore[arg-type]
+    one, other = np.full(1000, 1, np.uint8), np.full(1000, 2, np.uint8)
+    with device.current():
+        buffers = [device.allocate(1000) for _ in range(2)]
+        with pytest.raises(VendorError):
+            copies.upload(buffers[0], one)
+        copies.upload(buffers[1], other)
+        device.finish()
+        assert fake.bytes(int(buffers[0]))[:64].tolist() == [1] * 64
+        assert fake.bytes(int(buffers[1])).tolist() == [2] * 1000
 
 
 def test_a_device_that_is_full_declines_and_works_again(compiled: list[str]) -> None:
@@ -203,22 +253,26 @@ def test_a_device_that_cannot_be_opened_leaves_its_context(monkeypatch: pytest.M
     assert fake.retained == 0 and fake.stack() == []
 
 
-@pytest.mark.parametrize("room", [0, 64, 1000])
+@pytest.mark.parametrize("room", [0, 128, 2 * 128, 3 * 128])
 def test_without_page_locked_memory_copies_go_through_other(
     room: int, compiled: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(cuda, "STAGED", 100)
-    monkeypatch.setattr(cuda, "PIECE", 64)
+    small_pieces(monkeypatch)
     fake = FakeCuda(FUNCTIONS)
     fake.room_locked = room
     device = opened(fake)
-    data, found = np.random.default_rng(0).integers(0, 255, 1000).astype(np.uint8), np.zeros(1000, np.uint8)
+    copies = staging.Staging(device)
+    data, shadow = np.random.default_rng(0).integers(0, 255, 2000).astype(np.uint8), np.zeros(1000, np.uint8)
     with device.current():
-        buffer, shadow = device.allocate(1000), device.staging(1000)
-        device.upload(buffer, data)
-        device.download(found, buffer)
-        device.fetch(shadow, buffer)
-    assert np.array_equal(found, data) and np.array_equal(shadow, data)
+        buffer = device.allocate(1000)
+        for part in (data[:1000], data[::2], data[1000:]):
+            for twin in (None, shadow):
+                copies.upload(buffer, part, twin)
+                for found in (np.zeros_like(data)[::2], np.zeros(1000, np.uint8)):
+                    copies.download(found, buffer, twin)
+                    assert np.array_equal(found, part) and (twin is None or np.array_equal(twin, part))
+    # a contiguous array without a shadow goes and comes as it is
+    assert (1000 in fake.sent) == (1000 in fake.fetched) == (room < 3 * 128)
 
 
 def test_threads_that_open_one_device_at_once_get_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,10 +314,37 @@ def test_the_figures_of_the_gpu_check_can_be_taken(compiled: list[str], monkeypa
     as_driver(monkeypatch, fake)
     monkeypatch.setattr(figures, "SIZES", (4096, 1 << 21))
     monkeypatch.setattr(figures, "COPIED", 1 << 21)
-    rows = figures.measure(device) + figures.staging(device)
-    assert len(rows) == 2 + 2 * 2 + 1 + 2 + 2 + 6
+    rows = figures.measure(device) + figures.shadows(device)
+    assert len(rows) == 2 + 2 * 3 * 2 + 2 + 6 and not any(row.get("wrong") for row in rows)
+    assert max(fake.sent) <= staging.MOST and fake.sent.count(staging.LEAST) > 7 * 3  # copies as calls make them
     assert all(row["value"] > 0 and row["unit"] in ("us", "GB/s") for row in rows)
     assert fake.allocations == {} and fake.stack() == []
+
+
+def test_the_gpu_check_finds_copies_that_are_slow_or_wrong(
+    compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
+    import gpu_check  # type: ignore[import-not-found,unused-ignore]
+    from gpu import figures  # type: ignore[import-not-found,unused-ignore]
+
+    fake = FakeCuda({})
+    device = opened(fake)
+    array, plain = np.arange(1 << 18), copying.fill
+
+    def judged() -> list[str]:
+        with device.current():
+            return [gpu_check.judged(row) for row in figures._link(device, fake, "contiguous", array.copy())]
+
+    def slow(*args: Any) -> None:
+        time.sleep(0.05)
+        plain(*args)
+
+    monkeypatch.setattr(figures, "SMALL", 1 << 20)
+    monkeypatch.setattr(copying, "fill", slow)
+    assert judged()[0] == "slow"
+    monkeypatch.setattr(copying, "fill", lambda *args: None)
+    assert judged() == ["WRONG", "WRONG"]
 
 
 # ---- compiling ----

@@ -21,7 +21,7 @@ from pretend import (
 )  # fmt: skip
 
 from alpyna_hook import settings
-from alpyna_hook.devices import cuda, cudacc, opened, program
+from alpyna_hook.devices import cuda, cudacc, opened, program, staging
 from alpyna_hook.devices.base import CompileFailure, Kernel, NoCache
 from alpyna_hook.devices.memory import Pool
 from alpyna_hook.devices.resident import Residents
@@ -51,7 +51,9 @@ def _opencl() -> Any:
     return pytest.skip(device) if isinstance(device, str) else device
 
 
-_KINDS = ("copies", "in place", "opencl", "opencl maps", "opencl copies", "cuda", "gpu")
+_PIECES = " in pieces"
+_KINDS = ("copies", "in place", "opencl", "opencl maps", "opencl copies", "cuda", "gpu",
+          *(kind + _PIECES for kind in ("copies", "opencl copies", "cuda", "gpu")))  # fmt: skip
 _made: dict[str, Any] = {}
 _compile = cudacc.compile_text
 
@@ -82,8 +84,16 @@ def device_of(kind: str) -> Any:
 
 
 @pytest.fixture(params=_KINDS)
-def device(request: pytest.FixtureRequest) -> Any:
-    return device_of(request.param)
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    return device_of(patched(request.param, monkeypatch))
+
+
+def patched(kind: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the device itself is called, if small arrays are to be copied like large ones."""
+    if kind.endswith(_PIECES):
+        for name, value in (("STAGED", 100), ("LEAST", 64), ("MOST", 256), ("PIECE", 32), ("PAST_CACHES", 1 << 10)):
+            monkeypatch.setattr(staging, name, value)
+    return kind.removesuffix(_PIECES)
 
 
 @pytest.fixture(autouse=True)
@@ -200,7 +210,7 @@ def test_threads_take_turns(device: Any) -> None:
 # ---- failures ----
 
 OPERATIONS = (
-    "allocate", "wrap", "upload", "staging", "send", "fetch", "clear", "launch", "finish", "unwrap", "download",
+    "allocate", "wrap", "upload", "locked", "send", "fetch", "clear", "launch", "finish", "unwrap", "download",
     "current", "most_items", "release",
 )  # fmt: skip
 
@@ -226,13 +236,14 @@ def test_whatever_fails_the_arrays_are_as_before_or_right(
             assert operation == "finish" or (operation == "unwrap" and driver is SIMPLE_DRIVER)
         elif rc == 0:
             assert np.array_equal(y, expected)
-            if operation in ("staging", "release"):
+            if operation == "release":
                 continue  # which it can do without
         else:
             assert (rc, struct.unpack_from("=q", out)[0]) == (1, DEVICE_FAILED)
             assert kernel.keep.failure and failing.failed
             assert np.array_equal(y, before[0])
-            if driver is SIMPLE_DRIVER or checked or not device.shares_memory:
+            kept = checked if device.shares_memory else operation not in ("fetch", "download")
+            if driver is SIMPLE_DRIVER or kept:
                 assert np.array_equal(z, before[1])  # else it is written whole by whoever runs the loop next
         if not failing.failed:
             return
@@ -291,8 +302,11 @@ def test_an_interrupt_of_the_program_is_kept_for_it(operation: str, kind: str) -
 
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no such signal on this platform")
 @pytest.mark.parametrize("operation", [o for o in OPERATIONS if o != "current"])
-@pytest.mark.parametrize("kind", ["copies", "in place", "opencl", "cuda"])
-def test_what_a_signal_handler_raises_is_no_failure_of_the_device(operation: str, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["copies", "in place", "opencl", "cuda", "cuda in pieces"])
+def test_what_a_signal_handler_raises_is_no_failure_of_the_device(
+    operation: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    kind = patched(kind, monkeypatch)
     before = signal.signal(signal.SIGALRM, time_is_up)
     try:
         for driver, nth, after in itertools.product((DRIVER, SIMPLE_DRIVER), range(1, 12), (False, True)):

@@ -1,20 +1,22 @@
 """What the device and its link can do, and what Alpyna's copies and launches make of it.
 
-In: an opened `CudaDevice`.  Out: rows of (name, value, unit, ceiling, share of the ceiling).
+In: an opened `CudaDevice`.  Out: rows of (name, value, unit, ceiling, share of the ceiling), with `wrong` where
+copies did not bring what was sent.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from functools import cache, partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 __alpyna__ = False
 
-SIZES = (4096, 1 << 20, 1 << 28)  # bytes
+SIZES = (4096, 1 << 20, 1 << 24, 1 << 26, 1 << 28, 1 << 30)  # bytes
+SHADOWED = 1 << 28  # bytes
 SMALL = 1 << 24  # bytes below which the link's rate is not what a copy's time tells
 COPIED = 1 << 29  # bytes, within the device
 EMPTY = 'extern "C" __global__ void empty(long long n) { }\n'
@@ -39,69 +41,33 @@ def measure(device: Any) -> list[dict[str, Any]]:
         copy = _device_copy(device, cuda)
         rows.append({"what": "copy within device memory", "value": copy, "unit": "GB/s"})
         for size in SIZES:
-            rows += _link(device, cuda, size)
+            for name, array in views(size):
+                rows += _link(device, cuda, name, array)
     return rows
 
 
-def staging(device: Any) -> list[dict[str, Any]]:
-    """Copies from and to the shadows of resident arrays, and how fast arrays are compared with shadows."""
+def shadows(device: Any) -> list[dict[str, Any]]:
+    """Copies of arrays that have a shadow, which go there and back with them, and how fast the two are compared."""
     import pycuda.driver as cuda
 
-    size = SIZES[-1]
+    size = min(SHADOWED, SIZES[-1])
     with device.lock, device.current():
-        start = time.perf_counter()
-        shadow = device.staging(size)
-        shadow[:] = 1
-        rows = [{"what": "new staging memory", "value": size / (time.perf_counter() - start) / 1e9, "unit": "GB/s"}]
-        buffer, locked = device.allocate(size), cuda.pagelocked_empty(size, np.uint8)
-        locked[:] = 1
-
-        def up() -> None:
-            device.send(buffer, 0, shadow)
-            device.finish()
-
-        rows += _against("staging memory", size, (
-            ("to the device", up, lambda: cuda.memcpy_htod(buffer, locked)),
-            ("to the host", lambda: device.fetch(shadow, buffer), lambda: cuda.memcpy_dtoh(locked, buffer)),
-        ))  # fmt: skip
-        rows += _against("array", size, (
-            ("to the device", partial(_brought, device, buffer, shadow), lambda: cuda.memcpy_htod(buffer, locked)),
-            ("to the host", partial(_taken_back, device, buffer, shadow), lambda: cuda.memcpy_dtoh(locked, buffer)),
-        ))  # fmt: skip
-        device.release(buffer)
+        rows = _link(device, cuda, "with a shadow", np.ones(size, np.uint8), np.ones(size, np.uint8))
     return rows + comparing(size)
-
-
-def _brought(device: Any, buffer: Any, shadow: Any) -> None:
-    """A new array, as a call does it that has memory from earlier ones (devices/run.py)."""
-    from alpyna_hook import settings
-    from alpyna_hook.devices import resident
-
-    for first, behind in resident.refresh(shadow, _ones(shadow.size), True, settings.current().threads):
-        device.send(buffer, first, shadow[first:behind])
-    device.finish()
-
-
-def _taken_back(device: Any, buffer: Any, shadow: Any) -> None:
-    device.fetch(shadow, buffer)
-    np.copyto(_ones(shadow.size), shadow)
-
-
-@cache
-def _ones(size: int) -> Any:
-    return np.ones(size, np.uint8)
 
 
 def comparing(size: int) -> list[dict[str, Any]]:
     """The rates at which arrays, contiguous and strided, are compared with what they were."""
-    from alpyna_hook.devices import resident
+    from alpyna_hook.devices import copying
+    from alpyna_hook.devices.staging import MOST_THREADS, PIECE
 
     rows: list[dict[str, Any]] = []
     square = np.ones((size // 8 // 1024, 1024))
     for name, array in (("contiguous", square), ("columns", square[:, ::2]), ("transposed", square.T)):
-        shadow = np.array(array, order="C")
-        for threads in (1, 4):
-            value = array.nbytes / best(lambda: list(resident.refresh(shadow, array, False, threads))) / 1e9
+        shadow = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        for threads in (1, MOST_THREADS):
+            work = partial(copying.differing, array, shadow, None, 0, PIECE, threads, True)
+            value = array.nbytes / best(work) / 1e9
             rows.append({"what": f"comparing, {name}, threads {threads}", "value": value, "unit": "GB/s"})
     return rows
 
@@ -134,20 +100,41 @@ def _device_copy(device: Any, cuda: Any) -> float:
     return found
 
 
-def _link(device: Any, cuda: Any, size: int) -> list[dict[str, Any]]:
-    """Both ways: ours from and to ordinary memory, against cuMemcpy from and to page-locked memory."""
+def views(size: int) -> Iterator[tuple[str, Any]]:
+    """Arrays of `size` bytes by the way they lie in memory, with contents that differ from place to place."""
+    row = 1024 if size % (8 * 1024) == 0 else 1
+    numbers = np.arange(2 * size // 8, dtype=np.int64)
+    yield "contiguous", numbers[: size // 8]
+    wide = numbers.reshape(-1, 2 * row)
+    yield "rows", wide[:, :row]
+    yield "every second", wide[:, ::2]
+
+
+def _link(device: Any, cuda: Any, name: str, array: Any, shadow: Any = None) -> list[dict[str, Any]]:
+    """Both ways: a copy as calls make it, against cuMemcpy from and to page-locked memory. The share is 0 if the bytes
+    are not those that were sent."""
+    from alpyna_hook.devices.staging import Staging
+
+    size = array.nbytes
     buffer, locked = device.allocate(size), cuda.pagelocked_empty(size, np.uint8)
-    plain = np.ones(size, np.uint8)
     locked[:] = 1
+    copies = Staging(device)
+    sent = np.array(array, order="C")
 
     def up() -> None:
-        device.upload(buffer, plain)
+        copies.upload(buffer, array, shadow)
         device.finish()
 
-    rows = _against(f"{size >> 10} KiB", size, (
-        ("to the device", up, lambda: cuda.memcpy_htod(buffer, locked)),
-        ("to the host", lambda: device.download(plain, buffer), lambda: cuda.memcpy_dtoh(locked, buffer)),
-    ))  # fmt: skip
+    what = f"{size >> 10} KiB, {name},"
+    rows = _against(what, size, [("to the device", up, lambda: cuda.memcpy_htod(buffer, locked))])
+    copies.upload(buffer, array)
+    array[...] = 0
+    rows += _against(what, size, [
+        ("to the host", lambda: copies.download(array, buffer, shadow), lambda: cuda.memcpy_dtoh(locked, buffer)),
+    ])  # fmt: skip
+    if not np.array_equal(array, sent):
+        rows = [{**row, "share": 0.0, "wrong": True} for row in rows]
+    copies.drain()
     device.release(buffer)
     return rows
 

@@ -53,7 +53,7 @@ def called(totals, rows, what, expected, loop, wanted, *args):
 
 
 def measure(variant, n):
-    from alpyna_hook.devices import opened, resident
+    from alpyna_hook.devices import opened, staging
 
     small = np.ones(1000), np.ones(1000)  # compiles, and opens the device
     axpy(2.0, *small)
@@ -64,7 +64,7 @@ def measure(variant, n):
     totals, rows = counted(found.device), []
     rng = np.random.default_rng(0)
     x, y, wide = rng.random(n), rng.random(n), rng.random((n, 2))
-    piece = min(resident.PIECE, 8 * n)
+    piece = min(staging.PIECE, 8 * n)
     called(totals, rows, "first call", 16 * n, axpy, 2.0 * x + y, 2.0, x, y)
     called(totals, rows, "second call", 0, axpy, 3.0 * x + y, 3.0, x, y)
     called(totals, rows, "another loop", 0, other, x - y, x, y)
