@@ -9,6 +9,7 @@
     parallelism  a verdict per loop                             analysis/parallel.py
     schedule     one plan per variant                           transform/schedule.py
     outward      parallel loops over sequential ones            transform/strips.py
+    fuse         neighbouring parallel loops in one             transform/fuse.py
     strips       iterations side by side                        transform/strips.py
     blocks       restartable loops save what they write         transform/blocks.py
     devices      loops become grids of work items               transform/device.py
@@ -21,9 +22,9 @@ why this signature stays in the interpreter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from alpyna_hook.analysis.bounds import prove
 from alpyna_hook.analysis.dependence import interchange_legal
@@ -49,9 +50,10 @@ from alpyna_hook.ir.plan import KernelSource, Plan, Variant
 from alpyna_hook.ir.types import UNBOUND, ArrayType, ScalarType, Type
 from alpyna_hook.ir.verify import verify
 from alpyna_hook.specialisation import LoopVerdict, Specialisation
-from alpyna_hook.transform.blocks import MAX_SWEEPS, choose_blocks, sweeps, with_blocks
+from alpyna_hook.transform.blocks import MAX_SWEEPS, Blocks, choose_blocks, sweeps, with_blocks
 from alpyna_hook.transform.device import Target, device_plan, in_blocks
 from alpyna_hook.transform.distribute import distribute
+from alpyna_hook.transform.fuse import fuse
 from alpyna_hook.transform.schedule import LoopFacts, may_warn, schedule, written_arrays
 from alpyna_hook.transform.split import split_ranges
 from alpyna_hook.transform.strips import outward, with_strips
@@ -85,6 +87,10 @@ class Request:
     devices: tuple[str, ...] = ()
 
 
+_Facts: TypeAlias = Mapping[str, LoopFacts]
+_Shaped: TypeAlias = tuple[Nest, _Facts]
+
+
 def specialise(request: Request) -> Specialisation | Rejection:
     """Runs the passes. InternalError for a bug of ours."""
     merged = without_unbound(merge_arrays(request.nest, request.same), request.types)
@@ -105,20 +111,27 @@ def specialise(request: Request) -> Specialisation | Rejection:
     proved = distribute(proved, request.entry, banned, request.fp, request.may_alias)
     proved = split_ranges(proved, request.entry, banned, request.fp, request.may_alias)
     verify(proved)
+
+    def analysed(nest: Nest) -> dict[str, LoopFacts]:
+        found = parallelism(nest, request.entry, banned, request.fp, request.may_alias)
+        return {loop.counter: _facts(loop, nest, found, request) for loop in _loops(nest.body)}
+
     verdicts = parallelism(proved, request.entry, banned, request.fp, request.may_alias)
     facts = {loop.counter: _facts(loop, proved, verdicts, request) for loop in _loops(proved.body)}
     arrays = [n for n, t in proved.types if isinstance(t, ArrayType)]
     free = frozenset(a for a in arrays if not any(a in pair for pair in request.may_alias))
-    plans, swapped, swapped_facts = _plans(proved, facts, conditions, free, banned, request)
+    blocks = _blocks(facts, proved, request) if request.restartable else None
+    swapped, joined = _shared(proved, facts, analysed, blocks is not None, request)
+    plans = _plans(proved, facts, joined, conditions, free, request)
     plans = {v: replace(plan, nans=NO_NAN_COMPARED in banned) for v, plan in plans.items()}
     sources = {v: render_kernel(plan, request.types, request.lines) for v, plan in plans.items()}
-    if any(source.faults for source in sources.values()) and request.restartable:
-        plans = _in_blocks(plans, facts, proved, request)
+    if any(source.faults for source in sources.values()) and blocks is not None:
+        plans = {v: with_blocks(p, blocks, may_warn) if p.nest == proved else p for v, p in plans.items()}
         sources = {v: render_kernel(plan, request.types, request.lines) for v, plan in plans.items()}
     plans = {v: replace(plan, faults=sources[v].faults and not plan.resume) for v, plan in plans.items()}
     counts = count(proved)
-    as_written = request.restartable and swapped is proved and not foreign
-    programs = _programs(swapped, swapped_facts, conditions, free, request, as_written, judged.silent)
+    as_written = request.restartable and not foreign
+    programs = _programs(swapped, joined, conditions, free, request, proved if as_written else None, judged.silent)
     if foreign and isinstance(programs.get("cuda", ""), str):
         return _not_there(merged, programs)
     plans = {**plans, **{v: p[0] for v, p in programs.items() if not isinstance(p, str)}}
@@ -142,20 +155,22 @@ def specialise(request: Request) -> Specialisation | Rejection:
 
 
 def _programs(
-    nest: Nest, facts: Mapping[str, LoopFacts], conditions: tuple[Predicate, ...], free: frozenset[str],
-    request: Request, restartable: bool, silent: bool,
+    swapped: _Shaped, joined: _Shaped, conditions: tuple[Predicate, ...], free: frozenset[str], request: Request,
+    restartable: Nest | None, silent: bool,
 ) -> dict[Variant, tuple[Plan, KernelSource] | str]:  # fmt: skip
-    """Per variant of a device that is asked for: its plan and text, or why there are none. restartable: the
-    interpreter can go on with `nest` in the middle. silent: nothing warns."""
+    """Per variant of a device that is asked for: its plan and text, or why there are none. Accelerators would lose axes
+    of their grids by fusion. restartable: the nest that the interpreter can go on with in the middle. silent: nothing
+    warns."""
     found: dict[Variant, tuple[Plan, KernelSource] | str] = {}
     for target in map(Target.of, request.devices):
+        nest, facts = joined if target.style == "rows" else swapped
         plan = device_plan(nest, facts, conditions, free, target, request.fp, _middling(nest.body, request.entry))
         if isinstance(plan, str):
             found[target.variant] = plan
             continue
         plan = replace(plan, watch_fp=plan.watch_fp and not silent)
         source = render_device(plan, request.types, request.lines, DIALECTS[target.variant])
-        blocked = in_blocks(plan, request.may_alias) if source.faults and restartable else plan
+        blocked = in_blocks(plan, request.may_alias) if source.faults and nest is restartable else plan
         if blocked.resume:
             again = render_device(blocked, request.types, request.lines, DIALECTS[target.variant])
             plan, source = (blocked, again) if again.resume else (plan, source)
@@ -172,37 +187,43 @@ def _not_there(nest: Nest, programs: Mapping[Variant, tuple[Plan, KernelSource] 
     )  # fmt: skip
 
 
-def _plans(
-    nest: Nest, facts: Mapping[str, LoopFacts], conditions: tuple[Predicate, ...], restrict: frozenset[str],
-    banned: frozenset[Predicate], request: Request,
-) -> tuple[Mapping[Variant, Plan], Nest, Mapping[str, LoopFacts]]:  # fmt: skip
-    """A plan per variant of the host. Threads, and devices, want the parallel loop outside: the nest with its loops
-    interchanged to that end, and what is known of them there."""
-    plans = with_strips(schedule(nest, facts, conditions, restrict, request.threads), nest, facts)
+def _shared(
+    nest: Nest, facts: _Facts, analysed: Callable[[Nest], _Facts], blocked: bool, request: Request
+) -> tuple[_Shaped, _Shaped]:
+    """For threads and devices: the nest with parallel loops interchanged outward, and that with neighbours fused, each
+    with what is known of its loops. blocked: the nest as it is can be run in blocks, which is worth more."""
     swapped = outward(nest, facts, lambda a, b: interchange_legal(nest, a, b, request.entry, request.may_alias))
     if swapped == nest:
-        return plans, nest, facts
-    verdicts = parallelism(swapped, request.entry, banned, request.fp, request.may_alias)
-    facts = {loop.counter: _facts(loop, swapped, verdicts, request) for loop in _loops(swapped.body)}
-    threaded = with_strips(schedule(swapped, facts, conditions, restrict, request.threads), swapped, facts)
-    return {**plans, "omp": threaded["omp"]} if "omp" in threaded else plans, swapped, facts
+        swapped = nest
+    else:
+        facts = analysed(swapped)
+    return (swapped, facts), (swapped, facts) if blocked and swapped is nest else fuse(swapped, facts, analysed)
 
 
-def _in_blocks(
-    plans: Mapping[Variant, Plan], facts: Mapping[str, LoopFacts], nest: Nest, request: Request
-) -> Mapping[Variant, Plan]:
-    """The plans with block journals in place of a copy of all written arrays, where that is possible and cheaper."""
+def _plans(
+    nest: Nest, facts: _Facts, joined: _Shaped, conditions: tuple[Predicate, ...], restrict: frozenset[str],
+    request: Request,
+) -> Mapping[Variant, Plan]:  # fmt: skip
+    """A plan per variant of the host; that for threads is of the nest `joined`."""
+    plans = with_strips(schedule(nest, facts, conditions, restrict, request.threads), nest, facts)
+    if joined[0] is nest:
+        return plans
+    threaded = with_strips(schedule(*joined, conditions, restrict, request.threads), *joined)
+    return {**plans, "omp": threaded["omp"]} if "omp" in threaded else plans
+
+
+def _blocks(facts: _Facts, nest: Nest, request: Request) -> Blocks | None:
+    """What to run in blocks, with journals in place of a copy of all written arrays, where that is possible and
+    cheaper."""
 
     def parallel(loop: Loop) -> bool:
         return facts[loop.counter].parallel and not facts[loop.counter].preconditions
 
     found = choose_blocks(nest, parallel, request.may_alias)
     if found is None:
-        return plans
+        return None
     entered = sweeps(nest, found, lambda loop: _trips(loop, request))
-    if entered is None or entered > MAX_SWEEPS:
-        return plans
-    return {v: with_blocks(plan, found, may_warn) if plan.nest == nest else plan for v, plan in plans.items()}
+    return found if entered is not None and entered <= MAX_SWEEPS else None
 
 
 def merge_arrays(nest: Nest, same: Mapping[str, str]) -> Nest:

@@ -210,6 +210,8 @@ def nests(p: Program) -> None:
     for _ in range(p.rng.randint(1, 2)):
         if p.chance(0.2):
             running(p)
+        elif p.chance(0.12):
+            sweeps(p)
         elif p.chance(0.01):
             waiting(p)
         else:
@@ -287,6 +289,35 @@ def running(p: Program) -> None:
     p.depth = depth
 
 
+def sweeps(p: Program) -> None:
+    """A loop around neighbours that count over the same range, mostly, and write a row per iteration."""
+    written = [a for a in p.arrays if a.kind != "x" and a.dims[0] == "n"]
+    if not written:
+        nest(p)
+        return
+    depth, first, last = p.depth, p.rng.choice((0, 0, 1)), p.rng.choice((0, 0, 1))
+    rows = p.rng.choice(("range(n)", "range(t, n)", "range(t + 1, n)"))
+    if first or last:
+        rows = f"range({first}, n - {last})"
+    p.loops += 3
+    p.line(p.rng.choice(("for t in range(3):", "for t in range(m):", "for t in range(n):")))
+    for name in p.rng.choice(("ii", "ii", "ij", "iii")):
+        p.depth = depth + 1
+        p.line(f"for {name} in {rows if p.chance(0.9) else 'range(1, n)'}:")
+        p.depth += 1
+        p.counters.append(Counter(name, "n", first, last))
+        if p.chance(0.15):
+            p.line(f"if {condition(p)}:")
+            p.line(f"    {p.rng.choice(('continue', 'continue', 'break'))}")
+        if p.chance(0.2):
+            update(p)
+        row(p, p.rng.choice(written), first, name)
+        if p.chance(0.3):
+            store(p)
+        p.counters.pop()
+    p.depth = depth
+
+
 def update(p: Program) -> None:
     """A scalar is moved on."""
     kind = "f" if p.chance(0.6) else "i"
@@ -294,19 +325,19 @@ def update(p: Program) -> None:
     p.line(f"{p.rng.choice(p.floats if kind == 'f' else p.ints)} {op} {expression(p, kind, 2)}")
 
 
-def row(p: Program, array: Array, first: int) -> None:
-    """Row i (or i - 1, where there is one) of `array` is written."""
+def row(p: Program, array: Array, first: int, name: str = "i") -> None:
+    """Row i (or i - 1, where there is one) of `array` is written. name: of the loop variable."""
     kind = "i" if array.kind == "i" else "f"
     scalar = p.rng.choice(p.ints if kind == "i" else p.floats)
     value = scalar if p.chance(0.6) else expression(p, kind, 2)
     if array.kind == "b":
         value = condition(p)
-    index = "i - 1" if first and p.chance(0.5) else "i"
+    index = f"{name} - 1" if first and p.chance(0.5) else name
     depth = p.depth
     if len(array.dims) == 2:
-        p.line("for j in range(m):")
+        p.line("for k in range(m):" if name == "j" else "for j in range(m):")
         p.depth += 1
-        index += ", j"
+        index += ", k" if name == "j" else ", j"
     elif p.chance(0.15):
         p.line(f"if {condition(p)}:")
         p.depth += 1
