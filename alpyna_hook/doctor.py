@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -130,8 +131,8 @@ def calibrate(arguments: list[str]) -> int:
         return _usage("calibrate")
     from alpyna_hook.cost import measure, profiles
 
-    current = settings_module.current()
-    profile = measure.calibrate(accelerators=_accelerators())
+    current, began = settings_module.current(), time.perf_counter()  # opening a device may take seconds
+    profile = measure.calibrate(accelerators=_accelerators(), began=began)
     stored = profiles.save(profile, Path(current.cache_dir))
     print(profiles.describe(profile))
     return 0 if stored else 1

@@ -53,6 +53,7 @@ class DeviceFigures:
     rates      operations per second of the whole device, by type: "f64", "f32", "int"
     saturate   work items that nine tenths of `rates` take
     build_s    compiling a kernel of ordinary size
+    missing    figures (`measure_device.FIGURES`) that there was no time to measure, and which are typical ones
     """
 
     name: str
@@ -68,6 +69,7 @@ class DeviceFigures:
     rates: Mapping[str, float]
     saturate: int
     build_s: float
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class Profile:
 
     def device(self, variant: str) -> DeviceFigures:
         """The figures of the device that runs `variant`, typical ones if it was not measured."""
-        return self.devices.get(variant) or _DEVICES[variant]
+        return self.devices.get(variant) or typical_device(variant)
 
     def scalar_of(self, op: str) -> float:
         """Seconds of one scalar operation; a libm or NumPy function that was not measured costs as the typical one."""
@@ -182,6 +184,11 @@ _DEVICES = {
         {"f64": 1e10, "f32": 2e10, "int": 1e10}, 8, 0.25,
     ),
 }  # fmt: skip
+
+
+def typical_device(variant: str) -> DeviceFigures:
+    """The figures of a device that was not measured."""
+    return _DEVICES[variant]
 
 
 def default_profile(threads: int | None = None) -> Profile:

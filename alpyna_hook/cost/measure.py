@@ -31,8 +31,9 @@ from alpyna_hook.cost.settle import settle
 # answer from a cache, or compile times are not those of compiling.
 Compile = Callable[[str, bool], Any]
 
-FULL_S = 17.0  # start-up, compiling and accelerators take up to three seconds more
+FULL_S = 17.0  # start-up and what is under way when the time is up take up to three seconds more
 DEVICE_S = 2.0
+HOST_SHARE = 0.6  # of the time, that devices leave to the host's figures, whatever their compilers take
 QUICK_ROUNDS, FULL_ROUNDS = 4, 8  # planned; disturbed figures get more as far as the time goes
 LONG_RUN_S = 5e-4  # of one run: long against the clock's resolution, short against a scheduler's time slice
 COMPILE_ROUNDS = 3
@@ -59,24 +60,25 @@ def quick(folder: Path, previous: Profile | None = None) -> Profile | None:
 
 def calibrate(
     full: bool = True, compile: Compile | None = None, threads: int = 0, previous: Profile | None = None,
-    clocks: Clocks = Clocks(), accelerators: Mapping[str, Any] = MappingProxyType({}),
+    clocks: Clocks = Clocks(), accelerators: Mapping[str, Any] = MappingProxyType({}), began: float | None = None,
 ) -> Profile:  # fmt: skip
     """A measured profile, in about CALIBRATE_S seconds, or FULL_S if `full`. Without a compiler the interpreter only.
 
     compile   None: the host device as the settings have it, without a cache
     threads   0: as the settings have it
     previous  a profile whose good figures stand in for those that turn out noisy now
-    accelerators  by variant, opened: measured, too, each for DEVICE_S seconds
+    accelerators  by variant, opened: measured, too, each for DEVICE_S seconds if the host's figures leave them
+    began     when the time began to count, on the clock; None: now
     The quick one leaves out compile times: the oracle learns them from every kernel that it has compiled.
     """
-    started, watch = clocks.wall(), LoadWatch(clocks)
+    started, watch = clocks.wall() if began is None else began, LoadWatch(clocks)
     threads = threads or settings.current().threads
     rounds, budget = (FULL_ROUNDS, FULL_S) if full else (QUICK_ROUNDS, CALIBRATE_S)
     compile = compile or _host()
     base = default_profile(threads)
     address, openmp = _benchmarks(compile, threads)
     raw = _compile_times(compile, openmp, clocks) if full and address else {}
-    devices = _devices(accelerators, clocks)
+    devices = _devices(accelerators, clocks, started + (1.0 - HOST_SHARE) * budget)
     left = budget - (clocks.wall() - started)
     bench = _Bench(address, clocks, openmp, threads) if address else None
     raw.update(_measured(bench, base, max(left, 0.2 * budget), rounds, clocks))
@@ -94,12 +96,16 @@ def calibrate(
     )
 
 
-def _devices(accelerators: Mapping[str, Any], clocks: Clocks) -> dict[str, DeviceFigures]:
-    """The figures of each accelerator; of one that fails (said), none: loops then do not go there."""
+def _devices(accelerators: Mapping[str, Any], clocks: Clocks, end: float = math.inf) -> dict[str, DeviceFigures]:
+    """The figures of each accelerator, by `end` on the clock; of one that fails (said), none: loops then do not go
+    there."""
     found = {}
-    for variant, device in accelerators.items():
+    for k, (variant, device) in enumerate(accelerators.items()):
+        latest = clocks.wall() + (end - clocks.wall()) / (len(accelerators) - k)  # the next one has its share
         try:
-            found[variant] = measure_device.measure(device, variant, DEVICE_S, clocks)
+            found[variant] = measure_device.measure(device, variant, DEVICE_S, clocks, latest)
+        except TimeoutError as error:
+            log.warning(f"{device.name} cannot be measured: {error}")
         except Exception as error:  # whatever the vendor's package raises
             log.warning(f"{device.name} cannot be measured: {device.explain(error)}")
     return found

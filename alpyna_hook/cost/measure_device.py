@@ -3,6 +3,9 @@
 In: an opened `devices.base.Accelerator` (only its methods are used, so that any of its kind can be measured), its
 variant, clocks, a time budget.  Out: `DeviceFigures`; an exception of the vendor's package for a device that fails.
 
+Each figure has an equal share of the time that the ones before it have left. Work grows until it fills its share, so
+that a device that is slow is measured with less of it.
+
 Each time is the least of several: a device that is busy with something else is only ever slower. But for that of a
 launch: the median of some that each come after a rest, as in a program, whose device, or its threads, has gone idle.
 """
@@ -13,9 +16,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
-from alpyna_hook.cost.machine import DeviceFigures
+from alpyna_hook.cost.machine import DeviceFigures, typical_device
 from alpyna_hook.cost.noise import Clocks
 from alpyna_hook.devices.staging import Staging
 from alpyna_hook.ir.plan import DeviceKernel
@@ -26,7 +29,10 @@ OPERATIONS = 8 * 8192  # of each work item of the rate kernels: long against a l
 ENOUGH = 0.9  # share of the full rate at which a device counts as filled
 REST_S = 3e-4
 RESTED = 15  # launches after a rest
-_SHARES = 14  # timed things among which the budget is divided
+FIGURES = ("launch", "enqueue", "to", "from", "memory", "f64", "f32", "int", "saturate")
+_GROWTH = 4  # of the work, from one try to the next
+_LEAST_TRIPS = 32  # of the rate kernels
+_T = TypeVar("_T")
 
 _HEADS = {
     "opencl": (
@@ -64,127 +70,188 @@ _KERNELS = (
 )
 
 
-def measure(device: Any, variant: str, budget: float, clocks: Clocks = Clocks()) -> DeviceFigures:
-    """All figures in about `budget` seconds, compiling not included."""
+def measure(
+    device: Any, variant: str, budget: float, clocks: Clocks = Clocks(), latest: float = float("inf")
+) -> DeviceFigures:  # fmt: skip
+    """All figures in about `budget` seconds, compiling not included, and not beyond `latest` on the clock. A figure
+    that the time does not suffice for is a typical one, and named in `missing`. TimeoutError: there was no time for
+    any."""
     with device.lock, device.current():
         start = clocks.wall()
         functions, cached = device.build(_HEADS[variant] + _SOURCE, _KERNELS)
         built = clocks.wall() - start
-        return _Bench(device, functions, budget / _SHARES, clocks).figures(built if cached == "miss" else 0.25)
+        end = min(clocks.wall() + budget, latest)
+        if clocks.wall() >= end:
+            raise TimeoutError("no time was left to measure it")
+        typical = typical_device(variant)
+        return _Bench(device, functions, end, clocks).figures(built if cached == "miss" else 0.25, typical)
 
 
 class _Bench:
-    """One device with its kernels. `share`: seconds per figure."""
+    """One device with its kernels, until `end` on the clock."""
 
-    def __init__(self, device: Any, functions: tuple[Any, ...], share: float, clocks: Clocks) -> None:
-        self._device, self._share, self._clocks = device, share, clocks
+    def __init__(self, device: Any, functions: tuple[Any, ...], end: float, clocks: Clocks) -> None:
+        self._device, self._end, self._clocks = device, end, clocks
         self._nothing, self._stream, self._f64, self._f32, self._int = functions
         self._rows = device.style == "rows"
+        self._waiting = len(FIGURES)
+        self._trips = _LEAST_TRIPS
+        self._hot = 0.0  # seconds of a launch of nothing
 
-    def figures(self, build_s: float) -> DeviceFigures:
+    def figures(self, build_s: float, typical: DeviceFigures) -> DeviceFigures:
         device = self._device
-        lanes = device.limits.lanes
-        hot = self._best(lambda: self._enqueue(self._nothing, 1, (0,)))
-        launch = max(self._rested(lambda: self._enqueue(self._nothing, lanes if self._rows else 1, (0,))), hot)
-        queue = self._best(self._many)
-        (to_s, to_bps), (from_s, from_bps) = self._transfers()
+        missing: list[str] = []
+
+        def found(name: str, other: _T, work: Callable[[float], _T]) -> _T:
+            """What `work` finds in its share of the time that is left."""
+            left = self._end - self._clocks.wall()
+            share, self._waiting = left / self._waiting, self._waiting - 1
+            if left > 0.0:
+                return work(share)
+            missing.append(name)
+            return other
+
+        launch = found("launch", typical.launch_s, self._launch)
+        enqueue = found("enqueue", typical.enqueue_s, self._each)
+        to_s, to_bps = found("to", (typical.to_s, typical.to_bps), partial(self._transfer, True))
+        from_s, from_bps = found("from", (typical.from_s, typical.from_bps), partial(self._transfer, False))
+        bandwidth = found("memory", typical.bandwidth, self._bandwidth)
+        rates = {
+            kind: found(kind, typical.rates[kind], partial(self._full_rate, function))
+            for kind, function in (("f64", self._f64), ("f32", self._f32), ("int", self._int))
+        }
+        saturate = found("saturate", typical.saturate, partial(self._saturate, rates["f64"]))
         return DeviceFigures(
-            device.name, device.style, device.shares_memory, launch,
-            max((queue - hot) / (LAUNCHES - 1), 0.02 * hot), to_s, to_bps, from_s, from_bps, self._bandwidth(),
-            {
-                "f64": self._rate(self._f64, lanes), "f32": self._rate(self._f32, lanes),
-                "int": self._rate(self._int, lanes),
-            },
-            self._saturate(lanes), build_s,
+            device.name, device.style, device.shares_memory, launch, enqueue, to_s, to_bps, from_s, from_bps, bandwidth,
+            rates, saturate, build_s, tuple(missing),
         )  # fmt: skip
 
-    def _best(self, action: Callable[[], object]) -> float:
-        """Least seconds of `action` and all that it left in the queue, after one that is not timed."""
+    def _once(self, action: Callable[[], object]) -> float:
+        """Seconds of `action` and all that it left in the queue."""
+        start = self._clocks.wall()
         action()
         self._device.finish()
-        best, end = float("inf"), self._clocks.wall() + self._share
-        while True:
-            start = self._clocks.wall()
-            action()
-            self._device.finish()
-            now = self._clocks.wall()
-            best = min(best, max(now - start, 1e-9))
-            if now >= end:
-                return best
+        return max(self._clocks.wall() - start, 1e-9)
 
-    def _rested(self, action: Callable[[], object]) -> float:
-        """Median seconds of `action` after a rest."""
-        found = []
-        for _ in range(RESTED):
+    def _best(self, action: Callable[[], object], share: float) -> float:
+        """The least of the seconds that `action` takes, as often as `share` seconds allow, after one time that does not
+        count."""
+        end = self._clocks.wall() + share
+        best = self._once(action)
+        if self._clocks.wall() >= end:
+            return best
+        best = self._once(action)
+        while self._clocks.wall() < end:
+            best = min(best, self._once(action))
+        return best
+
+    def _largest(self, action: Callable[[int], object], least: int, most: int, share: float) -> int:
+        """How much work fits a few times into `share` seconds: of a device that is slow, less than `most`."""
+        amount = least
+        while amount < most and 4 * _GROWTH * self._once(lambda: action(amount)) < share:
+            amount = min(_GROWTH * amount, most)
+        return amount
+
+    def _net(self, seconds: float) -> float:
+        """Without the launch itself, which counts where a slow device was given little to do."""
+        return max(seconds - self._hot, 0.2 * seconds)
+
+    def _launch(self, share: float) -> float:
+        """Median seconds of a launch after a rest; not less than in a row."""
+        items = self._device.limits.lanes if self._rows else 1
+        hot = self._best(lambda: self._enqueue(self._nothing, 1, (0,)), share / 2)
+        end = self._clocks.wall() + share / 2
+        found: list[float] = []
+        while len(found) < RESTED and (len(found) < 3 or self._clocks.wall() < end):
             time.sleep(REST_S)
-            start = self._clocks.wall()
-            action()
-            self._device.finish()
-            found.append(self._clocks.wall() - start)
-        return median(found)
+            found.append(self._once(lambda: self._enqueue(self._nothing, items, (0,))))
+        self._hot = hot
+        return max(median(found), hot)
+
+    def _each(self, share: float) -> float:
+        """Seconds of a further launch that nobody waits for."""
+
+        def many() -> None:
+            for _ in range(LAUNCHES):
+                self._enqueue(self._nothing, 1, (0,))
+
+        hot = self._best(lambda: self._enqueue(self._nothing, 1, (0,)), share / 2)
+        return max((self._best(many, share / 2) - hot) / (LAUNCHES - 1), 0.02 * hot)
 
     def _enqueue(self, function: Any, items: int, args: tuple[Any, ...]) -> None:
         """At least `items` work items, in groups of a size that the device takes."""
         group = 1 if self._rows else max(min(256, self._device.most_items(function), items), 1)
         self._device.launch(function, (-(-items // group),), (group,), args)
 
-    def _many(self) -> None:
-        for _ in range(LAUNCHES):
-            self._enqueue(self._nothing, 1, (0,))
-
-    def _transfers(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """(latency, bytes per second) there and back."""
+    def _transfer(self, there: bool, share: float) -> tuple[float, float]:
+        """(latency, bytes per second) to the device, or back."""
         import numpy as np
 
         device = self._device
-        small, large = np.zeros(SMALL // 8), np.zeros(LARGE // 8)
+        host = np.zeros(LARGE, np.uint8)
         if device.shares_memory:
-            each = 0.5 * self._best(lambda: device.unwrap(device.wrap(small, True)))
-            return (each, 1e12), (each, 1e12)
-        buffers = [device.allocate(SMALL), device.allocate(LARGE)]
-        copies = Staging(device)
+            return 0.5 * self._best(lambda: device.unwrap(device.wrap(host[:SMALL], True)), share), 1e12
+        buffer, copies = device.allocate(LARGE), Staging(device)
+
+        def copy(size: int) -> None:
+            if there:
+                copies.upload(buffer, host[:size])
+            else:
+                copies.download(host[:size], buffer)
+
         try:
-            pairs = list(zip(buffers, (small, large)))
-            there = [self._best(partial(copies.upload, buffer, array)) for buffer, array in pairs]
-            back = [self._best(partial(copies.download, array, buffer)) for buffer, array in pairs]
+            small = self._best(lambda: copy(SMALL), share / 4)
+            size = self._largest(copy, 16 * SMALL, LARGE, share)
+            large = self._best(lambda: copy(size), share / 2)
         finally:
             copies.drain()
-            for buffer in buffers:
-                device.release(buffer)
-        first, second = ((s[0], (LARGE - SMALL) / max(s[1] - s[0], 1e-9)) for s in (there, back))
-        return first, second
+            device.release(buffer)
+        return small, (size - SMALL) / max(large - small, 1e-9)
 
-    def _bandwidth(self) -> float:
+    def _bandwidth(self, share: float) -> float:
         """Bytes per second of the device's memory: two loads and a store per element."""
-        device, count = self._device, LARGE // 8
+        device = self._device
         x, y = device.allocate(LARGE), device.allocate(LARGE)
+
+        def stream(count: int) -> None:
+            self._enqueue(self._stream, device.limits.lanes, (x, y, count, int(self._rows)))
+
         try:
             device.clear(x, LARGE)
             device.clear(y, LARGE)
-            lanes = device.limits.lanes
-            return 24.0 * count / self._best(lambda: self._enqueue(self._stream, lanes, (x, y, count, int(self._rows))))
+            count = self._largest(stream, 1 << 16, LARGE // 8, share)
+            return 24.0 * count / self._net(self._best(lambda: stream(count), share / 2))
         finally:
             device.release(x)
             device.release(y)
 
-    def _rate(self, function: Any, items: int) -> float:
-        """Operations per second of so many work items."""
-        device = self._device
-        out = device.allocate(8 * (items + 256))
+    def _full_rate(self, function: Any, share: float) -> float:
+        """Operations per second of the whole device."""
+        lanes: int = self._device.limits.lanes
+        out = self._device.allocate(8 * (lanes + 256))
         try:
-            seconds = self._best(lambda: self._enqueue(function, items, (out, OPERATIONS // 8)))
+            work = partial(self._enqueue, function, lanes)
+            trips = self._largest(lambda trips: work((out, trips)), _LEAST_TRIPS, OPERATIONS // 8, share)
+            if function is self._f64:
+                self._trips = trips
+            return lanes * 8 * trips / self._net(self._best(lambda: work((out, trips)), share / 2))
         finally:
-            device.release(out)
-        return items * OPERATIONS / seconds
+            self._device.release(out)
 
-    def _saturate(self, lanes: int) -> int:
-        """The fewest work items, in steps of four, that reach ENOUGH of the full rate."""
-        full, share = self._rate(self._f64, lanes), self._share
-        self._share = share / 4.0
+    def _saturate(self, full: float, share: float) -> int:
+        """The fewest work items that reach ENOUGH of the full rate, in steps of four; of two where they are few."""
+        lanes: int = self._device.limits.lanes
+        items, step = (1, 2) if self._rows else (32, 4)
+        out = self._device.allocate(8 * (lanes + 256))
+        each = share / len(range(0, lanes.bit_length(), step.bit_length() - 1))
+
+        def rate() -> float:
+            work = partial(self._enqueue, self._f64, items, (out, self._trips))
+            return items * 8 * self._trips / self._net(self._best(work, each))
+
         try:
-            items = 1 if self._rows else 32
-            while items < lanes and self._rate(self._f64, items) < ENOUGH * full:
-                items *= 2 if self._rows else 4
+            while items < lanes and rate() < ENOUGH * full:
+                items *= step
         finally:
-            self._share = share
+            self._device.release(out)
         return min(items, lanes)

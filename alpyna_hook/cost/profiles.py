@@ -212,6 +212,7 @@ def _device_json(device: DeviceFigures) -> dict[str, Any]:
         "memory_gb_per_s": _digits(device.bandwidth * 1e-9),
         "giga_operations_per_s": {k: _digits(v * 1e-9) for k, v in device.rates.items()},
         "saturate_work_items": device.saturate, "build_s": _digits(device.build_s),
+        "not_measured": list(device.missing),
     }  # fmt: skip
 
 
@@ -226,6 +227,7 @@ def _device(entry: Any) -> DeviceFigures:
         _figure(entry["memory_gb_per_s"]) * 1e9,
         {kind: _figure(entry["giga_operations_per_s"][kind]) * 1e9 for kind in ("f64", "f32", "int")},
         int(_figure(entry["saturate_work_items"])), _figure(entry["build_s"]),
+        tuple(str(name) for name in entry.get("not_measured", ())),
     )  # fmt: skip
 
 
@@ -274,6 +276,9 @@ def describe(profile: Profile) -> str:
             f"memory {device.bandwidth * 1e-9:.0f} GB/s, {device.rates['f64'] * 1e-9:.0f} GF/s (f64), "
             f"{device.saturate} work items fill it"
         )
+        if device.missing:
+            unmeasured = ", ".join(device.missing)
+            lines.append(f"  {variant}: no time was left for {unmeasured}: typical figures stand in")
     lines.append(f"  call {profile.call_s * 1e9:.0f} ns, journal {profile.journal_bps * 1e-9:.1f} GB/s")
     return "\n".join(lines)
 

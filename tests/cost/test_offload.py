@@ -14,7 +14,7 @@ from test_decide import env_of
 from alpyna_hook.cost import measure, measure_device, offload
 from alpyna_hook.cost.counts import count
 from alpyna_hook.cost.decide import OPEN_S, History, Oracle, _Prices
-from alpyna_hook.cost.machine import DeviceFigures, default_profile
+from alpyna_hook.cost.machine import DeviceFigures, default_profile, typical_device
 from alpyna_hook.cost.model import bind
 from alpyna_hook.cost.noise import Clocks
 from alpyna_hook.cost.priced import Candidate
@@ -174,7 +174,7 @@ class Made:
         self.now += 1e-6
         items = groups[0] * group[0]
         if function.startswith("rate"):
-            self.now += measure_device.OPERATIONS / 1e9 * max(items / 1024, 1.0)
+            self.now += 8 * args[1] / 1e9 * max(items / 1024, 1.0)
         if function == "stream":
             self.now += 24.0 * args[2] / 1e11
 
@@ -191,6 +191,70 @@ def test_a_device_is_measured_with_an_injected_clock():
     assert figures.bandwidth == pytest.approx(1e11, rel=0.01)
     assert figures.rates["f64"] == pytest.approx(1024e9, rel=0.06)
     assert 512 <= figures.saturate <= 2048
+
+
+class Slow(Made):
+    """The same, so many times slower, with a compiler; each look at the clock takes `look` seconds."""
+
+    def __init__(self, times: float, build_s: float = 0.5, look: float = 0.0) -> None:
+        super().__init__()
+        self.own, self.times, self.build_s, self.look = 0.0, times, build_s, look
+        self.clocks = Clocks(self.wall, self.passed, self.passed)
+
+    def passed(self) -> float:
+        return self.own + self.now * self.times
+
+    def wall(self) -> float:
+        self.own += self.look
+        return self.passed()
+
+    def build(self, text: str, kernels: Any) -> Any:
+        self.own += self.build_s
+        return tuple(k.name for k in kernels), "miss"
+
+    def explain(self, error: BaseException) -> BaseException:
+        return error
+
+
+@pytest.mark.parametrize("times", [1.0, 30.0, 1e3, 3e4])
+def test_a_slow_device_is_measured_in_its_time_with_less_work(times: float) -> None:
+    made = Slow(times)
+    figures = measure_device.measure(made, "cuda", 2.0, made.clocks)
+    assert made.wall() < (3.5 if times <= 1e3 else 10.0)
+    if times <= 1e3:
+        assert figures.missing == ()
+        assert figures.rates["f64"] == pytest.approx(1024e9 / times, rel=0.4)
+        assert figures.to_bps == pytest.approx(1e10 / times, rel=0.4)
+    else:
+        assert 0 < len(figures.missing) < len(measure_device.FIGURES)
+        typical = typical_device("cuda")
+        assert "saturate" in figures.missing and figures.saturate == typical.saturate
+        assert figures.rates["int"] == typical.rates["int"]
+        assert figures.launch_s == pytest.approx(1e-5 * times, rel=0.2)
+    profile = replace(PROFILE, devices={"cuda": figures})
+    assert from_json(to_json(profile)).devices["cuda"].missing == figures.missing
+    assert ("no time was left for" in describe(profile)) == bool(figures.missing)
+
+
+@pytest.mark.parametrize("full, limit", [(True, 20.0), (False, 2.5)])
+@pytest.mark.parametrize("times, build_s", [(1.0, 0.5), (1e3, 1.0), (3e4, 1.0), (1.0, 9.0), (3e4, 30.0)])
+def test_calibration_keeps_its_time_whatever_its_devices_take(
+    full: bool, limit: float, times: float, build_s: float, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    made = Slow(times, build_s, 5e-3)
+    devices = {"cuda": made} if full else {}
+    profile = measure.calibrate(
+        full, lambda source, openmp: Failing(), 1, clocks=made.clocks, accelerators=devices, began=made.wall()
+    )
+    assert made.wall() < max(limit, build_s + 6.0)  # who compiles cannot be stopped
+    assert "interp" in profile.measured
+    said = capsys.readouterr().err
+    assert ("no time was left to measure it" in said) == (full and build_s > 7.0)
+    assert ("cuda" in profile.devices) == (full and build_s < 7.0)
+
+
+class Failing:
+    reason = "there is no compiler"
 
 
 def test_device_figures_are_kept_in_the_file_and_shown():
