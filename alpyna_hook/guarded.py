@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import sys
 from _thread import get_ident
+from functools import cache
 
 from alpyna_hook import log, settings
 from alpyna_hook.runtime import restore, resume
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 LEAVE, UNSET, ERRORS = "@alpyna:leave", "@alpyna:unset", "@alpyna:errors"
 REST, CARRIED, HALF_WAY = "@alpyna:rest", "@alpyna:carried", "@alpyna:half-way"
-VALUE, UNBOUND = "@alpyna:value", "@alpyna:unbound"
+VALUE, UNBOUND, LAST = "@alpyna:value", "@alpyna:unbound", "@alpyna:last"
 
 
 class Compiled:
@@ -104,6 +105,7 @@ def activate(compiled: Compiled) -> None:
     namespace[LEAVE], namespace[UNSET], namespace[ERRORS] = _leave, _UNSET, (NameError, AttributeError)
     namespace[REST], namespace[CARRIED], namespace[HALF_WAY] = resume.rest, resume.carried, _half_way
     namespace[VALUE], namespace[UNBOUND] = _value, _note_unbound
+    _see_to_the_end()
     for key in keys:
         namespace.setdefault(key, None)  # whatever happens to the registration, the code finds the name
     accepted = frozenset(k for k, s in zip(keys, compiled.sites) if s.accepted)
@@ -117,6 +119,35 @@ def activate(compiled: Compiled) -> None:
         for key, site in zip(keys, compiled.sites):
             if not site.accepted:
                 namespace[key] = _noter(key, compiled.source.filename, site.line)
+
+
+@cache
+def _see_to_the_end() -> None:
+    """After the program's own atexit functions, and before the report, all loops are the interpreter's: what runs later
+    runs while modules are taken apart."""
+    import atexit
+
+    vars(builtins)[LAST] = _Last()
+    atexit.register(_leave_all)
+
+
+def _leave_all() -> None:
+    vars(builtins).update(dict.fromkeys(_modules))
+    opened = sys.modules.get("alpyna_hook.devices.opened")
+    if opened is not None:
+        opened.close()  # what an atexit function has opened: one that it registers is not called any more
+
+
+class _Last:
+    """Guarded code may still run when the interpreter has taken all that is not its own out of `builtins`: in `__del__`
+    methods of what lives as long as its module. It would not find its sites. But this object goes with them, and puts
+    in that there are none."""
+
+    def __init__(self) -> None:
+        self._namespace, self._keys = vars(builtins), _modules
+
+    def __del__(self) -> None:
+        self._namespace.update(dict.fromkeys(self._keys))
 
 
 def _noter(key: str, filename: str, line: int) -> Callable[[], None]:

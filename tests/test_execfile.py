@@ -135,6 +135,8 @@ CASES = [
            "t.start()\nt.join()\nprint('on')", 0, "Exception in thread T"),
     script("an exception in a destructor", LOOP + "class A:\n    def __del__(self):\n        1/0\nA()\nprint('on')", 0,
            "Exception ignored"),
+    script("loops in a destructor after all modules", RAISING + "class A:\n    def __del__(self):\n        outer()\n"
+           "a = A()\ntry:\n    outer()\nexcept ZeroDivisionError:\n    print('raised')\n", 0, "Exception ignored"),
     script("warnings", LOOP + "import warnings\ndef f():\n    for i in range(2):\n"
            "        warnings.warn('w', stacklevel=2)\nf()\nwarnings.warn('here')\n", 0, "UserWarning"),
     script("warnings of the compiler", LOOP + "x = 1 is 1\ny = '\\d'\n", 0, "SyntaxWarning"),

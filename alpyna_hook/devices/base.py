@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, Protocol
 
+from alpyna_hook import log
 from alpyna_hook.ir.plan import DeviceKernel
 
 # Version of the kernel ABI (slots, return codes): part of every cache key of compiled kernels.
@@ -140,6 +142,7 @@ class Accelerator(Protocol):
     abilities      what it can do of that which `DeviceProgram.needs` may ask for
     memory         bytes that it has
     failure        why it is not used any more, "" while it is
+    told           the user has been told so, or need not be
     queued         with each launch that has reached the queue its last element is a new one, even if `launch` was
                    interrupted then; only where memory is shared
 
@@ -154,6 +157,7 @@ class Accelerator(Protocol):
     abilities: frozenset[str]
     memory: int
     failure: str
+    told: bool
     queued: list[Any]
     lock: Any
 
@@ -225,3 +229,17 @@ class Accelerator(Protocol):
 
     def close(self) -> None:
         """Gives everything back; no exception."""
+
+
+def tell(device: Accelerator, message: str) -> None:
+    """One line for the user about a failure: of a device that is lost the first one says it all, whichever loops, and
+    ways out of them, meet it later."""
+    if not device.told:
+        _warn(message)
+    device.told = bool(device.failure)
+
+
+@cache
+def _warn(message: str) -> None:
+    """Once in these words: a loop may have several specialisations that fail alike."""
+    log.warning(message)

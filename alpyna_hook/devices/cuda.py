@@ -19,9 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from alpyna_hook import log
 from alpyna_hook.devices import cudacc
-from alpyna_hook.devices.base import ABI_VERSION, Built, Cache, DeviceError, Limits
+from alpyna_hook.devices.base import ABI_VERSION, Built, Cache, DeviceError, Limits, tell
 from alpyna_hook.digest import sha256
 from alpyna_hook.ir.plan import DeviceKernel
 from alpyna_hook.ir.types import Rep
@@ -86,7 +85,7 @@ class CudaDevice:
     """An `Accelerator` (devices/base.py)."""
 
     variant = "cuda"
-    style: Literal["grid"] = "grid"
+    style: Literal["grid", "rows"] = "grid"
     shares_memory = False
     abilities = frozenset(("fp64", "denorm32", "div32", "atomics64"))
 
@@ -102,7 +101,7 @@ class CudaDevice:
             (get(attribute.MAX_GRID_DIM_X), get(attribute.MAX_GRID_DIM_Y), get(attribute.MAX_GRID_DIM_Z)),
         )
         self.memory = int(device.total_memory())
-        self.failure = ""
+        self.failure, self.told = "", False
         self.queued: list[Any] = []
         self.lock = threading.RLock()
         self._modules: list[Any] = []  # unloaded in `close`, where the context is current
@@ -121,23 +120,28 @@ class CudaDevice:
         self._context.push()
         try:
             yield
-        finally:
-            self._leave()
+        except BaseException:
+            self._leave()  # what the caller makes of its own error says more
+            raise
+        if self._leave():
+            tell(self, f"{self.name}: {self.failure}; loops run without it")
 
-    def _leave(self) -> None:
-        """Takes the context off this thread's stack. An error is one of the launches before, and takes back nothing
-        that the caller has seen done. PyCUDA then leaves the context on its own stack, and would abort the process at
-        its end; contexts that were given up are dropped from the stack by whatever looks for the current one."""
+    def _leave(self) -> bool:
+        """Takes the context off this thread's stack; whether that failed. The error is one of the launches before, and
+        takes back nothing that the caller has seen done. PyCUDA then leaves the context on its own stack, and would
+        abort the process at its end; contexts that were given up are dropped from the stack by whatever looks for the
+        current one."""
         try:
             self._cuda.Context.pop()
         except self._cuda.Error as error:
-            if not self.failure:
-                self.failure = f"it failed: {_first_line(error)}"
-                log.warning(f"{self.name}: {self.failure}; loops run without it")
-            with contextlib.suppress(Exception):
-                self._context.detach()
-            with contextlib.suppress(Exception):
-                self._cuda.Event()
+            self.failure = self.failure or f"it failed: {_first_line(error)}"
+            with _unheard():
+                with contextlib.suppress(Exception):
+                    self._context.detach()
+                with contextlib.suppress(Exception):
+                    self._cuda.Event()
+            return True
+        return False
 
     # --- programs --------------------------------------------------------------------------------------------------
 
@@ -177,7 +181,7 @@ class CudaDevice:
             major, minor = divmod(self._cuda.get_driver_version() // 10, 100)
             raise DeviceError(
                 f"its driver, of CUDA {major}.{minor}, does not take what {cudacc.describe()} makes: "
-                f"{_first_line(error).partition(' - ')[0]}", lost=True,  # behind it there may be an empty log
+                f"{_without_log(error)}", lost=True,
             ) from error  # fmt: skip
 
     def _function(self, module: Any, kernel: DeviceKernel) -> _Function:
@@ -275,7 +279,7 @@ class CudaDevice:
 
     def explain(self, error: BaseException) -> DeviceError:
         cuda = self._cuda
-        text = _first_line(error)
+        text = _without_log(error)
         if isinstance(error, (cuda.MemoryError, MemoryError)):
             return DeviceError("it has not enough memory")
         if isinstance(error, cuda.Error):
@@ -298,3 +302,26 @@ class CudaDevice:
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _without_log(error: BaseException) -> str:
+    """Of a module that is refused, PyCUDA appends the compiler's log, whether there is one or only stray bytes."""
+    return _first_line(error).partition(" - ")[0]
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """What the process writes to its stderr meanwhile is lost: where a lost context is given up, PyCUDA prints that
+    this has failed, too, for everybody to see."""
+    try:
+        before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # there is no stderr
+        yield
+        return
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)

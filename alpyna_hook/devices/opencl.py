@@ -129,7 +129,7 @@ class OpenCLDevice:
         )
         self.abilities = _abilities(cl, device)
         self.memory = int(device.global_mem_size)
-        self.failure = ""
+        self.failure, self.told = "", False
         self.queued: list[Any] = []
         self.lock = threading.RLock()
         rounding = ("-cl-fp32-correctly-rounded-divide-sqrt",) if "div32" in self.abilities else ()

@@ -22,6 +22,7 @@ from alpyna_hook.devices.memory import Pool
 from alpyna_hook.devices.resident import Residents, budget_of
 
 _IN_CHILD: Final = "this is a forked process, and the device belongs to its parent"
+_ENDED: Final = "the program has ended"
 _NEEDS: Final = {
     "fp64": "it has no double precision",
     "denorm32": "its single precision has no denormal numbers",
@@ -78,10 +79,10 @@ def is_open(variant: str) -> bool:
     return isinstance(_opened.get(variant), Opened)
 
 
-def has_failed(variant: str) -> bool:
-    """Whether the device that runs `variant` was in use in this process, and is not any more."""
+def told(variant: str) -> bool:
+    """Whether the user knows why the device that runs `variant` is not used any more."""
     found = _opened.get(variant)
-    return isinstance(found, Opened) and found.device.failure not in ("", _IN_CHILD)
+    return isinstance(found, Opened) and bool(found.device.told)
 
 
 def use(variant: str, device: Any) -> Opened:
@@ -106,22 +107,20 @@ def _watch() -> None:
     if _state["registered"]:
         return
     _state["registered"] = True
-    atexit.register(close, os.getpid())
+    atexit.register(close)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_after_fork)
 
 
-def close(owner: int) -> None:
-    """Gives everything back, in order, while Python can still do it. Not in a forked child of `owner`."""
-    if os.getpid() != owner:
-        return
+def close() -> None:
+    """Gives everything back, in order, while Python can still do it. A second call does nothing."""
     for found in _opened.values():
-        if not isinstance(found, Opened):
+        if not isinstance(found, Opened) or found.device.failure in (_ENDED, _IN_CHILD):
             continue
         if found.device.failure:  # the driver would only complain, on the program's stderr
             _keep_for_ever(found)
             continue
-        found.device.failure = "the program has ended"
+        found.device.failure, found.device.told = _ENDED, True
         with contextlib.suppress(Exception), found.device.lock, found.device.current():
             found.drain()
         found.device.close()
@@ -133,7 +132,7 @@ def _after_fork() -> None:
     _state["forked"] = True
     for found in _opened.values():
         if isinstance(found, Opened):
-            found.device.failure = _IN_CHILD
+            found.device.failure, found.device.told = _IN_CHILD, True
             _keep_for_ever(found)  # the driver would wait for threads that this process does not have
 
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from alpyna_hook import log, signals
 from alpyna_hook.devices import memory, streams
-from alpyna_hook.devices.base import Accelerator, CompileFailure, DeviceError, Kernel
+from alpyna_hook.devices.base import Accelerator, CompileFailure, DeviceError, Kernel, tell
 from alpyna_hook.devices.memory import Operand
 from alpyna_hook.devices.resident import Residents
 from alpyna_hook.devices.run import ResultsLost, Run
@@ -92,13 +92,11 @@ class Program:
     def _fail(self, error: Exception) -> None:
         """Notes why the device is not to be used for this loop again; one line for the user."""
         device = self._device
-        known = bool(device.failure)
         failure = error if isinstance(error, DeviceError) else device.explain(error)
-        self.failure = f"{device.name}: {device.failure or failure}"
-        if failure.lost and not known:
+        self.failure = f"{device.name}: {device.failure if device.told else failure}"
+        if failure.lost and not device.told:
             device.failure = str(failure)
-        if not known:
-            log.warning(f"{self.name}: {self.failure}; the loop runs without it")
+        tell(device, f"{self.name}: {self.failure}; the loop runs without it")
         log.debug(failure.log)
 
     def _serve(self, inputs: int, outputs: int) -> int:
@@ -260,7 +258,7 @@ def load(
         if signals.from_handler(error):
             raise
         failure = error if isinstance(error, DeviceError) else device.explain(error)
-        if failure.lost:
-            device.failure = device.failure or str(failure)
+        if failure.lost and not device.told:
+            device.failure = str(failure)
         return CompileFailure(f"{device.name}: {failure}", failure.log)
     return Kernel(program.address, time.perf_counter() - start, cache, "", program, device=program.called)

@@ -212,7 +212,10 @@ def _both(tool: Toolchain, flags: tuple[str, ...], timeout: float) -> tuple[str,
 
     openmp: list[bool] = []
     side = threading.Thread(target=lambda: openmp.append(_builds(tool, (*flags, OPENMP_FLAG), timeout)), daemon=True)
-    side.start()
+    try:
+        side.start()
+    except RuntimeError:  # no more threads: the system has none, or CPython 3.12 wants none while it ends
+        return _products(tool, flags, timeout), _builds(tool, (*flags, OPENMP_FLAG), timeout)
     verdict = _products(tool, flags, timeout)
     side.join()
     return verdict, openmp == [True]
@@ -286,7 +289,7 @@ def run(command: tuple[str, ...], source: str, timeout: float) -> RunResult:
             encoding="utf-8",
             errors="replace",
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: CPython 3.12 is about to end
         if signals.from_handler(error):
             raise
         return RunResult(None, f"{command[0]} did not start: {error}")

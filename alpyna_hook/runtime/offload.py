@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from alpyna_hook import log, settings
-from alpyna_hook.devices.base import Cache, CompileFailure, Kernel
+from alpyna_hook.devices.base import Cache, CompileFailure, Kernel, tell
 from alpyna_hook.ir.types import Type
 from alpyna_hook.specialisation import Specialisation
 
@@ -52,10 +52,10 @@ def device(variant: str, cache: Cache) -> Opened | str:
 
 @cache
 def _missing(variant: str, reason: str, forced: bool) -> None:
-    """Said once; that a device has failed was said when it did."""
+    """Said once; of a device that was lost it has been said."""
     from alpyna_hook.devices import opened
 
-    say = log.warning if forced and not opened.has_failed(variant) else log.info
+    say = log.warning if forced and not opened.told(variant) else log.info
     say(f"{variant}: {reason}; loops run on the host")
 
 
@@ -84,7 +84,7 @@ def compile_variant(
         return f"{found.device.name}: {unmet}"
     result = program.load(name, source, types, spec.disjoint, found.device, found.pool, found.residents)
     if isinstance(result, CompileFailure):
-        log.warning(f"{name}: {result.reason}; the loop runs without it")
+        tell(found.device, f"{name}: {result.reason}; the loop runs without it")
         log.debug(result.log)
         return result.reason
     return result

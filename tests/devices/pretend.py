@@ -38,7 +38,7 @@ class PretendDevice:
     def __init__(self, functions: Mapping[str, Function], shares_memory: bool = False) -> None:
         self.name = "pretended device"
         self.shares_memory = shares_memory
-        self.failure = ""
+        self.failure, self.told = "", False
         self.lock = threading.RLock()
         self.live = 0  # buffers not released
         self.queued: list[Any] = []
@@ -151,6 +151,14 @@ class FailingDevice:
     @failure.setter
     def failure(self, reason: str) -> None:
         self._device.failure = reason
+
+    @property
+    def told(self) -> bool:
+        return bool(self._device.told)
+
+    @told.setter
+    def told(self, known: bool) -> None:
+        self._device.told = known
 
     def explain(self, error: BaseException) -> DeviceError:
         return DeviceError(f"it failed: {error}") if isinstance(error, VendorError) else self._device.explain(error)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import fake_pycuda
 import numpy as np
 import pretend
 import pytest
@@ -22,12 +23,13 @@ from pretend import DISJOINT, FUNCTIONS, SIMPLE_DRIVER, TYPES, FailingDevice, Ve
 from test_program import MemoryCache, arrays
 
 from alpyna_hook import settings
-from alpyna_hook.devices import copying, cuda, cudacc, opened as devices, program, staging
+from alpyna_hook.devices import base, copying, cuda, cudacc, opened as devices, program, staging
 from alpyna_hook.devices.base import CompileFailure, DeviceError, Kernel, NoCache
 from alpyna_hook.devices.memory import Pool
 from alpyna_hook.devices.resident import Residents
 from alpyna_hook.ir.abi import DEVICE_FAILED
 from alpyna_hook.ir.plan import DeviceKernel
+from alpyna_hook.runtime import offload
 
 
 @pytest.fixture(autouse=True)
@@ -207,9 +209,6 @@ def test_a_device_that_is_full_declines_and_works_again(compiled: list[str]) -> 
 
 
 def test_a_kernel_that_dies_takes_the_device_with_it(compiled: list[str]) -> None:
-    def dies(*args: Any) -> None:
-        raise LaunchError("cuStreamSynchronize failed: an illegal memory access was encountered")
-
     fake = FakeCuda({**FUNCTIONS, "saxpy": dies})
     kernel = load(opened(fake), driver=SIMPLE_DRIVER)
     x, y, z = arrays()
@@ -240,6 +239,45 @@ def test_an_error_on_the_way_out_of_the_context_keeps_the_results_and_ends_the_u
     assert "illegal memory access" in kernel.keep._device.failure
     assert fake.stack() == []  # PyCUDA aborts the process at its end if anything is left
     assert call(kernel, 2.0, x, y, z)[0] == 1 and np.array_equal(y, expected)
+
+
+@pytest.mark.parametrize("dying", ["on the way out", "in the kernel", "in both", "while it is built"])
+def test_the_user_hears_of_a_lost_device_once(
+    dying: str, compiled: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever meets the loss, and whichever loops want the device later."""
+    settings.use(settings.current().replace(log="warning", variant="cuda"))
+    base._warn.cache_clear()
+    offload._missing.cache_clear()
+    fake = FakeCuda({**FUNCTIONS, "saxpy": dies} if dying in ("in the kernel", "in both") else FUNCTIONS)
+    device = opened(fake)
+    device.style = "rows"  # of the pretended program
+    monkeypatch.setitem(devices._opened, "cuda", devices.Opened(device, Pool(device.allocate, device.release)))
+    detach = fake_pycuda._Context.detach
+
+    def noisy(context: Any) -> None:  # as PyCUDA does in C++
+        os.write(2, b"PyCUDA WARNING: a clean-up operation failed (dead context maybe?)\n")
+        detach(context)
+
+    monkeypatch.setattr(fake_pycuda._Context, "detach", noisy)
+    spec: Any = SimpleNamespace(sources={"cuda": pretend.source(SIMPLE_DRIVER)}, disjoint=DISJOINT)
+    first = offload.compile_variant(spec, "cuda", TYPES, "m:1", NoCache())
+    assert isinstance(first, Kernel)
+    fake.lost = dying != "in the kernel"
+    if dying == "while it is built":
+        monkeypatch.setattr(fake, "module_from_buffer", dies)
+    else:
+        call(first, 1.0, *arrays())
+    for name in ("m:2", "m:3"):
+        assert isinstance(offload.compile_variant(spec, "cuda", TYPES, name, NoCache()), str)
+    assert call(first, 1.0, *arrays())[0] == 1 and device.failure in first.keep.failure
+    assert offload.targets({}, NoCache()) == ()
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("alpyna: ") and "illegal memory access" in lines[0], lines
+
+
+def dies(*args: Any) -> Any:
+    raise LaunchError("cuStreamSynchronize failed: an illegal memory access was encountered")
 
 
 def test_a_device_that_cannot_be_opened_leaves_its_context(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +328,7 @@ def test_threads_that_open_one_device_at_once_get_the_same(monkeypatch: pytest.M
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: devices.get("cuda", NoCache()), range(4)))
     assert len(made) == 1 and all(one is found[0] for one in found)
-    devices.close(os.getpid())
+    devices.close()
 
 
 def test_sizes_beyond_32_bits_make_a_grid_that_the_device_allows(compiled: list[str]) -> None:

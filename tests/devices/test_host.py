@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -491,3 +492,23 @@ int64_t more(int64_t x);
 #endif
 int32_t kernel""")
     assert call(compiled(device.compile(source, "seq")), 1) == (0, 2)
+
+
+def test_a_compiler_is_examined_where_no_thread_can_be_started(
+    cache: DiskCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while CPython 3.12 ends: a thread of the program, or one of its atexit functions, may still run loops."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert {"seq", "omp"} == set(HostDevice(cache).variants)
+
+
+def test_a_compiler_that_cannot_be_started_any_more_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **rest: object) -> None:
+        raise RuntimeError("can't fork at interpreter shutdown")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    assert toolchain.run(("gcc",), "", 1.0) == (None, "gcc did not start: can't fork at interpreter shutdown")

@@ -79,7 +79,7 @@ def device_of(kind: str) -> Any:
         if kind.startswith("opencl"):  # as drivers are that map memory, and those of GPUs
             _made[kind].shares_memory = kind != "opencl copies"
             _made[kind]._direct &= kind == "opencl"
-    _made[kind].failure = ""
+    _made[kind].failure, _made[kind].told = "", False
     return _made[kind]
 
 

@@ -253,7 +253,7 @@ def test_all_is_given_back_in_the_end() -> None:
         opened._opened["cuda"] = opened.Opened(machine.device, machine.pool, machine.residents)
         x, y, z = arrays()
         assert call(kernel, 1.0, x, y, z)[0] == 0 and machine.fake.allocations
-        opened.close(opened.os.getpid())
+        opened.close()
         assert machine.fake.allocations == {} and machine.fake.retained == 0
     finally:
         opened._opened.clear()
@@ -270,7 +270,7 @@ def test_a_lost_device_is_left_alone_at_the_end() -> None:
         assert call(kernel, 1.0, x, y, z)[0] == 0
         machine.device.failure = "lost"
         kept = dict(machine.fake.allocations)
-        opened.close(opened.os.getpid())
+        opened.close()
         assert machine.fake.allocations == kept
     finally:
         opened._opened.clear()

@@ -84,3 +84,47 @@ def test_threads_that_run_one_loop_side_by_side_do_not_meet(variant: str, projec
     plain = project.plain("-W", "ignore", "main.py")
     found = project.runner("--variant", variant, "main.py", flags=("-W", "ignore"))
     assert (found.status, found.stdout, found.stderr) == (0, plain.stdout, "") and "False" not in plain.stdout
+
+
+LATE = """\
+import atexit, threading, time
+import numpy as np
+
+def scale(a, b):
+    for i in range(len(a)):
+        b[i] = a[i] * 0.5 + b[i]
+
+def shift(a, b):
+    for i in range(1, len(a)):
+        b[i] = a[i - 1] + 1.0
+
+def work(name):
+    a, b = np.arange(1e5), np.zeros(100000)
+    for _ in range(3):
+        scale(a, b)
+        shift(a, b)
+    print(name, float(b[5]), flush=True)
+
+class Last:
+    def __del__(self):
+        work("del")
+
+def late():
+    time.sleep(0.1)
+    work("thread")
+
+last = Last()
+threading.Thread(target=late).start()
+atexit.register(work, "atexit")
+print("main", flush=True)
+"""
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_loops_run_while_the_interpreter_ends(cached: bool, project: Any) -> None:
+    """In threads that outlive the main one, in atexit functions, and when modules are gone."""
+    project.write({"main.py": LATE})
+    project.environment["ALPYNA_CACHE_DIR"] = str(project.folder / "own")
+    for _ in range(1 + cached):
+        found = project.runner("--variant", "seq", "main.py")
+    assert (found.status, found.stdout, found.stderr) == (0, "main\nthread 5.0\natexit 5.0\ndel 5.0\n", "")
