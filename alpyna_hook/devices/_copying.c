@@ -123,6 +123,14 @@ magnitude(int64_t value)
     return value < 0 ? -value : value;
 }
 
+/* Whether neighbours in memory are neighbours along the last axis but one. */
+static int
+is_tiled(const Host *h)
+{
+    int last = h->n - 1;
+    return last > 0 && h->stride[last] != h->item && magnitude(h->stride[last - 1]) < magnitude(h->stride[last]);
+}
+
 /* Items [begin, end) of the array, in C order, to or from packed ones. */
 static void
 copy_items(const Host *h, int64_t begin, int64_t end, char *packed, int to_array, int past_caches)
@@ -131,8 +139,7 @@ copy_items(const Host *h, int64_t begin, int64_t end, char *packed, int to_array
         copy_run(h->base, packed, end - begin, h->item, h->item, to_array, 0);
         return;
     }
-    int last = h->n - 1;
-    int tiled = last > 0 && h->stride[last] != h->item && magnitude(h->stride[last - 1]) < magnitude(h->stride[last]);
+    int last = h->n - 1, tiled = is_tiled(h);
     while (begin < end) {
         int64_t rest = begin, at[MOST_AXES];
         char *array = h->base;
@@ -185,13 +192,23 @@ do_unit(Job *job, int64_t number)
     int64_t from = number * job->unit, to = from + job->unit < h->size ? from + job->unit : h->size;
     int64_t begin = (h->first + from) / h->item, end = (h->first + to) / h->item;
     char *slot = job->slot + from, *shadow = job->shadow == NULL ? NULL : job->shadow + from;
-    if (job->kind == DIFFER && !items_differ(h, begin, end, shadow == NULL ? slot : shadow)) {
+    int there = 0; /* what is in the slot is right already */
+    if (job->kind == DIFFER && shadow != NULL && is_tiled(h)) { /* no block of a row is worth reading alone */
+        copy_items(h, begin, end, slot, 0, 0);
+        there = 1;
+        if (memcmp(slot, shadow, (size_t)(to - from)) == 0) {
+            return;
+        }
+    }
+    else if (job->kind == DIFFER && !items_differ(h, begin, end, shadow == NULL ? slot : shadow)) {
         return;
     }
     if (job->kind == DIFFER) {
         job->differing[number] = 1;
     }
-    copy_items(h, begin, end, slot, job->kind == SPREAD, job->past_caches);
+    if (!there) {
+        copy_items(h, begin, end, slot, job->kind == SPREAD, job->past_caches);
+    }
     if (shadow != NULL) {
         copy_bytes(shadow, slot, to - from, job->past_caches);
     }

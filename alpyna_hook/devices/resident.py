@@ -26,7 +26,7 @@ from typing import Any, Final, TypeAlias
 
 from alpyna_hook import signals
 from alpyna_hook.devices import memory
-from alpyna_hook.devices.staging import Staging
+from alpyna_hook.devices.staging import STAGED, Staging
 from alpyna_hook.ir.types import Rep
 
 Key: TypeAlias = tuple[int, tuple[int, ...], tuple[int, ...], Rep]  # address, dimensions, strides in elements, type
@@ -148,10 +148,19 @@ class Residents:
 
 
 def _ordinary(size: int) -> Any:
-    """Memory of the host for a shadow."""
+    """Memory of the host for a shadow. If it is large, none of what the program's arrays come from: their addresses
+    would be others at each turn of a loop, and no copy would be found again."""
+    import mmap
+
     import numpy as np
 
-    return np.empty(size, np.uint8)
+    if size < STAGED or os.name == "nt":
+        return np.empty(size, np.uint8)
+    pages = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):
+            pages.madvise(mmap.MADV_HUGEPAGE)  # fewer page faults, as NumPy does it
+    return np.frombuffer(pages, np.uint8)
 
 
 def budget_of(device: Any) -> int:

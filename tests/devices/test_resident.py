@@ -233,6 +233,39 @@ def test_two_names_of_one_array_that_is_only_read_share_a_copy() -> None:
     assert machine.saxpy(kernel, 1.0, x, y, x) == [8000, 8000]
 
 
+@pytest.mark.parametrize("operation", ["send", "fetch", "launch", "finish"])
+@pytest.mark.parametrize("step", [1, -2])
+def test_arrays_without_shadows_come_and_go_or_are_as_before(
+    operation: str, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setattr(staging, "STAGED", 1 << 10)
+    monkeypatch.setattr(staging, "LEAST", 1 << 8)
+    for driver, nth, after in itertools.product((SIMPLE_DRIVER, DRIVER), range(1, 40), (False, True)):
+        machine = Machine(budget=0)
+        failing = FailingDevice(machine.device, operation, nth, for_good=False, after=after)
+        machine.residents._device = machine.residents.staging._device = failing
+        kernel = machine.load(driver, device=failing)
+        x, y, z = arrays(700, step=step)
+        before, expected = y.copy(), 2.0 * x + y
+        rc, _out = call(kernel, 2.0, x, y, z)
+        assert np.array_equal(y, expected if rc == 0 else before) and not machine.residents._kept
+        assert rc != 0 or driver is SIMPLE_DRIVER or np.array_equal(z, x)
+        if not failing.failed:
+            break
+        assert call(kernel, 2.0, x, y, z)[0] == 0
+    assert nth > 1 and rc == 0
+
+
+def test_large_shadows_are_not_of_the_memory_that_arrays_come_from() -> None:
+    """The array of the next turn of a loop is to lie where that of this one was."""
+    machine = Machine()
+    kernel = machine.load()
+    x, y, z = arrays(staging.STAGED // 8)
+    machine.saxpy(kernel, 1.0, x, y, z)
+    for one in machine.residents._kept.values():
+        assert one.shadow[1].base is not None and one.before.nbytes == staging.STAGED
+
+
 def test_results_arrive_beside_the_shadow_that_is_the_way_back() -> None:
     machine = Machine()
     kernel = machine.load()
