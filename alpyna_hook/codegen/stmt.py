@@ -323,9 +323,9 @@ def _loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
     outer, scope = ctx.scope.vector, ctx.scope
     innermost = not any(isinstance(s, (Loop, While)) for s in walk_stmts(stmt.body))
     innermost &= ctx.plan.style != "grid"
-    scope.vector = loop_plan.independent and innermost and not _must_stay_scalar(stmt.body, ctx.declared)
-    saving = loop_plan.independent and any(id(s) in ctx.saves for s in stmt.body)
-    if (scope.vector or saving) and scope.dialect.ivdep:
+    free = loop_plan.independent and not _must_stay_scalar(stmt.body, ctx.declared)
+    scope.vector = free and innermost
+    if free and (innermost or any(id(s) in ctx.saves for s in stmt.body)) and scope.dialect.ivdep:
         w.line(vector_pragma(stmt, scope))
     elif scope.dialect.unroll and unrolled(stmt):
         w.line(scope.dialect.unroll)
