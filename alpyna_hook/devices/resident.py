@@ -10,7 +10,9 @@ by address, shape and strides. The memory may be another array's by now, or have
 comparison covers that, too, which is why no owner has to be watched.
 
 A comparison reads two arrays at the speed of the host's memory; what it saves is a copy at the same speed, and the
-link. Shadows are within a budget; what was not used for longest makes room.
+link. Shadows are within a budget; what was not used for longest makes room. And a copy that was not used for so long
+that to send it again would be nothing against that time is given up: most often its array is gone. (Arrays could tell
+of their end by weak references, but one that has any cannot be resized: the program would notice.)
 
 The shadow is also the way back while results arrive, which go straight into the program's array: it is what the array
 was. So the results' own shadow is other memory, which takes its place when all has arrived.
@@ -19,6 +21,7 @@ was. So the results' own shadow is other memory, which takes its place when all 
 from __future__ import annotations
 
 import os
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,6 +36,9 @@ Key: TypeAlias = tuple[int, tuple[int, ...], tuple[int, ...], Rep]  # address, d
 
 DEVICE_SHARE: Final = 4  # a quarter of the device's memory may hold copies,
 HOST_SHARE: Final = 8  # and an eighth of the host's their shadows
+IDLE_S: Final = 2.0  # a copy may be unused for these seconds,
+SHARE: Final = 100.0  # and for so many times as long as it takes to send: what is given up in vain costs 1 % of a run
+SEND_RATE: Final = 5e9  # bytes per second: of an ordinary link, PCI Express 3.0 x8
 SPARE: Final = 1 << 30  # bytes of shadows that are kept while nobody uses them: new memory costs page faults
 
 
@@ -44,6 +50,7 @@ class Resident:
     shadow  its size class and the memory, as bytes
     spare   where the results' shadow is made, if the array's is needed meanwhile
     sound   the buffer holds what the shadow holds
+    used    seconds (time.monotonic) when it was last kept
     """
 
     key: Key
@@ -52,6 +59,7 @@ class Resident:
     shadow: tuple[int, Any]
     spare: tuple[int, Any] | None = None
     sound: bool = False
+    used: float = 0.0
 
     @property
     def before(self) -> Any:
@@ -83,12 +91,14 @@ class Residents:
         self._shadows = memory.Pool(_ordinary, lambda buffer: None, min(SPARE, budget))
         self.staging = Staging(device)
         self._kept: OrderedDict[Key, Resident] = OrderedDict()
+        self._looked = 0.0  # when copies were last looked through for old ones
 
     def claim(self, key: Key, size: int, way_back: bool) -> Resident | None:
         """The copy of an array of `size` bytes, sound or new; it is the caller's until `keep`. None: it is to go
         without one. What the pool raises passes. `way_back`: results will come, and the array may have to be what it
         was."""
         found = self._kept.pop(key, None)
+        self._give_up_old()
         if found is None:
             if size > self._budget:
                 return None
@@ -112,6 +122,7 @@ class Residents:
             spare, resident.spare = resident.spare, None
             self._shadows.give(spare)
         if resident.sound and resident.key not in self._kept:
+            resident.used = time.monotonic()
             self._kept[resident.key] = resident
         else:
             self._drop(resident)
@@ -130,6 +141,18 @@ class Residents:
         self.forget()
         self._shadows.drain()
         self.staging.drain()
+
+    def _give_up_old(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < IDLE_S:
+            return
+        self._looked = now
+        old = [one for one in self._kept.values() if now - one.used > IDLE_S + SHARE * one.size / SEND_RATE]
+        if old:
+            self._device.finish()
+        for one in old:
+            del self._kept[one.key]
+            self._drop(one)
 
     def _make_room(self, size: int) -> None:
         used = sum(one.size for one in self._kept.values())

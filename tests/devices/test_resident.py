@@ -212,6 +212,60 @@ def test_arrays_that_come_and_go_do_not_pin_more_and_more_memory() -> None:
     assert machine.residents._shadows._free_bytes <= 8 << 20
 
 
+def test_copies_that_nobody_used_for_long_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine()
+    kernel = machine.load()
+    now = [1000.0]
+    monkeypatch.setattr(resident.time, "monotonic", lambda: now[0])
+    x, y, z = arrays()
+    machine.saxpy(kernel, 2.0, x, y, z)
+    for _ in range(40):  # in use, however long
+        now[0] += 1.0
+        assert machine.saxpy(kernel, 2.0, x, y, z) == []
+    now[0] += 100.0
+    assert machine.saxpy(kernel, 2.0, x, y, z) == [8000]  # y; x was claimed before anything was given up
+    large = 16 << 20  # bytes, which stay for longer
+    a, b, _ = arrays(large // 8)
+    machine.residents._budget = 1 << 30
+    machine.saxpy(kernel, 2.0, a, b, b)
+    assert len(machine.residents._kept) == 4
+    now[0] += resident.IDLE_S + 0.5 * resident.SHARE * large / resident.SEND_RATE
+    other, more, _ = arrays(500)
+    machine.saxpy(kernel, 2.0, other, more, z)
+    assert {one.size for one in machine.residents._kept.values()} == {4000, large}
+    now[0] += resident.IDLE_S + resident.SHARE * large / resident.SEND_RATE
+    machine.saxpy(kernel, 2.0, other, more, z)
+    assert {one.size for one in machine.residents._kept.values()} == {4000}
+    assert machine.fake.allocations  # the pool's, to be used again
+
+
+def test_an_array_in_the_memory_of_one_that_is_gone_is_not_taken_for_it() -> None:
+    machine = Machine()
+    kernel = machine.load()
+    seen: dict[int, int] = {}
+    y, z = np.zeros(1 << 15), np.zeros(1 << 15)
+    for k in range(20):
+        x = np.full(1 << 15, float(k))
+        x[k] = -1.0
+        seen[x.ctypes.data] = seen.get(x.ctypes.data, 0) + 1
+        y[:] = 0.0
+        machine.saxpy(kernel, 2.0, x, y, z)  # which looks at the results
+        assert y[k] == -2.0 and y[k - 1] == 2.0 * k
+        del x
+    assert max(seen.values()) > 1, "the allocator gave no memory twice"
+
+
+def test_arrays_on_the_device_can_be_resized_by_the_program() -> None:
+    """NumPy refuses that if anything refers to them."""
+    machine = Machine()
+    kernel = machine.load()
+    x, y, z = (np.ones(1000) for _ in range(3))
+    machine.saxpy(kernel, 2.0, x, y, z)
+    x.resize(1200, refcheck=False)
+    assert x[:1000].sum() == 1000.0 and x[1000:].sum() == 0.0
+    machine.saxpy(kernel, 2.0, x, np.zeros(1200), np.zeros(1200))
+
+
 def test_a_full_device_gives_up_copies_before_it_gives_up_the_call() -> None:
     machine = Machine(room=100_000)
     kernel = machine.load()
