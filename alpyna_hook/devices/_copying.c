@@ -20,7 +20,7 @@
 #include <emmintrin.h>
 #endif
 
-enum { MOST_AXES = 64, MOST_THREADS = 8, TILE = 16, MOST_SPINS = 4096 };
+enum { MOST_AXES = 64, MOST_THREADS = 11, TILE = 16, MOST_SPINS = 4096 };
 static const int64_t UNIT = 1 << 18; /* bytes that a thread takes at a time: they stay in its cache */
 static const int64_t SPIN_NS = 50000; /* the next piece of a copy comes sooner than a thread that sleeps wakes up */
 
