@@ -104,19 +104,24 @@ def run(arguments: list[str], command: str = "alpyna run") -> int:
     from alpyna_hook import execfile
 
     if not settings.enabled:
-        execfile.run(program, lambda data, filename: None)
+        execfile.run(program, _unguarded)
         return 0
     from alpyna_hook import hook, startup
 
-    startup.begin(program.folder, program.name if program.kind == "module" else "__main__", settings)
+    active = startup.begin(program.folder, program.name if program.kind == "module" else "__main__", settings)
+    guarded = hook.main_code if active else _unguarded
     if not settings.require:
-        execfile.run(program, hook.main_code)
+        execfile.run(program, guarded)
         return 0
     from alpyna_hook import require
 
     with require.checked(True):
-        execfile.run(program, hook.main_code)
+        execfile.run(program, guarded)
     return 0
+
+
+def _unguarded(data: bytes, filename: str) -> None:
+    """In place of `hook.main_code`: CPython's own code is right for every script."""
 
 
 def parse_run(arguments: list[str]) -> tuple[dict[str, Any], Program]:

@@ -39,17 +39,25 @@ PTH_LINE = (
 _BOOTSTRAP = "from alpyna_hook.startup import _take_over\n_take_over()\n"
 
 
-def begin(folder: str, main: str, settings: Settings, even_if_empty: bool = True) -> None:
-    """Hook imports for a program whose modules lie in `folder`, and see to the report at exit.
+def begin(folder: str, main: str, settings: Settings, by_name: bool = True) -> bool:
+    """Hook imports for a program whose modules lie in `folder`, and see to the report at exit; False if the program is
+    to run without Alpyna.
 
-    `main` is the module that will run as `__main__` under `-m`. `even_if_empty`: report without any loop, too.
+    `main` is the module that will run as `__main__` under `-m`. `by_name`: the user has asked for it for this program,
+    and hears of it if there are no loops, or nothing can be done.
     """
-    from alpyna_hook import hook
+    from alpyna_hook import hook, log, shadows
     from alpyna_hook.marks import Marks
 
+    hiding = shadows.hidden_by(folder)
+    if hiding:  # a report would need modules, too
+        say = log.warning if by_name or settings.report is not None else log.info
+        say(f"not active: {hiding} hides a module of that name which Alpyna needs")
+        return False
     hook.install(Marks(folder, settings.modules), main)
     if settings.report is not None:
-        _report_at_exit(settings, even_if_empty)
+        _report_at_exit(settings, by_name)
+    return True
 
 
 _reporting = False
@@ -131,12 +139,12 @@ def _activate() -> None:
         return
     script = arguments[0]
     if script in ("", "-", "-c", "-m"):
-        begin(settings_module.current_folder(), main or "__main__", settings, even_if_empty=False)
+        begin(settings_module.current_folder(), main or "__main__", settings, by_name=False)
         return
     if not (os.path.isabs(script) or settings_module.current_folder()):
         return  # a removed folder: CPython will not find it
-    begin(os.path.dirname(os.path.realpath(script)), "__main__", settings, even_if_empty=False)
-    sys.path_hooks.insert(0, _claim)
+    if begin(os.path.dirname(os.path.realpath(script)), "__main__", settings, by_name=False):
+        sys.path_hooks.insert(0, _claim)
 
 
 def _module_argument(arguments: list[str]) -> str:

@@ -113,3 +113,39 @@ def test_the_line_is_harmless_when_alpyna_is_gone(environment: Path, tmp_path: P
 def test_the_line_imports_nothing_when_it_is_off() -> None:
     show = f"import os, sys; before = set(sys.modules); exec({startup.PTH_LINE!r}); print(set(sys.modules) - before)"
     assert call(sys.executable, "-S", "-c", show).stdout == "set()\n"
+
+
+# --- files that hide modules ------------------------------------------------------------------------------------------
+
+HEAVY = """\
+import sys
+def total(n):
+    t = 0.0
+    for i in range(n):
+        t += i * 0.5
+    return t
+print(total(2_000_000), "numpy" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("name", ["random.py", "copy/__init__.py", "numpy.py", "struct.py"])
+def test_a_program_beside_a_file_that_hides_a_module_is_left_alone(name: str, project: Project) -> None:
+    project.write({"script.py": HEAVY, name: "print('of the program')\n"})
+    plain = project.plain("script.py")
+    for _ in range(2):
+        found = project.runner("script.py")
+        assert (found.status, found.stdout) == (0, plain.stdout)
+        assert found.stderr.count("\n") == 1 and "not active: " in found.stderr and name.split("/")[0] in found.stderr
+    assert project.activated("script.py") == plain
+
+
+def test_a_script_of_a_modules_name_runs_once(project: Project) -> None:
+    project.write({"random.py": HEAVY})
+    assert project.runner("random.py").stdout == project.plain("random.py").stdout
+
+
+@pytest.mark.parametrize("name", ["os.py", "turtle.py", "random.txt", "random.cpython-22-other.so", "copy.d.py"])
+def test_files_that_hide_nothing_that_is_needed_do_not_matter(name: str, project: Project) -> None:
+    project.write({"script.py": HEAVY.replace('"numpy" in sys.modules', "1"), name: "1/0\n"})
+    found = project.runner("--report", "script.py")
+    assert found.stdout == project.plain("script.py").stdout and "script.py:4  total" in found.stderr
