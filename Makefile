@@ -8,7 +8,7 @@ JOBS ?= 2
 
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: setup.cfg setup.py pyproject.toml $(wildcard alpyna_hook/runtime/*.[ch])
+$(VENV)/.ready: setup.cfg setup.py pyproject.toml $(wildcard alpyna_hook/*/*.[ch])
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
