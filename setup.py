@@ -14,7 +14,8 @@ setup(
             "alpyna_hook.runtime._guard",
             ["alpyna_hook/runtime/_guard.c"],
             depends=[
-                f"alpyna_hook/runtime/_guard_{part}.h" for part in ("core", "entry", "errstate", "match", "memory")
+                f"alpyna_hook/runtime/_guard_{part}.h"
+                for part in ("core", "entry", "errstate", "match", "memory", "poll")
             ],
             include_dirs=[numpy.get_include()],
             optional=True,

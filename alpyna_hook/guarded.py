@@ -13,9 +13,10 @@ import sys
 from _thread import get_ident
 from functools import cache
 
-from alpyna_hook import log, settings
+from alpyna_hook import log, settings, signals
 from alpyna_hook.runtime import restore, resume
 from alpyna_hook.runtime.guard import UNSET as _UNSET
+from alpyna_hook.runtime.guard import raise_held
 from alpyna_hook.source import Source, site_key
 
 TYPE_CHECKING = False
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 LEAVE, UNSET, ERRORS = "@alpyna:leave", "@alpyna:unset", "@alpyna:errors"
 REST, CARRIED, HALF_WAY = "@alpyna:rest", "@alpyna:carried", "@alpyna:half-way"
-VALUE, UNBOUND, LAST = "@alpyna:value", "@alpyna:unbound", "@alpyna:last"
+VALUE, UNBOUND, LAST, RAISE = "@alpyna:value", "@alpyna:unbound", "@alpyna:last", "@alpyna:raise"
 
 
 class Compiled:
@@ -74,10 +75,14 @@ class _OuterScope:
 
 
 def _note_unbound(key: str) -> None:
-    """Called where a NameError or AttributeError is handled that the roots of a site raised."""
+    """Called where a NameError or AttributeError is handled that the roots of a site raised; or a signal handler, while
+    the loop ran: that is the program's."""
     from alpyna_hook.runtime import dispatch
 
-    dispatch.unbound(key, getattr(sys.exc_info()[1], "name", None))
+    error = sys.exc_info()[1]
+    if error is not None and signals.from_handler(error):
+        raise error
+    dispatch.unbound(key, getattr(error, "name", None))
 
 
 _stopped: set[int] = set()  # threads whose site in a module or class body has stopped half-way just now
@@ -104,7 +109,7 @@ def activate(compiled: Compiled) -> None:
     namespace = vars(builtins)
     namespace[LEAVE], namespace[UNSET], namespace[ERRORS] = _leave, _UNSET, (NameError, AttributeError)
     namespace[REST], namespace[CARRIED], namespace[HALF_WAY] = resume.rest, resume.carried, _half_way
-    namespace[VALUE], namespace[UNBOUND] = _value, _note_unbound
+    namespace[VALUE], namespace[UNBOUND], namespace[RAISE] = _value, _note_unbound, raise_held
     _see_to_the_end()
     for key in keys:
         namespace.setdefault(key, None)  # whatever happens to the registration, the code finds the name

@@ -11,6 +11,7 @@
     outward      parallel loops over sequential ones            transform/strips.py
     fuse         neighbouring parallel loops in one             transform/fuse.py
     strips       iterations side by side                        transform/strips.py
+    stops        loops that can be left between iterations      transform/stops.py
     blocks       restartable loops save what they write         transform/blocks.py
     devices      loops become grids of work items               transform/device.py
     render       plan -> kernel text                            codegen/kernel.py, device.py
@@ -56,6 +57,7 @@ from alpyna_hook.transform.distribute import distribute
 from alpyna_hook.transform.fuse import fuse
 from alpyna_hook.transform.schedule import LoopFacts, may_warn, schedule, written_arrays
 from alpyna_hook.transform.split import split_ranges
+from alpyna_hook.transform.stops import can_stop
 from alpyna_hook.transform.strips import outward, with_strips
 from alpyna_hook.transform.unbound import without_unbound
 
@@ -123,7 +125,8 @@ def specialise(request: Request) -> Specialisation | Rejection:
     blocks = _blocks(facts, proved, request) if request.restartable else None
     swapped, joined = _shared(proved, facts, analysed, blocks is not None, request)
     plans = _plans(proved, facts, joined, conditions, free, request)
-    plans = {v: replace(plan, nans=NO_NAN_COMPARED in banned) for v, plan in plans.items()}
+    nans = NO_NAN_COMPARED in banned
+    plans = {v: replace(plan, nans=nans, stops=can_stop(plan, request.nest)) for v, plan in plans.items()}
     sources = {v: render_kernel(plan, request.types, request.lines) for v, plan in plans.items()}
     if any(source.faults for source in sources.values()) and blocks is not None:
         plans = {v: with_blocks(p, blocks, may_warn) if p.nest == proved else p for v, p in plans.items()}

@@ -18,9 +18,13 @@ of the loop, outside of the `try`, goes on from there, once the live-outs have t
     case False:
         match @carried():                       # None: no name has changed
             case (i,): pass
+        @raise()                                # what a signal handler raised meanwhile, if anything
         for i in @rest(line, col, range(n)):
             a[i] = s
         break
+
+Any site may return False when a signal handler has raised: the names have then the values that they had between two
+iterations. A site that no names come back from raises by itself.
 
 The names with an '@' live in `builtins`: they cannot collide with a name of the program, and the module's namespace
 stays as the program left it. No temporary outlives the guard, and none exists while the loop runs in the interpreter:
@@ -39,7 +43,7 @@ from typing import Any
 from alpyna_hook import log, settings
 from alpyna_hook.errors import Rejection
 from alpyna_hook.frontend import sites as frontend
-from alpyna_hook.guarded import CARRIED, ERRORS, HALF_WAY, LEAVE, REST, UNBOUND, UNSET, VALUE, Compiled
+from alpyna_hook.guarded import CARRIED, ERRORS, HALF_WAY, LEAVE, RAISE, REST, UNBOUND, UNSET, VALUE, Compiled
 from alpyna_hook.ir.nodes import LiveOut, Nest
 from alpyna_hook.runtime.outline import head_of
 from alpyna_hook.source import Source, site_key, span_of
@@ -194,24 +198,24 @@ def guard(
     the program in it would be taken for one of the guard's.
     """
     assert site.nest is not None
-    if in_function and (again or site.optional):
+    outs = site.nest.live_outs
+    if in_function and (again or site.optional or (outs and not site.bound)):
         return _block(key, loop, again, _in_steps(site, key, again))
     call = ast.Call(_name(key), [_argument(root, site) for root in site.roots], [])
-    outs = site.nest.live_outs
     certain = all(out.definite and out.name != "_" for out in outs)  # `_` cannot be captured by a pattern
     attempt: ast.stmt
     if not outs and not again:
         attempt = ast.If(_is_not(call, ast.Constant(None)), [ast.Break()], [])
-    elif in_function or (certain and not again):
-        attempt = ast.Match(call, [_bind(outs, ast.Break())])
+    elif in_function or (certain and site.bound and not again):
+        attempt = ast.Match(call, [_bind(outs, ast.Break()), _half_way(outs, None)])
     else:
         names = ast.Tuple([ast.Constant(out.name) for out in outs], ast.Load())
         attempt = ast.If(ast.Call(_name(LEAVE), [call, names], []), [ast.Break()], [])
     if not site.bound:
         attempt = ast.Try([attempt], [_unbound(key)], [], [])
     attempts: list[ast.stmt] = [attempt]
-    if again:
-        attempts.append(ast.If(ast.Call(_name(HALF_WAY), [], []), [again, ast.Break()], []))
+    if again or (outs and not isinstance(attempt, ast.Match)):
+        attempts.append(ast.If(ast.Call(_name(HALF_WAY), [], []), _go_on(again), []))
     trip = _block(key, loop, again, attempts)
     if in_function:
         return trip
@@ -254,15 +258,14 @@ def _in_steps(site: Site, key: str, again: ast.stmt | None) -> list[ast.stmt]:
         else:
             match @result:
                 case (i,): del @result; break
-                case False: del @result; AGAIN; break
+                case False: del @result; @raise(); AGAIN; break
             del @result
     """
     assert site.nest is not None
     outs = site.nest.live_outs
     cases = [_bind(outs, ast.Break())]
-    if again:
-        restore = [ast.Match(ast.Call(_name(CARRIED), [], []), [_bind(outs, ast.Pass())])] if outs else []
-        cases.append(ast.match_case(ast.MatchSingleton(False), None, [*restore, again, ast.Break()]))
+    if again or outs:
+        cases.append(_half_way(outs, again))
     temporaries = {root: f"@{number}" for number, root in enumerate(sorted(site.optional))}
     call = ast.Call(_name(key), [_name(temporaries[r]) if r in temporaries else _parsed(r) for r in site.roots], [])
     if site.bound and not temporaries:
@@ -275,6 +278,18 @@ def _in_steps(site: Site, key: str, again: ast.stmt | None) -> list[ast.stmt]:
     then: list[ast.stmt] = [ast.Match(_name(RESULT), cases), _delete(RESULT)]
     found = [_optional(root, temporary) for root, temporary in temporaries.items()]
     return [*found, called, *then] if site.bound else [*found, ast.Try([called], [_unbound(key)], then, [])]
+
+
+def _half_way(outs: Sequence[LiveOut], again: ast.stmt | None) -> ast.match_case:
+    """`case False`: the live-outs, and then what has been raised, or the rest of the loop."""
+    restore = [ast.Match(ast.Call(_name(CARRIED), [], []), [_bind(outs, ast.Pass())])] if outs else []
+    return ast.match_case(ast.MatchSingleton(False), None, [*restore, *_go_on(again)])
+
+
+def _go_on(again: ast.stmt | None) -> list[ast.stmt]:
+    """Without `again`, the site has returned False because there is something to raise."""
+    raising = ast.Expr(ast.Call(_name(RAISE), [], []))
+    return [raising, again, ast.Break()] if again else [raising]
 
 
 def _optional(root: str, temporary: str) -> ast.stmt:

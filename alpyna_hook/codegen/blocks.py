@@ -24,6 +24,7 @@ from alpyna_hook.codegen.expr import look_at_flags, render, scalar_type
 from alpyna_hook.codegen.helpers import CTYPE
 from alpyna_hook.codegen.outs import write_outs
 from alpyna_hook.codegen.rowsave import Saved, at_start, at_store, restore, saved_array
+from alpyna_hook.codegen.stops import POLL, first_rows, stop, unit
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.abi import HALF_WAY, RESUME_SLOTS
 from alpyna_hook.ir.nodes import Const, Loop, Var
@@ -55,8 +56,12 @@ def block_loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body, run: Callable[[Loop, 
     number = next(k for k, point in enumerate(ctx.plan.resume) if point.counter == stmt.counter)
     block = _Block(stmt, c, tuple(saved_array(stmt, *saved, ctx) for saved in loop_plan.saved), number)
     _buffers(block, "threads" if loop_plan.parallel and scope.dialect.openmp else "1", ctx)
-    with w.block(f"for (int64_t {c}_block = {c}_first; {c}_block < {c}_stop; {c}_block += {c}_rows)"):
-        bound = scope.call("alp_min_i64", f"{c}_block + {c}_rows", f"{c}_stop")
+    stops = ctx.plan.stops and ctx.plan.resume[number].carried
+    if stops:
+        _shorter(block, loop_plan, ctx)
+    length, move = (f"{c}_take", "") if stops else (f"{c}_rows", f" {c}_block += {c}_rows")
+    with w.block(f"for (int64_t {c}_block = {c}_first; {c}_block < {c}_stop;{move})"):
+        bound = scope.call("alp_min_i64", f"{c}_block + {length}", f"{c}_stop")
         w.line(f"const int64_t {c}_end = {bound};")
         for kind, name in _kept(block, ctx):
             w.line(f"const {kind} {name}_kept = {name};")
@@ -73,7 +78,30 @@ def block_loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body, run: Callable[[Loop, 
         if watched:
             with w.block(f"if ({' || '.join(watched)})"):
                 _restore(block, ctx)
+        if stops:
+            _ask(block, ctx)
     w.dedent("}")
+
+
+def _shorter(block: _Block, loop_plan: LoopPlan, ctx: Body) -> None:
+    """Declares how many iterations the next block has: less than there is memory for, where they take long."""
+    w, scope, c = ctx.writer, ctx.scope, block.c
+    parallel = loop_plan.parallel and scope.dialect.openmp
+    w.line(f"const int64_t {c}_unit = {unit(loop_plan, ctx)};")
+    few = first_rows(block.stmt, f"{c}_unit", parallel, ctx)
+    w.line(f"int64_t {c}_take = {POLL} ? {scope.call('alp_min_i64', few, f'{c}_rows')} : {c}_rows;")
+
+
+def _ask(block: _Block, ctx: Body) -> None:
+    """After a block: whether to stop, and the length of the next."""
+    w, scope, c = ctx.writer, ctx.scope, block.c
+    w.line(f"{c}_block = {c}_end;")
+    with w.block(f"if ({POLL} && {c}_block < {c}_stop)"):
+        w.line(f"{c}_take = {POLL}->ask({POLL}, {c}_take);")
+        with w.block(f"if (!{c}_take)"):
+            stop(ctx)
+        units = scope.call("alp_whole_units", f"{c}_take", f"{c}_unit")
+        w.line(f"{c}_take = {scope.call('alp_min_i64', units, f'{c}_rows')};")
 
 
 def _if_harmless(

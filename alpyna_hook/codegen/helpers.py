@@ -40,6 +40,18 @@ static inline int64_t alp_block_rows(int64_t iterations, int64_t row_bytes, int6
     int64_t rows = threads * (bytes / row_bytes > 0 ? bytes / row_bytes : 1);
     return rows < iterations ? rows : iterations > 0 ? iterations : 1;
 }""",
+    "whole_units": """\
+/* `rows` rounded up to a multiple of `unit`; at least one */
+static inline int64_t alp_whole_units(int64_t rows, int64_t unit)
+{
+    return rows > unit ? (rows + unit - 1) / unit * unit : unit;
+}""",
+    "first_rows": """\
+/* Iterations, of `work` operations each, that make `operations` */
+static inline int64_t alp_first_rows(double operations, double work) { return (int64_t)(operations / work); }""",
+    "extent": """\
+/* About how far a range reaches */
+static inline double alp_extent(double a, double b) { return (b > a ? b - a : a - b) + 1.0; }""",
     "scratch": """\
 /* A buffer of this thread's that outlives the call: mapping pages anew each time costs more than it saves */
 static void *alp_scratch(int which, size_t bytes)

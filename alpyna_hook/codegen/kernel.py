@@ -6,13 +6,15 @@ ABI (runtime/guard calls it):
 
 in[0].i is the number of threads; then, for each `KernelParam` in order: an array gives its data
 pointer, its dimensions and its strides in elements; a scalar one slot (complex: two); `fp_mask` the
-FP flags that count as faults; `ufunc` the address of an `alp_ufunc`.
+FP flags that count as faults; `ufunc` the address of an `alp_ufunc`; `poll` an `alp_signals`, or null.
 Returns 0: done, live-outs in `out[1:]`.  1: precondition number out[0].i does not hold, nothing
 written.  2: a fault; out[0].i has bit 0 for a check that fired and the raised FP flags from bit 8 up.
 3: a fault in a blocked loop, out[0].i as before; the arrays are as they were where the resume record says and, if that
 loop carries the live-outs, they are in `out[1:]` as they were there.  A kernel with blocks that returns 2 has left all
 as it was at entry.  The resume record is the last RESUME_SLOTS of `out`: the number of the blocked loop that met a
 fault, then a trip number per loop, outermost first.
+4: the outermost loop was left between two of its iterations, as if it ended there (codegen/stops.py); the live-outs are
+in `out[1:]`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from alpyna_hook.codegen import stops
 from alpyna_hook.codegen.dialect import FP_STATUS, UFUNC, WIDE, C, Dialect
 from alpyna_hook.codegen.expr import Scope, look_at_flags, render
 from alpyna_hook.codegen.helpers import CTYPE, text_of
@@ -119,9 +122,9 @@ def _body(
     statements = hidden(nest.body)
     keep = kept_values(statements, frozenset(kept)) if plan.watch_fp else frozenset()
     scope.watch_fp, scope.nans = plan.watch_fp, plan.watch_fp and plan.nans
-    ctx = Body(plan, scope, writer, lines, declared=outer | live, flags=flags, outs=outs, keep=keep)
+    ctx = Body(plan, scope, writer, lines, declared=outer | live, flags=flags, outs=outs, keep=keep, top=plan.stops)
     block(statements, ctx)
-    text = resolve(writer.take(), scope.faults)
+    text = stops.resolve(resolve(writer.take(), scope.faults), scope.faults, bool(scope.keeps))
     for (constant, rep), name in scope.hidden.items():
         declare.line(f"const {CTYPE[rep]} {name} = alp_hide_{rep.value}({constant});")
     for point in plan.resume:  # faults are only looked at there
@@ -149,6 +152,8 @@ def _params(nest: Nest, scope: Scope, plan: Plan) -> tuple[KernelParam, ...]:
     params = [KernelParam("live", x.name) for x in nest.live_ins]
     if plan.watch_fp:
         params.append(KernelParam("fp_mask"))
+    if plan.stops:
+        params.append(KernelParam("poll"))
     params += [KernelParam("ufunc", fn, rep.value) for fn, rep in scope.ufuncs]
     return tuple(params)
 
@@ -165,6 +170,10 @@ def _read_params(
     for param in params:
         if param.kind == "fp_mask":
             w.line(f"const int64_t fp_mask = in[{slot}].i;")
+            slot += 1
+        elif param.kind == "poll":
+            if stops.POLL in used:
+                w.line(f"alp_signals *const {stops.POLL} = in[{slot}].p;")
             slot += 1
         elif param.kind == "ufunc":
             w.line(f"const alp_ufunc *{scope.ufuncs[(param.name, Rep(param.rep))]} = in[{slot}].p;")
@@ -250,6 +259,8 @@ def _assemble(plan: Plan, scope: Scope, wide: bool, kernel: str, dialect: Dialec
         parts.append(WIDE)
     if plan.watch_fp:
         parts.append(FP_STATUS)
+    if stops.POLL in kernel:
+        parts.append(stops.TYPE)
     if scope.ufuncs:
         parts.append(UFUNC)
     code = [*(text_of(name, dialect) for name in scope.helpers), kernel]

@@ -21,7 +21,7 @@ _RESERVED = frozenset(
 # Generated code makes names of its own with these endings.
 _DERIVED = re.compile(
     r"_(all|at|before|block|end|first|k|kept|lanes?|last|magnitude|n\d+|own|rows?|s\d+|saved|set|size|start|step|stop"
-    r"|strip|trips?)\Z"
+    r"|strip|take|trips?|unit)\Z"
 )
 
 

@@ -13,6 +13,7 @@ from alpyna_hook.codegen.expr import Scope, element, kept, look_at_flags, render
 from alpyna_hook.codegen.headers import Header, header
 from alpyna_hook.codegen.helpers import CTYPE
 from alpyna_hook.codegen.rowsave import unrolled
+from alpyna_hook.codegen.stops import counted, stop_loop
 from alpyna_hook.codegen.strip import strip_body
 from alpyna_hook.codegen.vector import vector_pragma
 from alpyna_hook.codegen.writer import Writer
@@ -45,6 +46,8 @@ class Body:
     bounded   integer sums whose magnitude is kept as well -> C name of the magnitude
     whole     of a loop run in blocks: its iterations in all the blocks, as C text
     first_lines  C lines to go before the body of a loop, by counter; last_lines after it
+    counted   C lines that count the trips of a loop, by counter (stops.py)
+    top       the statement is the outermost loop of a nest that can stop, or stands before it
     """
 
     plan: Plan
@@ -64,6 +67,8 @@ class Body:
     whole: dict[str, str] = field(default_factory=dict)
     first_lines: dict[str, list[str]] = field(default_factory=dict)
     last_lines: dict[str, list[str]] = field(default_factory=dict)
+    counted: dict[str, list[str]] = field(default_factory=dict)
+    top: bool = False
     saves: dict[int, str] = field(default_factory=dict)
     commented: set[int] = field(default_factory=set)
     blocked: set[str] = field(default_factory=set)
@@ -146,8 +151,10 @@ def statement(stmt: Stmt, ctx: Body, declare: str | None = None) -> None:
             _if(stmt, ctx)
         case While():
             _while(stmt, ctx)
+        case Loop() if ctx.top and not ctx.plan.loop(stmt.counter).saved:
+            stop_loop(stmt, ctx.plan.loop(stmt.counter), replace(ctx, top=False), _run)
         case Loop():
-            loop_plan = ctx.plan.loop(stmt.counter)
+            loop_plan, ctx = ctx.plan.loop(stmt.counter), replace(ctx, top=False) if ctx.top else ctx
             if loop_plan.saved and not ctx.parallel and not loop_plan.grid:  # grids: codegen/grid.py
                 block_loop(stmt, loop_plan, ctx, _run)
             else:
@@ -170,6 +177,8 @@ def _loop_body(stmt: Loop, loop_plan: LoopPlan, head: Header, comment: str, ctx:
     w = ctx.writer
     if comment:
         w.amend(comment)
+    for line in ctx.counted.get(stmt.counter, ()):
+        w.line(line)
     if head.counter_line:
         w.line(head.counter_line)
     if loop_plan.strip:
@@ -275,6 +284,7 @@ def aside(ctx: Body) -> Iterator[list[str]]:
 
 
 def _while(stmt: While, ctx: Body) -> None:
+    counts, ctx = counted(stmt, ctx) if ctx.top else [], replace(ctx, top=False)
     outer_faults, ctx.scope.faults = ctx.scope.faults, False
     comment = ctx.comment(stmt)
     test = _value(stmt, stmt.test, ctx)
@@ -289,6 +299,8 @@ def _while(stmt: While, ctx: Body) -> None:
     with ctx.writer.block(f"{unless}while ({guard})"):
         if comment:
             ctx.writer.line(comment.strip())
+        for line in counts:
+            ctx.writer.line(line)
         ctx.writer.raw(lines)
 
 

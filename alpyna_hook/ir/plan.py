@@ -88,6 +88,7 @@ class Plan:
     nans           comparisons of floats must raise no such flag where they meet NaNs
     faults         some check can fire in the loop: written arrays are journalled, unless
     resume         its loops run in blocks that save what they write: a point per blocked loop
+    stops          it may end between two iterations of the outermost loop, for a signal (transform/stops.py)
     style          on a device, how work items take the iterations
     block_bytes    that one thread, or work item, saves in one block
     """
@@ -101,6 +102,7 @@ class Plan:
     nans: bool = False
     faults: bool = False
     resume: tuple[ResumePoint, ...] = ()
+    stops: bool = False
     style: Style = ""
     block_bytes: int = 0
 
@@ -114,10 +116,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class KernelParam:
-    """One run of `in` slots: a live-in by name, the mask of FP flags that count as faults, or the address of an
-    `alp_ufunc` for a NumPy function on one representation."""
+    """One run of `in` slots: a live-in by name, the mask of FP flags that count as faults, the address of an
+    `alp_ufunc` for a NumPy function on one representation, or whom to ask whether to stop (codegen/stops.py)."""
 
-    kind: Literal["live", "fp_mask", "ufunc"]
+    kind: Literal["live", "fp_mask", "ufunc", "poll"]
     name: str = ""
     rep: str = ""
 

@@ -16,24 +16,16 @@
 
 #include <stddef.h>
 #include <string.h>
-#include <time.h>
 
 #include "_guard_core.h"
 #include "_guard_errstate.h"
 #include "_guard_memory.h"
 #include "_guard_match.h"
 #include "_guard_entry.h"
+#include "_guard_poll.h"
 
 enum { HALF_WAY = 3 };       /* a kernel's return code: codegen/kernel.py */
 enum { TIMING_PERIOD = 16 }; /* calls between two timed ones; a power of two */
-
-static int64_t
-now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* ---- live-outs ---- */
 
@@ -216,6 +208,9 @@ call_failed(Site *site, Entry *e, int32_t rc, const alp_slot *out, PyObject *con
     Py_DECREF(failed);
     Py_DECREF(tuple);
     Py_DECREF(stopped);
+    if (rc == HALF_WAY && result == Py_False && in_main_thread() && hold(Py_None) < 0) {
+        Py_CLEAR(result);
+    }
     return result != NULL ? result : swallow(site);
 }
 
@@ -340,7 +335,7 @@ call_device(PyObject *device, const alp_slot *in, alp_slot *out)
 }
 
 static int32_t
-call_kernel(Entry *e, const alp_slot *in, alp_slot *out)
+call_kernel(Entry *e, const alp_slot *in, alp_slot *out, Poll *poll)
 {
     alp_kernel kernel = (alp_kernel)(uintptr_t)e->kernel;
     int timed = e->time_always || (e->calls & (TIMING_PERIOD - 1)) == 0;
@@ -352,20 +347,59 @@ call_kernel(Entry *e, const alp_slot *in, alp_slot *out)
         rc = call_device(e->device, in, out);
     }
     else if (e->release_gil) {
-        Py_BEGIN_ALLOW_THREADS
+        poll->released = PyEval_SaveThread();
         rc = kernel(in, out);
-        Py_END_ALLOW_THREADS
+        PyEval_RestoreThread(poll->released);
     }
     else {
         rc = kernel(in, out);
     }
-    if (timed) {
+    if (timed && rc != STOPPED) {
         int64_t took = now_ns() - start;
         e->total_ns += took * weight;
         e->last_timed = e->last_timed + weight;
         e->release_gil |= took > GIL_NS;
     }
     return rc;
+}
+
+/* A handler of the program has raised, when the loop was done or between two of its iterations. The program is to raise
+ * that once its names have the values in `live_outs` (stolen): see rewrite.py. */
+static PyObject *
+stop(Entry *e, PyObject *error, PyObject *live_outs, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (live_outs == NULL) { /* out of memory */
+        Py_DECREF(error);
+        return NULL;
+    }
+    PyObject *tuple = e->n_outs > 0 && e->failed != NULL && e->failed != Py_None ? pack_args(args, nargs) : NULL;
+    PyObject *result = NULL;
+    if (tuple != NULL) {
+        PyObject *failed = Py_NewRef(e->failed);
+        result = PyObject_CallFunction(failed, "iLO(O())", STOPPED, 0LL, tuple, live_outs);
+        Py_DECREF(failed);
+        Py_DECREF(tuple);
+    }
+    Py_DECREF(live_outs);
+    if (result == Py_False && hold(error) == 0) {
+        Py_DECREF(error);
+        return result;
+    }
+    Py_XDECREF(result); /* there are no names */
+    PyErr_Clear();
+    put_error(error);
+    return NULL;
+}
+
+/* Signals that came in the last moments of a kernel: their handlers would else run before the program has assigned the
+ * live-outs (stolen) of what is done. */
+static PyObject *
+done(Entry *e, PyObject *live_outs, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (e->n_outs == 0 || live_outs == NULL || !in_main_thread() || PyErr_CheckSignals() == 0) {
+        return live_outs;
+    }
+    return stop(e, take_error(), live_outs, args, nargs);
 }
 
 /* Runs a matched entry that has a kernel. Its arguments are held by the caller, the entry too. */
@@ -379,8 +413,13 @@ run_entry(Site *site, Entry *e, Call *call, PyObject *const *args, Py_ssize_t na
     if (!saved) {
         Py_RETURN_NONE;
     }
-    int32_t rc = call_kernel(e, call->in, out);
-    if (rc > 1 && journal != NULL) {
+    Poll poll;
+    start_poll(&poll);
+    if (e->poll_slot >= 0 && in_main_thread()) {
+        call->in[e->poll_slot].p = &poll;
+    }
+    int32_t rc = call_kernel(e, call->in, out, &poll);
+    if (rc > 1 && rc != STOPPED && journal != NULL) {
         restore_journal(e, call->in, journal);
     }
     if (journal != NULL) {
@@ -390,7 +429,14 @@ run_entry(Site *site, Entry *e, Call *call, PyObject *const *args, Py_ssize_t na
         return swallow(site); /* nothing is done */
     }
     if (rc == 0) {
-        return build_result(e, out);
+        return done(e, build_result(e, out), args, nargs);
+    }
+    if (rc == STOPPED) {
+        return stop(e, poll.error, build_result(e, out), args, nargs);
+    }
+    if (poll.error != NULL) { /* a fault was found then, and all is as it was at entry */
+        put_error(poll.error);
+        return NULL;
     }
     if (rc == 1) {
         e->declines++;
@@ -419,7 +465,7 @@ site_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwname
         PyErr_SetString(PyExc_TypeError, "a site takes no keyword arguments");
         return NULL;
     }
-    if (is_traced()) {
+    if (is_traced() || (asking && in_main_thread())) {
         Py_RETURN_NONE;
     }
     Call call;
@@ -688,6 +734,9 @@ static PyMethodDef methods[] = {
     {"set_error_state", set_error_state, METH_VARARGS,
      "set_error_state(variable, get, flags): the ContextVar (or None) that holds NumPy's error state, numpy.geterr,\n"
      "and the FP flag of each category, for ('fp_mask',) checks"},
+    {"set_main_thread", set_main_thread, METH_O, "set_main_thread(ident): the thread whose kernels look for signals"},
+    {"raise_held", raise_held, METH_NOARGS,
+     "raise_held(): raises what a signal handler raised while a kernel ran, if one has returned False for that"},
     {"describe", describe, METH_O, "describe(value) -> the check tuple it meets, or ('other', what it is)"},
     {"follow", follow, METH_VARARGS, "follow(object, path) -> the value, or UNSET where reading it could run code"},
     {"distinct", distinct, METH_O, "distinct(array) -> True if it is proved that no two subscripts mean one element"},

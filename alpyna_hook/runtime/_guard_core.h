@@ -26,7 +26,8 @@ typedef enum {
     P_NP,      /* ("np", typenum)  exact NumPy scalar class        1 or 2 slots */
     P_ARRAY,   /* ("array", typenum, ndim, layout, writeable)      1 + 2 ndim slots */
     P_CONST,   /* ("const", int)   no argument is read             1 slot  */
-    P_FP_MASK  /* ("fp_mask",)     no argument is read; see _guard_errstate.h  1 slot */
+    P_FP_MASK, /* ("fp_mask",)     no argument is read; see _guard_errstate.h  1 slot */
+    P_POLL     /* ("poll",)        no argument is read; see _guard_poll.h      1 slot */
 } ParamKind;
 
 typedef struct {
@@ -37,7 +38,7 @@ typedef struct {
     char layout;         /* P_ARRAY: 'C', 'F' or 'S' */
     int typenum;         /* P_ARRAY, P_NP */
     int ndim;            /* P_ARRAY */
-    int index;           /* which argument; -1 for P_CONST and P_FP_MASK */
+    int index;           /* which argument; -1 for P_CONST, P_FP_MASK, P_POLL */
     int slot;            /* first slot in `in` */
     int path_len;
     PyObject *path[MAX_PATH]; /* interned attribute names, strong */
@@ -66,6 +67,7 @@ typedef struct {
     char time_always, release_gil;
     /* parsed */
     long long last_timed; /* value of `calls` when the kernel was last timed */
+    int poll_slot;        /* in `in`; -1: the kernel cannot stop */
     int n_params, n_in, n_out, n_outs, n_ranges, n_disjoint, n_overlapping, n_same, n_journal;
     Param *param;
     Out *out;

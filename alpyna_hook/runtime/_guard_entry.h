@@ -19,8 +19,8 @@ static const char entry_doc[] =
     "params    of (argument index, attribute path, check); check is one of ('is', object), ('int',), ('float',),\n"
     "          ('bool',), ('complex',), ('np', typenum), ('array', typenum, ndim, 'C'|'F'|'S', writeable), where\n"
     "          writeable also means that no two subscripts mean one element, and\n"
-    "          ('const', int) and ('fp_mask',), which read no argument (index -1): a number, and the FP flags that\n"
-    "          NumPy's error state does not ignore (see set_error_state)\n"
+    "          ('const', int), ('fp_mask',) and ('poll',), which read no argument (index -1): a number, the FP flags\n"
+    "          that NumPy's error state does not ignore (see set_error_state), and how the kernel asks for signals\n"
     "kernel    address of `int32_t kernel(const alp_slot *in, alp_slot *out)`; 0: the interpreter\n"
     "ranges    of (input slot, lo, hi), both ends included; values: of (input slot, int)\n"
     "disjoint  of (param, param): share no byte; same: of such, same memory, dims and strides;\n"
@@ -30,7 +30,8 @@ static const char entry_doc[] =
     "          'int_from_double', 'np:<typenum>'\n"
     "record    first output slot of the resume record, where the kernel notes where it stopped; -1: none\n"
     "failed    called as failed(rc, out0, args, stopped) after rc != 0; its result is the site's.\n"
-    "          stopped: None, but for rc 3 (the kernel stopped half-way): (live-outs, resume record)\n"
+    "          stopped: None, but for rc 3 (the kernel stopped half-way): (live-outs, resume record), and\n"
+    "          rc 4 (a signal handler raised): (live-outs, ())\n"
     "calls_left  how many calls it serves before the slow path is asked again; -1: all\n"
     "device    what is called in place of the kernel, as a Python function of the two addresses; None: nothing\n"
     "Counters: calls, faults (rc >= 2), declines (rc == 1), total_ns (sampled unless time_always).";
@@ -142,7 +143,7 @@ parse_check(Param *p, PyObject *check)
     }
     static const struct { const char *name; ParamKind kind; int slots; } plain[] = {
         {"int", P_INT, 1}, {"float", P_FLOAT, 1}, {"bool", P_BOOL, 1}, {"complex", P_COMPLEX, 2},
-        {"fp_mask", P_FP_MASK, 1},
+        {"fp_mask", P_FP_MASK, 1}, {"poll", P_POLL, 1},
     };
     if (n == 1 && strcmp(kind, "fp_mask") == 0 && error_get == NULL) {
         return fail("fp_mask check: set_error_state has not been called");
@@ -167,7 +168,7 @@ parse_param(Param *p, PyObject *item)
     if (slots < 0) {
         return -1;
     }
-    if (p->index < 0 && p->kind != P_CONST && p->kind != P_FP_MASK) {
+    if (p->index < 0 && p->kind != P_CONST && p->kind != P_FP_MASK && p->kind != P_POLL) {
         return fail("argument index out of range");
     }
     if (PyTuple_GET_SIZE(path) > MAX_PATH) {
@@ -204,6 +205,7 @@ parse_params(Entry *e)
             return -1;
         }
         p->slot = e->n_in;
+        e->poll_slot = p->kind == P_POLL ? p->slot : e->poll_slot;
         e->n_in += slots;
         if (e->n_in > MAX_IN) {
             return fail("too many input slots");
@@ -415,6 +417,7 @@ entry_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     e->threads = 1;
     e->calls_left = -1;
     e->record = -1;
+    e->poll_slot = -1;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|K$LOOOOOOOiOLppOO:Entry", names, &params, &e->kernel, &e->threads,
                                      &ranges, &values, &disjoint, &overlapping, &same, &journal, &outs, &e->record,
                                      &failed,

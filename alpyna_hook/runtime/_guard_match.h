@@ -198,7 +198,7 @@ load_value(const Param *p, PyObject *value, alp_slot *slot)
     }
     case P_NP: return load_numpy_scalar(p, value, slot);
     case P_ARRAY: return load_array(p, value, slot);
-    case P_CONST: case P_FP_MASK: return 1; /* see load_param */
+    case P_CONST: case P_FP_MASK: case P_POLL: return 1; /* see load_param */
     }
     return 0;
 }
@@ -226,6 +226,10 @@ load_param(const Param *p, Call *call, PyObject *const *args, Py_ssize_t nargs)
     }
     if (p->kind == P_FP_MASK) {
         return error_mask(&slot->i);
+    }
+    if (p->kind == P_POLL) {
+        slot->p = NULL;
+        return 1;
     }
     if (p->index >= nargs) {
         return 0;

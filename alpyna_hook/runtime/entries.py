@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from alpyna_hook import settings
+from alpyna_hook.ir.abi import STOPPED
 from alpyna_hook.runtime import guard, resume
 from alpyna_hook.runtime.heads import Head
 
@@ -51,7 +52,9 @@ def build(
     gets what `guard.Entry` says, and where to go on."""
     params: list[Any] = [(live[1], live[2], check) for live, check in zip(head.live_ins, checks, strict=True)]
     for kind, name, rep in recipe.extra:
-        if kind == "fp_mask":
+        if kind == "poll":
+            params.append((-1, (), ("poll",)))
+        elif kind == "fp_mask":
             from alpyna_hook.runtime import errstate  # here and below: a warm start counts milliseconds
 
             errstate.watch()
@@ -73,7 +76,9 @@ def build(
         journal=recipe.journal,
         outs=recipe.outs,
         record=recipe.record,
-        failed=lambda rc, detail, args, stopped: failed(rc, detail, args, _halfway(points, stopped)),
+        failed=lambda rc, detail, args, stopped: (
+            failed(rc, detail, args, _halfway(points, stopped)) if rc != STOPPED else _stopped(stopped)
+        ),
         calls_left=recipe.calls_left,
         time_always=recipe.time_always,
         release_gil=recipe.release_gil,
@@ -101,6 +106,13 @@ def _halfway(
     done = dict.fromkeys(skipped, resume.ALL)
     skip = {**done, **{place: record[1 + depth] for depth, place in enumerate(loops)}}
     return Halfway(skip, live_outs if carried else None)
+
+
+def _stopped(stopped: tuple[tuple[Any, ...], tuple[int, ...]] | None) -> bool:
+    """A signal handler has raised between two iterations: the program is to assign the live-outs, and to raise that."""
+    assert stopped is not None
+    resume.note({}, stopped[0])
+    return False
 
 
 def measured_ns(entry: Any) -> float:

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import get_ident
 
 TYPE_CHECKING = False  # the constant of typing, whose import costs more than all of this
 if TYPE_CHECKING:
@@ -53,10 +54,22 @@ describe = _implementation.describe
 distinct = _implementation.distinct
 follow = _implementation.follow
 overlap = _implementation.overlap
+raise_held = _implementation.raise_held
 set_error_state = _implementation.set_error_state
+set_main_thread = _implementation.set_main_thread
 set_on_error = _implementation.set_on_error
 
 __all__ = [
     "GIL_NS", "IMPLEMENTATION", "MAX_IN", "MAX_OUT", "MAX_PARAMS", "TIMING_PERIOD", "UNSET", "Entry", "Site",
-    "describe", "distinct", "follow", "overlap", "set_error_state", "set_on_error",
+    "describe", "distinct", "follow", "overlap", "raise_held", "set_error_state", "set_main_thread", "set_on_error",
 ]  # fmt: skip
+
+
+def _know_main_thread() -> None:
+    threading = sys.modules.get("threading")  # where it is not imported yet, nothing but _thread starts any
+    set_main_thread(threading.main_thread().ident if threading is not None else get_ident())
+
+
+_know_main_thread()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: set_main_thread(get_ident()))

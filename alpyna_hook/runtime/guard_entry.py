@@ -74,6 +74,8 @@ def _loader(check: tuple[Any, ...]) -> tuple[int, Loader]:
             if not values.error_state_is_set():
                 raise ValueError("fp_mask check: set_error_state has not been called")
             return 1, _load_fp_mask
+        case ("poll",):  # its kernels run to their end: ctypes does not say when it holds the GIL
+            return 1, _const_loader(0)
         case ("np", int(typenum)):
             if typenum not in values.scalar_types():
                 raise ValueError("np check: unsupported type number")
@@ -349,7 +351,7 @@ def _parse_params(params: Sequence[tuple[int, tuple[str, ...], tuple[Any, ...]]]
     slot = 1
     for index, path, check in params:
         slots, loader = _loader(check)
-        no_argument = check[0] in ("const", "fp_mask")
+        no_argument = check[0] in ("const", "fp_mask", "poll")
         if index < 0 and not no_argument:
             raise ValueError("argument index out of range")
         if len(path) > MAX_PATH:

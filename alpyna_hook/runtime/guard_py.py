@@ -18,7 +18,7 @@ from alpyna_hook.runtime.guard_values import UNSET, describe, distinct, follow, 
 
 __all__ = [
     "MAX_IN", "MAX_OUT", "MAX_PARAMS", "UNSET", "Entry", "Site", "describe", "distinct", "follow", "overlap",
-    "set_error_state", "set_on_error",
+    "raise_held", "set_error_state", "set_main_thread", "set_on_error",
 ]  # fmt: skip
 
 MAX_ENTRIES: Final = 32
@@ -33,6 +33,14 @@ def set_on_error(callback: Callable[[str, BaseException], object] | None) -> Non
     and passes."""
     global _on_error
     _on_error = callback
+
+
+def set_main_thread(ident: int) -> None:
+    """Here kernels look for no signals."""
+
+
+def raise_held() -> None:
+    """So there is never anything to raise."""
 
 
 def _swallow(key: str, error: Exception) -> None:

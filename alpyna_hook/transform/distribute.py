@@ -308,31 +308,37 @@ def _filtered(body: tuple[Stmt, ...], kept: set[int], leaves: set[int]) -> tuple
 
 
 def _pays(before: Nest, after: Nest, setting: _Setting) -> bool:
-    """Some statement gets under a parallel loop further out, and none loses one."""
+    """Some statement gets under a parallel loop further out, and none loses one. Statements outside of the innermost
+    loops do not count: they are no work beside these, and a loop that stays whole can be resumed (blocks.py) and
+    stopped (stops.py)."""
     old, new = _depths(before, setting), _depths(after, setting)
-    return all(new[k] <= old[k] for k in old) and any(new[k] < old[k] for k in old)
+    deepest = max((level for level, _ in old.values()), default=0)
+    gains = [k for k, (level, best) in old.items() if level == deepest and new[k][1] < best]
+    return bool(gains) and all(new[k][1] <= best for k, (_, best) in old.items())
 
 
-def _depths(nest: Nest, setting: _Setting) -> dict[object, int]:
-    """Depth of the outermost parallel loop around each statement that stores or computes."""
+def _depths(nest: Nest, setting: _Setting) -> dict[object, tuple[int, int]]:
+    """Of each statement that stores or computes: the loops around it, and the depth of the outermost parallel one."""
     verdicts = _verdicts(nest, setting)
-    found: dict[object, int] = {}
+    found: dict[object, tuple[int, int]] = {}
     nowhere = 99
 
-    def visit(body: Sequence[Stmt], depth: int, best: int) -> None:
+    def note(key: object, loops: int, best: int) -> None:
+        known = found.get(key, (loops, best))
+        found[key] = max(loops, known[0]), min(best, known[1])
+
+    def visit(body: Sequence[Stmt], loops: int, depth: int, best: int) -> None:
         for stmt in body:
             match stmt:
                 case Store(array=name, span=span):
-                    key = (name, span)
-                    found[key] = min(best, found.get(key, best))
+                    note((name, span), loops, best)
                 case Assign(name=name, span=span) if not _trivial(stmt):
-                    key = (name, span)
-                    found[key] = min(best, found.get(key, best))
+                    note((name, span), loops, best)
                 case Loop(counter=counter, body=inner):
-                    visit(inner, depth + 1, min(best, depth if verdicts[counter].parallel else nowhere))
+                    visit(inner, loops + 1, depth + 1, min(best, depth if verdicts[counter].parallel else nowhere))
                 case _:
                     for block in blocks_of(stmt):
-                        visit(block, depth + 1, best)
+                        visit(block, loops, depth + 1, best)
 
-    visit(nest.body, 0, nowhere)
+    visit(nest.body, 0, 0, nowhere)
     return found

@@ -10,6 +10,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     const int64_t a_n0 = in[8].i;
     const int64_t a_n1 = in[9].i;
     const int64_t fp_mask = in[12].i;
+    alp_signals *const alp_poll = in[13].p;
     int64_t *resume = &out[1].i;
     if (!(n <= c_n0)) { out[0].i = 0; return 1; }
     if (!(n <= c_n1)) { out[0].i = 1; return 1; }
@@ -17,7 +18,15 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     if (!(n <= a_n1)) { out[0].i = 3; return 1; }
     int64_t fault = 0;
 
+    int64_t alp_every = alp_whole_units(alp_first_rows(4194304.0, 4.0 + alp_extent(0.0, (double)n) * (4.0 + alp_extent(0.0, (double)n) * (16.0))), 1), alp_left = alp_poll ? alp_every + 1 : 0;
     for (int64_t t = 0; t < 3; t++) {  // for t in range(3):
+        if (__builtin_expect(--alp_left == 0, 0)) {
+            alp_left = alp_every = alp_poll->ask(alp_poll, alp_every);
+            if (!alp_left) {
+                out[0].i = 0;
+                return 4;
+            }
+        }
         {
             const int64_t i_first = 0, i_stop = n;
             const int64_t i_rows = alp_block_rows(i_stop - i_first, (c_n1 * sizeof *c), 1, 1048576);

@@ -14,6 +14,7 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
     const int64_t c_n0 = in[13].i;
     const int64_t c_n1 = in[14].i;
     const int64_t fp_mask = in[17].i;
+    alp_signals *const alp_poll = in[18].p;
     int64_t *resume = &out[9].i;
     if (!(n <= a_n0)) { out[0].i = 0; return 1; }
     if (!(n <= a_n1)) { out[0].i = 1; return 1; }
@@ -44,8 +45,10 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
             out[0].i = 1;
             return 2;
         }
-        for (int64_t i_1_block = i_1_first; i_1_block < i_1_stop; i_1_block += i_1_rows) {
-            const int64_t i_1_end = alp_min_i64(i_1_block + i_1_rows, i_1_stop);
+        const int64_t i_1_unit = 4 * threads;
+        int64_t i_1_take = alp_poll ? alp_min_i64(alp_whole_units(alp_first_rows(16777216.0 * threads, 5.0 + alp_extent(0.0, (double)n) * (11.0 + alp_extent(0.0, (double)n) * (12.0))), i_1_unit), i_1_rows) : i_1_rows;
+        for (int64_t i_1_block = i_1_first; i_1_block < i_1_stop;) {
+            const int64_t i_1_end = alp_min_i64(i_1_block + i_1_take, i_1_stop);
             const int64_t i_kept = i;
             const int64_t j_kept = j;
             const double s_kept = s;
@@ -124,6 +127,23 @@ int32_t kernel(const alp_slot *in, alp_slot *out)
                 resume[0] = 0;
                 resume[1] = i_1_block - i_1_first;
                 return 3;
+            }
+            i_1_block = i_1_end;
+            if (alp_poll && i_1_block < i_1_stop) {
+                i_1_take = alp_poll->ask(alp_poll, i_1_take);
+                if (!i_1_take) {
+                    out[1].i = i;
+                    out[2].i = j;
+                    out[3].i = j_set;
+                    out[4].d = s;
+                    out[5].i = s_class;
+                    out[6].i = s_set;
+                    out[7].i = k;
+                    out[8].i = k_set;
+                    out[0].i = 0;
+                    return 4;
+                }
+                i_1_take = alp_min_i64(alp_whole_units(i_1_take, i_1_unit), i_1_rows);
             }
         }
     }
