@@ -176,6 +176,52 @@ def test_pieces_cover_a_copy_and_begin_or_end_small() -> None:
             assert len(sizes) >= min(size // (staging.STAGED // 2), 4)
 
 
+class Link:
+    """A device whose link carries 50 GB/s, beside a host that copies at `host` bytes per second: with a clock of their
+    own, which asking (10 us) and copying take forward."""
+
+    rate = 50e9
+
+    def __init__(self, host: float) -> None:
+        self.host, self.now, self.free = host, 0.0, 0.0
+
+    def locked(self, size: int) -> Any:
+        return np.empty(size, np.uint8)
+
+    def send(self, buffer: Any, first: int, part: Any) -> Any:
+        self.now += 10e-6
+        self.free = done = max(self.free, self.now) + part.size / self.rate
+        return lambda: self.reach(done)
+
+    def fetch(self, part: Any, buffer: Any, first: int) -> Any:
+        return self.send(buffer, first, part)
+
+    def reach(self, time: float) -> None:
+        self.now = max(self.now, time)
+
+    def copy(self, array: Any, slot: Any, shadow: Any, first: int, threads: int, past_caches: bool) -> None:
+        self.now += 10e-6 + slot.size / self.host
+
+    def finish(self) -> None:
+        self.reach(self.free)
+
+
+@pytest.mark.parametrize("host, size, least", [
+    (70e9, 16 << 20, 0.7), (60e9, 64 << 20, 0.85), (60e9, 256 << 20, 0.95), (60e9, 1 << 30, 0.98),
+])  # fmt: skip
+def test_the_link_is_kept_busy(host: float, size: int, least: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = Link(host)
+    monkeypatch.setattr(copying, "fill", link.copy)
+    monkeypatch.setattr(copying, "spread", link.copy)
+    copies = staging.Staging(link)  # type: ignore[arg-type]
+    array = np.empty(size, np.uint8)
+    copies.upload(None, array)
+    link.finish()
+    there, link.now, link.free = link.now, 0.0, 0.0
+    copies.download(array, None)
+    assert size / link.rate / there >= least and size / link.rate / link.now >= least
+
+
 def test_a_copy_after_one_that_was_not_finished_waits_for_it(
     compiled: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip

@@ -17,7 +17,7 @@ __alpyna__ = False
 
 SIZES = (4096, 1 << 20, 1 << 24, 1 << 26, 1 << 28, 1 << 30)  # bytes
 SHADOWED = 1 << 28  # bytes
-SMALL = 1 << 24  # bytes below which the link's rate is not what a copy's time tells
+SMALL = 1 << 26  # bytes below which a copy's time tells of its beginning and end more than of the link's rate
 COPIED = 1 << 29  # bytes, within the device
 EMPTY = 'extern "C" __global__ void empty(long long n) { }\n'
 
