@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import builtins
 import sys
+import time
 from functools import cache
 
 from alpyna_hook import log, project, settings, signals
@@ -29,7 +30,9 @@ MAX_GLANCES = 1000
 FIXED_GLANCES = 50
 TINY_S = 5e-6  # seconds of the interpreter per call, by the glance's upper bound
 LOOK_S = 5e-3  # seconds: typing, analysing and pricing one nest
-FIRST_LOOK_S = 0.1  # the same, and the imports it needs
+FIRST_LOOK_S = 0.1  # the same, and the imports it needs,
+NUMPY_S = 0.1  # and NumPy's, if the program has not imported it
+MANY = 1e5  # trips that a `while` loop is taken to make at most (glance.stakes) if it is to prove itself long first
 NEVER_MIND = float("inf")  # seconds: look closely, whatever the work
 
 TYPE_CHECKING = False
@@ -121,6 +124,9 @@ class SiteState:
         self._glances, self._glanced_s = 0, 0.0
         self._enough = 0  # glances after which a site of tiny calls is retired; 0: not looked yet
         self._seen: dict[tuple[object, ...], float | None] = {}  # at most MAX_GLANCES entries
+        self._first = 0.0  # time of the first call whose work a glance could not tell: from then on it is not asked
+        self._constants = 1.0
+        self._start_at = LOOK_S  # seconds of work from which on an earlier process's decision is looked for
         self._busy = False
         self._pin: str | None = None  # not asked for yet
         self._refused: reading.Reading | str | None = None  # the last call declined without a Rejection: see refresh
@@ -168,9 +174,11 @@ class SiteState:
         if found.refused:
             return self._decline(found)
         loaded = "alpyna_hook.runtime.specials" in sys.modules
-        if not loaded and self._start(found):
-            return True
-        if glanced < FIRST_LOOK_S and not loaded:
+        if not loaded and (self._starts or glanced >= self._start_at):
+            self._start_at = 2 * glanced  # to look for a record takes 0.1 ms
+            if self._start(found):
+                return True
+        if not loaded and glanced < FIRST_LOOK_S + NUMPY_S * ("numpy" not in sys.modules):
             return self._leave_it(args)
         return self._prepare(found)
 
@@ -179,12 +187,22 @@ class SiteState:
         asked = settings.current()
         if self._glances >= MAX_GLANCES or asked.variant != "auto" or asked.require or self._pinned():
             return NEVER_MIND
-        seconds = self._glance(args)
+        seconds = None if self._first else self._glance(args)
         if seconds is None:
-            return NEVER_MIND
+            return self._since_first(args)
         self._glances += 1
         self._glanced_s += seconds
         return self._glanced_s
+
+    def _since_first(self, args: tuple[Any, ...]) -> float:
+        """Seconds since the first call, which bound the work seen here if nothing else does; infinite where a loop may
+        be long, as its first call may be its last, or a closer look is cheap."""
+        now = time.perf_counter()
+        if not self._first:
+            self._first, self._constants = now, glance.constants(self.head)
+        if "alpyna_hook.runtime.specials" in sys.modules or glance.stakes(self._constants, args) >= MANY:
+            return NEVER_MIND
+        return now - self._first
 
     def _leave_it(self, args: tuple[Any, ...]) -> bool:
         """All the work seen here would not pay for a closer look: the interpreter runs this call. False."""
@@ -214,6 +232,8 @@ class SiteState:
         if sizes is None:
             return glance.interpreter_seconds(self.head, args)
         if sizes not in self._seen:
+            if len(self._seen) >= MAX_GLANCES:
+                self._seen.clear()
             self._seen[sizes] = glance.interpreter_seconds(self.head, args)
         return self._seen[sizes]
 

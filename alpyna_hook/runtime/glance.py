@@ -5,7 +5,8 @@ In: the head of a site, and the arguments of a call.  Out: an upper bound of the
 Typing, analysing and pricing a nest takes 10 ms, and 100 ms the first time in a process because of what it imports,
 NumPy among it. Most loops of most programs never do as much work as that. So the dispatcher glances at a call first:
 trip counts from the ints and shapes at hand, times the operations in the bodies. What it cannot bound (`while`, a
-range that depends on array elements) it looks at closely at once.
+range that depends on array elements) it looks at closely at once if it may be long, by the numbers that it is called
+with, and else when the time since its first call would have paid for that.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
 # Compiled code takes none of these, but finding that out anew costs more than most loops over them.
+_PLAIN = frozenset((int, float, bool, complex))
 SIZED = frozenset((list, tuple, str, bytes, bytearray, set, frozenset, dict, range))
 NODE_S = 1.2e-7  # seconds per IR node in the interpreter: a subscript costs most (DESIGN: 90-170 ns)
+PLAIN_S = 4e-8  # where all values are Python's own numbers (DESIGN: 16-26 ns; up to twice that in Python 3.10)
 
 
 def interpreter_seconds(head: Head, args: tuple[Any, ...]) -> float | None:
@@ -35,11 +38,13 @@ def interpreter_seconds(head: Head, args: tuple[Any, ...]) -> float | None:
     known: dict[str, Interval] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     assigned, body = head.outline
-    for name, root, path, *_ in head.live_ins:
+    plain = bool(args)
+    for name, root, path, role, *_ in head.live_ins:
         if root >= len(args):
             continue
         value = guard.follow(args[root], path) if path else args[root]
         kind = type(value)
+        plain &= kind in _PLAIN or role == "function"
         if kind is int:
             known[name] = (value, value)
         elif kind in SIZED:
@@ -50,7 +55,52 @@ def interpreter_seconds(head: Head, args: tuple[Any, ...]) -> float | None:
             known[name] = (int(value), int(value))
     for name in assigned:
         known.pop(name, None)
-    return _seconds(body, known, shapes)
+    seconds = _seconds(body, known, shapes)
+    return seconds if seconds is None or not plain else seconds * (PLAIN_S / NODE_S)
+
+
+def stakes(constants: float, args: tuple[Any, ...]) -> float:
+    """About how many trips a loop may make whose seconds are not known: the product of its `constants` and of the
+    numbers and sizes that it is called with."""
+    found = constants
+    for value in args:
+        kind = type(value)
+        if kind is int or kind is float:
+            found *= _magnitude(value)
+        elif kind in SIZED:
+            found *= max(len(value), 1)
+        elif kind.__module__ == "numpy":
+            found *= max(getattr(value, "size", 1), 1)
+    return found
+
+
+def constants(head: Head) -> float:
+    """The product of a loop's constant bounds, and of the constants that `while` compares with."""
+    return _constants(head.outline[1])
+
+
+def _magnitude(value: float) -> float:
+    """Of a number that something is counted up to, or added to 1 in steps of."""
+    size = abs(value)
+    if size > 1e9 or 0 < size < 1e-9 or size != size:
+        return 1e9
+    return float(max(size, 1 / size)) if size else 1.0
+
+
+def _constants(body: tuple[Any, ...]) -> float:
+    found = 1.0
+    for stmt in body:
+        match stmt:
+            case "for", _, _, start, stop, _, inner:
+                bounds = [_magnitude(bound) for bound in (start, stop) if type(bound) is int]
+                found *= max(bounds, default=1.0) * _constants(inner)
+            case "if", _, then, other:
+                found *= _constants(then) * _constants(other)
+            case "while", compared, inner:
+                for value in compared:
+                    found *= _magnitude(value)
+                found *= _constants(inner)
+    return found
 
 
 def sizes(head: Head, args: tuple[Any, ...]) -> tuple[object, ...] | None:

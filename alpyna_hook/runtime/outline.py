@@ -7,7 +7,7 @@ In: a `Site`.  Out: a `Head`, whose outline is what runtime/glance.py computes t
     s        ::= int                                     so many IR nodes that are no loop and no branch
                | ("for", nodes, counter, start e, stop e, step e, body)
                | ("if", nodes, body, body)
-               | None                                    `while`
+               | ("while", (number*), body)              the constants that its condition has
     e        ::= int | ("var", name) | ("dim", array, axis) | ("neg", e) | (op, e, e) | ("min" | "max", e*)
                | None                                    nothing is known of it
 """
@@ -61,8 +61,10 @@ def _body(body: tuple[Stmt, ...]) -> tuple[Any, ...]:
                 found.append(("for", nodes, counter, _expr(start), _expr(stop), _expr(step), _body(inner)))
             case If(then=then, other=other):
                 found.append(("if", nodes, _body(then), _body(other)))
-            case While():
-                found.append(None)
+            case While(test=test, body=inner):
+                numbers = [node.value for node in walk(test) if isinstance(node, Const)]
+                compared = tuple(value for value in numbers if type(value) in (int, float))
+                found.append(("while", compared, _body(inner)))
             case _:
                 plain += nodes
     return (plain, *found) if plain else tuple(found)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from alpyna_hook.frontend.sites import find_sites
-from alpyna_hook.runtime.glance import NODE_S, interpreter_seconds, sizes
+from alpyna_hook.runtime.glance import NODE_S, PLAIN_S, constants, interpreter_seconds, sizes, stakes
 from alpyna_hook.runtime.heads import Head
 from alpyna_hook.runtime.outline import head_of
 from alpyna_hook.source import Source
@@ -33,9 +33,9 @@ def seconds(loop: str, **values: Any) -> float | None:
 
 def trips(loop: str, **values: Any) -> float:
     """The estimate in units of one trip of `for i in range(1)` with the same body."""
-    whole, one = seconds(loop, **values), NODE_S
+    whole = seconds(loop, **values)
     assert whole is not None
-    return whole / one
+    return whole / (PLAIN_S if all(type(value) is int for value in values.values()) else NODE_S)
 
 
 A = np.zeros((30, 40))
@@ -101,3 +101,22 @@ def test_sizes_tell_calls_apart_that_differ_in_work() -> None:
     assert len({of(), of(n=4), of(a=np.ones(5)), of(a=np.ones((4, 1)))}) == 4
     assert len({of(a=[1.0]), of(a=[1.0, 2.0]), of(a=None)}) == 3
     assert of(n=np.int64(3)) is None  # its value matters, too
+
+
+@pytest.mark.parametrize(("loop", "values", "low", "high"), [
+    ("while b: a, b = b, a % b", {"a": 36, "b": 60}, 100, 1e4),
+    ("while n != 1: n = n // 2 if n % 2 == 0 else 3 * n + 1", {"n": 5000}, 1e3, 1e4),
+    ("while k < 1000000: k += 1", {"k": 0}, 1e6, 1e7),
+    ("while x * x > 1e-9: x = x / 2", {"x": 4.0}, 1e9, 1e11),
+    ("while k < n: k += 1", {"k": 0, "n": 10**7}, 1e7, 1e8),
+    ("while k < n: k += 1", {"k": 0, "n": 10**400}, 1e9, 1e10),
+    ("for i in range(300):\n    for j in range(n):\n        k = 0\n        while k < 99: k += 1", {"n": 300}, 8e6, 1e7),
+    ("while a[k] > 0.5: k += 1", {"a": np.ones((300, 400)), "k": 0}, 1e5, 1e6),
+    ("while x < 1.0: x += y", {"x": float("nan"), "y": 1e-300}, 1e9, 1e20),
+])  # fmt: skip
+def test_what_may_be_long_is_told_from_what_is_hardly_so(
+    loop: str, values: dict[str, Any], low: float, high: float
+) -> None:
+    body = loop.replace("\n", "\n    ")
+    site = head(f"def f({', '.join(values)}):\n    {body}\n")
+    assert low <= stakes(constants(site), tuple(values.get(root, range) for root in site.roots)) <= high

@@ -88,3 +88,41 @@ def total(values, n):
         project.write({"main.py": text + calls})
         report = project.runner("--report", "main.py").stderr
         assert f"values cannot be handed to compiled code: it is {told}" in report
+
+
+SHORT = """\
+import sys
+def gcd(a, b):
+    while b:
+        a, b = b, a % b
+    return a
+
+def steps(n):
+    k = 0
+    while n != 1:
+        n = n // 2 if n % 2 == 0 else 3 * n + 1
+        k += 1
+    return k
+
+assert sum(gcd(a, b) for a in range(1, 40) for b in range(1, 40)) == 3832
+print(max([steps(n) for n in range(1, 100)]), "numpy" in sys.modules)
+"""
+
+
+def test_short_loops_without_a_bound_import_nothing(project: Any) -> None:
+    project.write({"main.py": SHORT})
+    for _ in range(2):
+        assert project.runner("main.py").stdout == "118 False\n"
+
+
+def test_a_long_loop_without_a_bound_is_compiled_at_its_only_call(project: Any) -> None:
+    text = "def f(n):\n    k = t = 0\n    while k < n:\n        t += k & 3\n        k += 1\n    return t\n"
+    project.write({"main.py": text + "print(f(20000000))\n"})
+    found = project.runner("--report", "main.py")
+    assert found.stdout == "30000000\n" and "1 accelerated" in found.stderr
+
+
+def test_a_loop_without_a_bound_that_proves_long_is_compiled(project: Any) -> None:
+    project.write({"main.py": SHORT.replace("range(1, 100)", "range(1, 60000)")})
+    found = project.runner("--report", "main.py")
+    assert "main.py:9  steps" in found.stderr and "seq" in found.stderr and "1 accelerated" in found.stderr
