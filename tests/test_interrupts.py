@@ -114,6 +114,17 @@ for i in range(end):
             n += 1
         a[i, j] = n
 """, "(np.zeros((200000, 400), np.int16),)"), 200000, "i + 1"),
+    "last values": (function("a", "j, t, u, v", """
+for i in range(end):
+    u = i * 2
+    if i % 37 == 5:
+        t = i
+    for j in range(400):
+        v = j
+        for k in range(300):
+            v = (v * 5 + k) % 1013
+        a[i, j] = v
+""", "(np.zeros((300000, 400), np.int16),)"), 300000, "i + 1"),
     "backwards": (function("a", "j", """
 for i in range(0, -end, -3):
     for j in range(1, 3000):

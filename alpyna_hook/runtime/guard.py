@@ -7,8 +7,8 @@ A call checks the entries in turn, the one matched last first; the first whose p
 conditions all hold is taken.  An entry without kernel (decision "interp") counts the call and declines.  One with a
 kernel fills the input slots, saves the journaled arrays and runs it; rc 0 gives the live-outs, rc 1 (a precondition
 failed, nothing written) and rc >= 2 (a fault, arrays restored) ask `entry.failed(rc, out0, args, live_outs)`, with the
-live-outs if the kernel stopped half-way (rc 3), else None.  If no entry matches, `slow(args)` decides.  While a tracer,
-profiler or sys.monitoring tool is active every call declines.
+live-outs if the kernel stopped half-way (rc 3), or because a signal handler has raised (rc 4), else None.  If no entry
+matches, `slow(args)` decides.  While a tracer, profiler or sys.monitoring tool is active every call declines.
 
 A site does not raise: an Exception of `slow` or `failed` goes to the `set_on_error` callback and the call declines.
 KeyboardInterrupt, SystemExit and their like belong to the program and pass, as does MemoryError while live-outs are
@@ -17,6 +17,12 @@ built (the kernel has then run, so the loop can no longer be left to the interpr
 `describe(value)` gives the check tuple a value meets or ("other", what it is); `follow(object, path)` reads attributes
 by the guard's rule (UNSET where that could run code of the program); `overlap(a, b)` compares two arrays' memory,
 `distinct(a)` says whether each subscript has an element of its own, as an array must that is written.
+
+Kernels with a check ("poll",) look for signals while they run in the main thread, which `set_main_thread(ident)` names.
+What a handler raises then comes out of the call if there are no live-outs; else the site returns what `failed` returned
+for rc 4, False, and the program calls `raise_held()` once its names are assigned.  Loops that a handler meets decline.
+The twin's kernels look for none.
+
 `set_error_state(variable, get, flags)` says where NumPy keeps its error state, for checks ("fp_mask",).
 
 `Entry.total_ns` is the time spent in kernels: of every call with `time_always`, else of every TIMING_PERIOD-th call,

@@ -61,3 +61,15 @@ int32_t take(const alp_slot *in, alp_slot *out)
     nanosleep(&time, 0);
     return 0;
 }
+
+/* in[1]: whom to ask whether to stop, or null. Runs for up to a second; out[1]: how many milliseconds */
+int32_t ask(const alp_slot *in, alp_slot *out)
+{
+    struct signals { int64_t (*ask)(struct signals *, int64_t); } *poll = in[1].p;
+    struct timespec pause = {0, 1000000};
+    for (out[1].i = 1; poll && out[1].i < 1000; out[1].i++) {
+        nanosleep(&pause, 0);
+        if (!poll->ask(poll, 1)) return 4;
+    }
+    return 0;
+}

@@ -8,6 +8,7 @@ import gc
 import math
 import operator
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -1062,3 +1063,60 @@ def test_numpy_is_not_imported_before_an_array_matters(guard: Any) -> None:
 def test_the_twin_can_be_selected() -> None:
     code = "from alpyna_hook.runtime import guard; print(guard.IMPLEMENTATION)"
     assert run_python(code, ALPYNA_PURE="1") == "python"
+
+
+@pytest.mark.parametrize("release_gil", [False, True])
+@pytest.mark.parametrize("named", [False, True])
+def test_a_kernel_stops_for_a_handler_that_raises(guard: Any, kernel: Any, named: bool, release_gil: bool) -> None:
+    if not guard.__name__.endswith("._guard"):
+        pytest.skip("the twin's kernels look for no signals")
+
+    def failed(rc: int, detail: int, args: tuple[Any, ...], stopped: Any) -> bool:
+        told.append((rc, detail, args, stopped))
+        return False
+
+    told: list[Any] = []
+    outs = [(("int",), 1, -1, -1)] if named else []
+    entry = guard.Entry([(-1, (), ("poll",))], kernel("ask"), outs=outs, failed=failed, release_gil=release_gil)
+    site = site_of(guard, entry)
+    before = signal.signal(signal.SIGALRM, raiser(TimeoutError))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        if named:
+            assert site(7) is False
+            ((rc, detail, args, ((ran,), record)),) = told
+            assert (rc, detail, args, record) == (4, 0, (7,), ()) and ran < 900
+            with pytest.raises(TimeoutError):
+                guard.raise_held()
+        else:
+            with pytest.raises(TimeoutError):
+                site(7)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert guard.raise_held() is None and entry.faults == 0
+
+
+def test_a_kernel_goes_on_after_a_handler_and_not_in_it(guard: Any, kernel: Any) -> None:
+    if not guard.__name__.endswith("._guard"):
+        pytest.skip("the twin's kernels look for no signals")
+    entry = guard.Entry([(-1, (), ("poll",))], kernel("ask"), outs=[(("int",), 1, -1, -1)])
+    site = site_of(guard, entry)
+    met: list[Any] = []
+    before = signal.signal(signal.SIGALRM, lambda *args: met.append(site()))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        assert site() == (1000,)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert met == [None] and entry.calls == 1
+
+
+def test_kernels_of_other_threads_ask_nobody(guard: Any, kernel: Any) -> None:
+    site = site_of(guard, guard.Entry([(-1, (), ("poll",))], kernel("ask"), outs=[(("int",), 1, -1, -1)]))
+    results: list[Any] = []
+    worker = threading.Thread(target=lambda: results.append(site()))
+    worker.start()
+    worker.join()
+    assert results == [(1,)]
