@@ -26,11 +26,11 @@ from alpyna_hook.analysis.scalars import (
     Reduction,
     array_reductions,
     flow_of,
-    leaves_early,
     reduction_of,
     upward_exposed,
 )
 from alpyna_hook.ir.affine import Env, Predicate
+from alpyna_hook.ir.flow import leaves_early
 from alpyna_hook.ir.nodes import Assign, Loop, Nest, walk_stmts
 from alpyna_hook.ir.types import Rep, ScalarType
 

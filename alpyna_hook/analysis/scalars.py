@@ -137,21 +137,6 @@ def _scan(body: tuple[Stmt, ...], done: Names, nonempty: Names) -> _Scan:
     return _Scan(exposed, done, continued, broken)
 
 
-def leaves_early(body: tuple[Stmt, ...]) -> Break | None:
-    """A `break` that leaves the loop whose body this is."""
-    for stmt in body:
-        match stmt:
-            case Break():
-                return stmt
-            case If(then=then, other=other):
-                found = leaves_early(then) or leaves_early(other)
-                if found is not None:
-                    return found
-            case _:
-                pass
-    return None
-
-
 # -- liveness ------------------------------------------------------------------------------------
 
 

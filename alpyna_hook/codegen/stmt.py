@@ -18,7 +18,7 @@ from alpyna_hook.codegen.strip import strip_body
 from alpyna_hook.codegen.vector import vector_pragma
 from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
-from alpyna_hook.ir.flow import assigned, exposed, mentions, reads_of
+from alpyna_hook.ir.flow import assigned, exposed, leaves_early, mentions, reads_of
 from alpyna_hook.ir.nodes import (
     Assign, Binary, Break, Const, Continue, Expr, If, Load, Loop, Nest, Stmt, Store, Var, While, walk_stmts,
 )  # fmt: skip
@@ -317,7 +317,7 @@ def _open_ended(body: tuple[Stmt, ...]) -> bool:
 def _loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:
     w = ctx.writer
     head = header(stmt, ctx, loop_plan.strip)
-    if _breaks(stmt.body):
+    if leaves_early(stmt.body):
         outer_faults, ctx.scope.faults = ctx.scope.faults, False
         comment = ctx.comment(stmt)
         with aside(ctx) as lines:
@@ -355,16 +355,6 @@ def _must_stay_scalar(body: tuple[Stmt, ...], declared: set[str]) -> bool:
         if isinstance(stmt, If):
             count.update(s.name for s in walk_stmts((*stmt.then, *stmt.other)) if isinstance(s, Assign))
     return any(times > 1 and name in declared for name, times in count.items())
-
-
-def _breaks(body: tuple[Stmt, ...]) -> bool:
-    """Whether a `break` in `body` ends the loop that `body` is the inside of."""
-    for stmt in body:
-        if isinstance(stmt, Break):
-            return True
-        if isinstance(stmt, If) and (_breaks(stmt.then) or _breaks(stmt.other)):
-            return True
-    return False
 
 
 def _parallel(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> None:

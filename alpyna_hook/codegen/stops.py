@@ -29,9 +29,9 @@ from alpyna_hook.codegen.outs import write_outs
 from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.abi import STOPPED
-from alpyna_hook.ir.flow import assigned
+from alpyna_hook.ir.flow import assigned, leaves_early
 from alpyna_hook.ir.nodes import (
-    Binary, Break, Const, Dim, Expr, If, Loop, Stmt, Var, While, blocks_of, exprs_of, walk, walk_stmts,
+    Binary, Const, Dim, Expr, If, Loop, Stmt, Var, While, blocks_of, exprs_of, walk, walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.plan import LoopPlan
 from alpyna_hook.ir.types import INT, Rep
@@ -58,12 +58,7 @@ def in_pieces(stmt: Loop, loop_plan: LoopPlan, ctx: Body) -> bool:
     if loop_plan.parallel and ctx.scope.dialect.openmp:
         return True
     plain = not any(isinstance(s, (Loop, While)) for s in walk_stmts(stmt.body))
-    return plain and small_step(stmt) and not _breaks(stmt.body) and not ctx.plan.resume
-
-
-def _breaks(body: tuple[Stmt, ...]) -> bool:
-    inner = (block for s in body if isinstance(s, If) for block in blocks_of(s))
-    return any(isinstance(s, Break) for s in body) or any(map(_breaks, inner))
+    return plain and small_step(stmt) and not leaves_early(stmt.body) and not ctx.plan.resume
 
 
 def stop_loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body, run: Callable[[Loop, LoopPlan, Body], None]) -> None:
@@ -73,7 +68,7 @@ def stop_loop(stmt: Loop, loop_plan: LoopPlan, ctx: Body, run: Callable[[Loop, L
         return
     w, scope = ctx.writer, ctx.scope
     c = scope.names[stmt.counter]
-    first, end = f"{stmt.counter}.block", f"{stmt.counter}.end"
+    first, end = f"{stmt.counter}@block", f"{stmt.counter}@end"
     scope.names = {**scope.names, first: f"{c}_block", end: f"{c}_end"}
     scope.types = {**scope.types, first: INT, end: INT}
     step = _step(stmt)

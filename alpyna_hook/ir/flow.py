@@ -32,6 +32,21 @@ def mentions(body: tuple[Stmt, ...]) -> Counter[str]:
     return count
 
 
+def own_level(body: tuple[Stmt, ...]) -> list[Stmt]:
+    """Statements of a loop's `body` that are not inside a further loop, in program order."""
+    found: list[Stmt] = []
+    for stmt in body:
+        found.append(stmt)
+        if isinstance(stmt, If):
+            found += own_level(stmt.then) + own_level(stmt.other)
+    return found
+
+
+def leaves_early(body: tuple[Stmt, ...]) -> Break | None:
+    """A `break` that leaves the loop whose body this is."""
+    return next((s for s in own_level(body) if isinstance(s, Break)), None)
+
+
 def exposed(body: tuple[Stmt, ...]) -> frozenset[str]:
     """Scalars that `body` may read before it has assigned them (upward-exposed uses)."""
     found: set[str] = set()

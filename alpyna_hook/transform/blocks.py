@@ -35,10 +35,9 @@ from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from itertools import combinations
 from dataclasses import dataclass, replace
 
-from alpyna_hook.ir.flow import assigned, exposed, surely_assigned
+from alpyna_hook.ir.flow import assigned, exposed, leaves_early, surely_assigned
 from alpyna_hook.ir.nodes import (
-    Assign, Binary, Break, Const, Expr, If, LiveOut, Load, Loop, Nest, Stmt, Store, Var, blocks_of, walk, walk_exprs,
-    walk_stmts,
+    Assign, Binary, Const, Expr, LiveOut, Load, Loop, Nest, Stmt, Store, Var, walk, walk_exprs, walk_stmts,
 )  # fmt: skip
 from alpyna_hook.ir.plan import LoopPlan, Plan, ResumePoint
 from alpyna_hook.ir.types import ArrayType
@@ -181,7 +180,7 @@ def _is_counter(expr: Expr, loop: Loop) -> bool:
 
 def _rows(loop: Loop) -> Saved | None:
     """The rows that iteration `i` of `loop` writes: one per array; None if it writes anything else."""
-    if not isinstance(loop.step, Const) or loop.step.value != 1 or not _stores(loop) or _breaks(loop.body):
+    if not isinstance(loop.step, Const) or loop.step.value != 1 or not _stores(loop) or leaves_early(loop.body):
         return None
     offsets: dict[str, int] = {}
     for store in _stores(loop):
@@ -189,12 +188,6 @@ def _rows(loop: Loop) -> Saved | None:
         if offset is None or offsets.setdefault(store.array, offset) != offset:
             return None
     return tuple(offsets.items()) if len(offsets) <= MAX_ARRAYS else None
-
-
-def _breaks(body: tuple[Stmt, ...]) -> bool:
-    """Whether a `break` in `body` ends the loop that `body` is the inside of."""
-    inner = (block for s in body if isinstance(s, If) for block in blocks_of(s))
-    return any(isinstance(s, Break) for s in body) or any(map(_breaks, inner))
 
 
 def _stores(loop: Loop) -> list[Store]:

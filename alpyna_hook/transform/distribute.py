@@ -24,10 +24,11 @@ from alpyna_hook.analysis.access import Access, assigned_names, nest_accesses
 from alpyna_hook.analysis.dependence import depends
 from alpyna_hook.analysis.parallel import Fp, Verdict, parallelism
 from alpyna_hook.analysis.question import Direction, Question, common_loops, conflicting
-from alpyna_hook.analysis.scalars import leaves_early, reads_of
+from alpyna_hook.analysis.scalars import reads_of
 from alpyna_hook.ir.affine import Env, Predicate
+from alpyna_hook.ir.flow import leaves_early, own_level
 from alpyna_hook.ir.nodes import (
-    Assign, Const, Continue, If, Load, Loop, Nest, Stmt, Store, Var, blocks_of, exprs_of, walk, walk_exprs, walk_stmts,
+    Assign, Const, Continue, Load, Loop, Nest, Stmt, Store, Var, blocks_of, exprs_of, walk, walk_exprs, walk_stmts,
 )  # fmt: skip
 from alpyna_hook.transform.rebuild import fresh_counters, replaced, with_counters
 
@@ -104,7 +105,7 @@ def _split(nest: Nest, loop: Loop, setting: _Setting) -> Nest | None:
     leaves = _leaves(loop.body, ())
     if _working(leaves) < 2 or len(leaves) > MAX_LEAVES or not _repeatable(loop) or leaves_early(loop.body):
         return None
-    if any(isinstance(s, Continue) for s in _own_level(loop.body)):
+    if any(isinstance(s, Continue) for s in own_level(loop.body)):
         return None
     graph = _Graph(nest, loop, leaves, setting)
     groups = graph.components()
@@ -125,20 +126,10 @@ def _leaves(body: tuple[Stmt, ...], parents: tuple[Loop, ...]) -> list[_Leaf]:
     found: list[_Leaf] = []
     for stmt in body:
         through = isinstance(stmt, Loop) and _repeatable(stmt) and not leaves_early(stmt.body)
-        if isinstance(stmt, Loop) and through and not any(isinstance(s, Continue) for s in _own_level(stmt.body)):
+        if isinstance(stmt, Loop) and through and not any(isinstance(s, Continue) for s in own_level(stmt.body)):
             found += _leaves(stmt.body, (*parents, stmt))
         else:
             found.append(_Leaf(stmt, parents))
-    return found
-
-
-def _own_level(body: tuple[Stmt, ...]) -> list[Stmt]:
-    """Statements of a loop body that are not inside a further loop."""
-    found: list[Stmt] = []
-    for stmt in body:
-        found.append(stmt)
-        if isinstance(stmt, If):
-            found += _own_level(stmt.then) + _own_level(stmt.other)
     return found
 
 

@@ -23,9 +23,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from alpyna_hook.ir.flow import assigned, mentions
+from alpyna_hook.ir.flow import assigned, mentions, own_level
 from alpyna_hook.ir.nodes import (
-    Assign, Call, Continue, Expr, If, Load, Loop, Nest, Stmt, Var, While, blocks_of, exprs_of, walk, walk_exprs,
+    Assign, Call, Continue, Expr, Load, Loop, Nest, Stmt, Var, While, blocks_of, exprs_of, walk, walk_exprs,
     walk_stmts,
 )  # fmt: skip
 from alpyna_hook.transform.rebuild import replaced, with_counters
@@ -79,7 +79,7 @@ def _alike(first: Loop, second: Loop, facts: Facts) -> bool:
     bounds = exprs_of(first)
     if bounds != exprs_of(second) or any(isinstance(e, Load) for bound in bounds for e in walk(bound)):
         return False
-    if any(isinstance(s, Continue) for s in _own_level(first.body)) or not _of_one_kind(first, second):
+    if any(isinstance(s, Continue) for s in own_level(first.body)) or not _of_one_kind(first, second):
         return False
     shared = (assigned(first.body) & _names(second)) | (assigned(second.body) & _names(first))
     return all(_is_loop_variable(name, loop) for name in shared for loop in (first, second))
@@ -112,15 +112,6 @@ def _of_one_kind(first: Loop, second: Loop) -> bool:
     inner = [any(isinstance(s, (Loop, While)) for s in walk_stmts(loop.body)) for loop in (first, second)]
     calls = [any(isinstance(e, Call) for e in walk_exprs(loop.body)) for loop in (first, second)]
     return inner[0] == inner[1] or not any(call and not deep for call, deep in zip(calls, inner))
-
-
-def _own_level(body: tuple[Stmt, ...]) -> list[Stmt]:
-    """Statements that are not inside a further loop."""
-    found = list(body)
-    for stmt in body:
-        if isinstance(stmt, If):
-            found += _own_level(stmt.then) + _own_level(stmt.other)
-    return found
 
 
 def _joined(nest: Nest, first: Loop, second: Loop) -> Nest:

@@ -21,8 +21,8 @@ from alpyna_hook.analysis.access import Access, nest_accesses
 from alpyna_hook.analysis.dependence import carried_pairs
 from alpyna_hook.analysis.parallel import Fp, parallelism
 from alpyna_hook.analysis.question import Question, conflicting
-from alpyna_hook.analysis.scalars import leaves_early
 from alpyna_hook.ir.affine import Affine, Env, Predicate, QDim, QParam, affine
+from alpyna_hook.ir.flow import leaves_early
 from alpyna_hook.ir.nodes import Binary, Call, Const, Dim, Expr, Loop, Nest, Stmt, Var, blocks_of, walk_stmts
 from alpyna_hook.ir.types import INT
 from alpyna_hook.transform.rebuild import fresh_counters, replaced, with_counters
