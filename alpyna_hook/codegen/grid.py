@@ -12,8 +12,13 @@ of the iterations.
 A grid that is launched block by block (transform/device.py, `in_blocks`) takes the number of the block, the iterations
 of one block, and a buffer per array that it writes, for what it saves there (codegen/gridsave.py):
 
-    if (*alp_fault && *alp_fault != alp_block + 1) return;      // what a block that faulted has saved is kept
-    alp_fault[1] = alp_block + 1;                               // blocks begun
+    if (*alp_fault && INT32_MAX - *alp_fault + 2 <= alp_block) return;  // what a block that faulted has saved is kept
+    alp_fault[1 + alp_block % 4] = alp_block + 1;                       // the last blocks begun
+    ...
+        atomic_max(alp_fault, INT32_MAX - alp_block);                   // the first block that faulted
+
+Two blocks are at work at a time (devices/blocks.py): all items of a block that begins find the same in `*alp_fault` as
+far as it matters to them, which is what blocks that were done before have left there.
 """
 
 from __future__ import annotations
@@ -32,7 +37,7 @@ from alpyna_hook.codegen.writer import Writer
 from alpyna_hook.errors import InternalError
 from alpyna_hook.ir.flow import assigned, exposed, mentions
 from alpyna_hook.ir.nodes import Const, Loop, Stmt, Store, Var, walk_stmts
-from alpyna_hook.ir.plan import DeviceKernel, Plan
+from alpyna_hook.ir.plan import BLOCKS_AT_ONCE, BLOCKS_NOTED, DeviceKernel, Plan
 from alpyna_hook.ir.steps import ENTRY, Choose, Launch, Repeat, Serial, Step, Steps, open_ended, reads_counter
 from alpyna_hook.ir.types import INT, ArrayType, Rep, ScalarType, Type
 
@@ -338,9 +343,9 @@ class _Draft:
             w.line(f"    {param}{',' if k + 1 < len(params) else ')'}")
         with w.block(""):
             if self.saved:
-                w.line(f"if (*{_FAULT_PARAM} && *{_FAULT_PARAM} != alp_block + 1)")
+                w.line(f"if (*{_FAULT_PARAM} && INT32_MAX - *{_FAULT_PARAM} + {BLOCKS_AT_ONCE} <= alp_block)")
                 w.line("    return;")
-                w.line(f"{_FAULT_PARAM}[1] = alp_block + 1;")
+                w.line(f"{_FAULT_PARAM}[1 + alp_block % {BLOCKS_NOTED}] = (int32_t)(alp_block + 1);")
             elif stop:
                 w.line(f"if (*{_FAULT_PARAM})")
                 w.line("    return;")
@@ -355,7 +360,8 @@ class _Draft:
                 w.line(line)
             if faults:
                 w.line("if (fault | odd)" if odd else "if (fault)")
-                w.line(f"    *{_FAULT_PARAM} = {'alp_block + 1' if self.saved else '1'};")
+                first = f"atomic_max({_FAULT_PARAM}, INT32_MAX - (int32_t)alp_block)"
+                w.line(f"    {first if self.saved else f'*{_FAULT_PARAM} = 1'};")
         device = DeviceKernel(name, tuple(kinds), self._axes(), tuple((op, rep.value) for op, rep in partials))
         return Kernel(device, self.step, w.text(), tuple(args), faults, self.saved)
 

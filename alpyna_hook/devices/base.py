@@ -134,7 +134,8 @@ Built = tuple[tuple[Any, ...], Literal["hit", "miss"]]  # functions, and whether
 
 
 class Accelerator(Protocol):
-    """An opened device with one queue of its own, in which things happen in the order they were asked for.
+    """An opened device with a queue of its own, in which things happen in the order they were asked for (but see
+    `launch`).
 
     name           as in the report: "cuda:0 NVIDIA H100"
     style          of the device programs that suit it
@@ -215,8 +216,12 @@ class Accelerator(Protocol):
     def clear(self, buffer: Any, size: int) -> None:
         """Fills the buffer with zero bytes."""
 
-    def launch(self, function: Any, groups: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any]) -> None:
-        """Puts `groups` of `group` work items each (x first) into the queue."""
+    def launch(
+        self, function: Any, groups: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any],
+        after: Sequence[Any] | None = None,
+    ) -> None:  # fmt: skip
+        """Puts `groups` of `group` work items each (x first) into the queue. after: elements of `queued`; the launch
+        may begin when these are done, before others that are on their way."""
 
     def most_items(self, function: Any) -> int:
         """Most work items of one group that the function can be run with."""

@@ -3,8 +3,10 @@
 In:  the arrays that are written, how many trips a block has, what each block's work items have saved (codegen/grid.py).
 Out: the trips that are done, and arrays that show these and no more.
 
-The device counts the blocks that it begins and notes the one that faulted, after which none does anything. So whatever
-ends the launches, a fault, an error or a signal, it is known afterwards where the loop stands.
+Two blocks may be at work at a time: a block begins when all but the last one before it are done, so that cores that
+have nothing left to do of one block begin with the next. The device notes the blocks that it begins and the first one
+that faulted; blocks that begin after that one is done do nothing. So whatever ends the launches, a fault, an error or a
+signal, it is known afterwards where the loop stands: what a later block has written is taken back.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from alpyna_hook.devices.base import Accelerator
+from alpyna_hook.ir.plan import BLOCKS_AT_ONCE
 
 if TYPE_CHECKING:
     from alpyna_hook.devices.memory import Array
 
+INT32_MAX = 2**31 - 1
 FEWEST = 8  # where rows are long, a block has one for every so many work items
 
 
@@ -34,13 +38,13 @@ class Shared:
 class SavedRows:
     """array  as the program has it; trip t of the grid writes its row `first` + t
     box    what of a row the kernel saves, by the array's axes but the first; all, if empty
-    copy   where the kernel saves the rows of a block
+    copies where the kernel saves the rows of a block: of block b, in number b modulo BLOCKS_AT_ONCE
     """
 
     array: Array
     first: int
     box: tuple[slice, ...]
-    copy: Shared
+    copies: Sequence[Shared]
 
 
 @dataclass
@@ -56,32 +60,41 @@ class Blocks:
     def count(self) -> int:
         return -(-self.trips // self.rows)
 
-    def settle(self, device: Accelerator, written: Sequence[Any], noted: Callable[[], tuple[int, int]]) -> int:
-        """Waits, undoes the block that faulted, and gives `done`. It can be called again if it did not get through.
+    def settle(self, device: Accelerator, written: Sequence[Any], noted: Callable[[], Sequence[int]]) -> int:
+        """Waits, undoes the block that faulted and any after it, and gives `done`. It can be called again if it did not
+        get through.
 
         written  buffers that are the program's arrays
-        noted    gives what the device has noted once all is done: the block that faulted (0: none) and the last one
-                 begun, counted from 1
+        noted    gives what the device has noted once all is done: the first block that faulted, b, as
+                 INT32_MAX - b (0: none), and the last ones begun, counted from 1
         """
         device.finish()
-        faulted, begun = noted()
-        for buffer in (*written, *(saved.copy.buffer for saved in self.saved)):
+        faulted, *marks = noted()
+        for buffer in (*written, *(copy.buffer for saved in self.saved for copy in saved.copies)):
             device.unwrap(buffer)
+        begun = {mark - 1 for mark in marks if mark}
+        last = max(begun, default=-1)
+        stop = min(b for b in range(max(last + 1 - BLOCKS_AT_ONCE, 0), last + 2) if b not in begun)
         if faulted:
-            self._restore((faulted - 1) * self.rows)
-        self.done = (faulted - 1) * self.rows if faulted else min(begun * self.rows, self.trips)
+            stop = min(stop, INT32_MAX - faulted)
+        for block in begun:
+            if block >= stop:
+                self._restore(block)
+        self.done = min(stop * self.rows, self.trips)
         return self.done
 
-    def _restore(self, begin: int) -> None:
-        """Puts the rows of the block whose first trip is `begin` back."""
+    def _restore(self, block: int) -> None:
+        """Puts the rows of a block back."""
         import numpy as np
 
+        begin = block * self.rows
         for saved in self.saved:
-            assert saved.copy.array is not None
+            copy = saved.copies[block % BLOCKS_AT_ONCE].array
+            assert copy is not None
             low, high = saved.first + begin, saved.first + min(begin + self.rows, self.trips)
             outside = max(-low, 0)  # rows that no iteration writes
             here = saved.array[low + outside : max(high, 0)]
-            kept = saved.copy.array[outside : outside + len(here)]
+            kept = copy[outside : outside + len(here)]
             box = (slice(None), *saved.box)
             np.copyto(here[box], kept[box])
 

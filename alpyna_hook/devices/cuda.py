@@ -266,7 +266,10 @@ class CudaDevice:
 
     # --- running ---------------------------------------------------------------------------------------------------
 
-    def launch(self, function: Any, groups: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any]) -> None:
+    def launch(
+        self, function: Any, groups: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any],
+        after: Sequence[Any] | None = None,
+    ) -> None:  # fmt: skip
         rest = (1,) * (3 - len(groups))
         function.function.prepared_async_call((*groups, *rest), (*group, *rest), self._stream, *args)
 

@@ -123,6 +123,7 @@ class OpenCLDevice:
         self._memory: dict[int, Any] = {}  # of its own buffers, as bytes, where the device works in host memory
         self._direct = False
         self._direct = is_cpu and self._works_in_host_memory()
+        self._unordered = self._second_queue() if self._direct else None
         units = device.max_compute_units
         self.limits = Limits(
             units * (ITEMS_PER_CORE if is_cpu else _GRID_PER_UNIT), device.max_work_group_size, (_MANY,) * 3
@@ -206,6 +207,14 @@ class OpenCLDevice:
                 return False
         return True
 
+    def _second_queue(self) -> Any:
+        """A queue that keeps no order, where there is such a thing: the next launch's first work items then fill the
+        cores that the last ones of this launch leave idle."""
+        kinds = self._cl.command_queue_properties
+        if not self._device.queue_properties & kinds.OUT_OF_ORDER_EXEC_MODE_ENABLE:
+            return None
+        return self._cl.CommandQueue(self._context, self._device, kinds.OUT_OF_ORDER_EXEC_MODE_ENABLE)
+
     def allocate(self, size: int) -> Any:
         if self._direct:
             import numpy as np
@@ -284,14 +293,23 @@ class OpenCLDevice:
 
     # --- running ---------------------------------------------------------------------------------------------------
 
-    def launch(self, function: Any, groups: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any]) -> None:
+    def launch(
+        self, function: Any, groups: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any],
+        after: Sequence[Any] | None = None,
+    ) -> None:  # fmt: skip
+        queue = self._queue if after is None or self._unordered is None else self._unordered
         function.set_args(*args)
         items = tuple(n * width for n, width in zip(groups, group))
         self._pending = True
         if len(self.queued) >= _MOST_NOTED:
             self.queued.clear()
         # One call into C, so that no signal handler of the program runs after the launch and before it is noted.
-        self.queued.extend(map(self._cl.enqueue_nd_range_kernel, (self._queue,), (function,), (items,), (group,)))
+        self.queued.extend(
+            map(
+                self._cl.enqueue_nd_range_kernel, (queue,), (function,), (items,), (group,), (None,),
+                (after or None,),
+            )  # fmt: skip
+        )
 
     def most_items(self, function: Any) -> int:
         most: int = function.get_work_group_info(self._cl.kernel_work_group_info.WORK_GROUP_SIZE, self._device)
@@ -299,6 +317,8 @@ class OpenCLDevice:
 
     def finish(self) -> None:
         self._queue.finish()
+        if self._unordered is not None:
+            self._unordered.finish()
         self._pending = False
         self.queued.clear()
 
@@ -318,8 +338,8 @@ class OpenCLDevice:
 
     def close(self) -> None:
         with contextlib.suppress(Exception):
-            self._queue.finish()
-        self._queue = self._context = None
+            self.finish()
+        self._queue = self._unordered = self._context = None
 
 
 def _bytes_of(array: Array) -> Any:

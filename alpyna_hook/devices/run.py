@@ -26,7 +26,7 @@ from alpyna_hook.devices.memory import Operand
 from alpyna_hook.devices.resident import Resident, Residents
 from alpyna_hook.devices.results import Delivery, Placed, needed
 from alpyna_hook.devices.shapes import grid, rows
-from alpyna_hook.ir.plan import DeviceKernel
+from alpyna_hook.ir.plan import BLOCKS_AT_ONCE, BLOCKS_NOTED, DeviceKernel
 from alpyna_hook.ir.types import Rep
 
 if TYPE_CHECKING:
@@ -153,13 +153,13 @@ class Run:
 
     @property
     def state(self) -> Any:
-        """In place of `fault` for the kernel that `blocks` runs: two int32, 0 at first (codegen/grid.py)."""
+        """In place of `fault` for the kernel that `blocks` runs: int32s, 0 at first (codegen/grid.py)."""
         if self._state is None:
-            self._state = self._shared((2,), memory.dtype_of(Rep.I32))
+            self._state = self._shared((1 + BLOCKS_NOTED,), memory.dtype_of(Rep.I32))
             if self._state.array is not None:
                 self._state.array[...] = 0
             else:
-                self.device.clear(self._state.buffer, 8)
+                self.device.clear(self._state.buffer, 4 * (1 + BLOCKS_NOTED))
         return self._state.buffer
 
     def faulted(self) -> int:
@@ -363,6 +363,11 @@ class Run:
         self._wrapped.append(self.device.wrap(array, True))
         return Shared(array.view(dtype).reshape(shape), self._wrapped[-1])
 
+    def _copies(self, shape: tuple[int, ...], dtype: Any, trips: int) -> tuple[Shared, ...]:
+        """Buffers for what the blocks that are at work at a time save; `shape`: of one block's."""
+        blocks = -(-trips // shape[0])
+        return tuple(self._shared(shape, dtype) for _ in range(min(blocks, BLOCKS_AT_ONCE)))
+
     def _save(self) -> None:
         """Copies of the arrays that are written in place, before the first launch."""
         if self._launched or self._saved is not None:
@@ -388,10 +393,13 @@ class Run:
         return host, copy
 
     def _launch_blocks(self, k: int, blocks: Blocks, args: tuple[Any, ...]) -> None:
-        buffers = [rows.copy.buffer for rows in blocks.saved]
         groups, group = self._shape(k, (blocks.rows,))
+        launched: list[Any] = []
         for block in range(blocks.count):
-            self.device.launch(self.functions[k], groups, group, (*args, block, blocks.rows, *buffers))
+            buffers = [rows.copies[block % BLOCKS_AT_ONCE].buffer for rows in blocks.saved]
+            done = launched[max(block - BLOCKS_AT_ONCE - 1, 0) : max(block - BLOCKS_AT_ONCE + 1, 0)]
+            self.device.launch(self.functions[k], groups, group, (*args, block, blocks.rows, *buffers), done)
+            launched += self.device.queued[-1:]
 
     def _unsettled(self, k: int, blocks: Blocks, args: tuple[Any, ...]) -> int:
         """`blocks` where some results are not brought into the program's arrays yet: what the kernel saves is of no
@@ -410,24 +418,24 @@ class Run:
         placed = {p.operand.name: p for p in self._placed}
         shapes = [(placed[name].operand.dims, placed[name].operand.rep.itemsize) for name, _, _ in saved]
         rows = rows_of_a_block(shapes, trips, self.device.limits.lanes, item_bytes)
-        kept = [
-            SavedRows(placed[name].host, first + c, box, self._shared((rows, *dims[1:]), placed[name].host.dtype))
-            for (name, c, box), (dims, _) in zip(saved, shapes)
-        ]
+        kept = []
+        for (name, c, box), (dims, _) in zip(saved, shapes):
+            host = placed[name].host
+            kept.append(SavedRows(host, first + c, box, self._copies((rows, *dims[1:]), host.dtype, trips)))
         return Blocks(trips, rows, kept)
 
-    def _noted(self) -> tuple[int, int]:
+    def _noted(self) -> Sequence[int]:
         """What is in `state`; the kernels are done."""
         import numpy as np
 
         assert self._state is not None  # it is among the kernel's arguments
         found = self._state.array
         if found is None:
-            found = np.zeros(2, np.int32)
+            found = np.zeros(1 + BLOCKS_NOTED, np.int32)
             self.device.download(found, self._state.buffer)
         else:
             self.device.unwrap(self._state.buffer)
-        return int(found[0]), int(found[1])
+        return [int(x) for x in found]
 
     def _settle_blocks(self, blocks: Blocks) -> int:
         written = [p.buffer for p in self._placed if p.operand.written and not p.apart]

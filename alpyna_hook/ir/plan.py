@@ -18,6 +18,8 @@ Variant: TypeAlias = Literal["interp", "seq", "omp", "cuda", "opencl"]
 # How work items take the iterations: the host has none; one iteration each; a run of iterations each.
 Style: TypeAlias = Literal["", "grid", "rows"]
 HOST_VARIANTS: tuple[Variant, ...] = ("seq", "omp")
+# Of a grid that is launched in blocks: at work at a time, at most; begun, of which the device knows the last ones.
+BLOCKS_AT_ONCE, BLOCKS_NOTED = 2, 4
 
 
 @dataclass(frozen=True, slots=True)

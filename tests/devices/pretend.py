@@ -90,7 +90,10 @@ class PretendDevice:
     def clear(self, buffer: Any, size: int) -> None:
         buffer[:size] = 0
 
-    def launch(self, function: Any, groups: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any]) -> None:
+    def launch(
+        self, function: Any, groups: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any],
+        after: Sequence[Any] | None = None,
+    ) -> None:  # fmt: skip
         self.launches.append((groups, group))
         function(*args)
         self.queued.append(object())
