@@ -239,7 +239,9 @@ class CudaDevice:
 
         try:
             return self._cuda.pagelocked_empty(size, np.uint8)
-        except self._cuda.MemoryError:
+        except self._cuda.Error as error:  # besides for lack of it: it is not allowed, or this system has none
+            if self.explain(error).lost:
+                raise
             return None
 
     def send(self, buffer: Any, first: int, part: Array) -> Callable[[], object]:

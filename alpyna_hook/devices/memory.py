@@ -158,9 +158,7 @@ class Pool:
         except Exception as error:
             if signals.from_handler(error):
                 raise
-            self.reserve()
-            if not self._free_bytes:
-                raise
+        self.reserve()  # what does not fit into the pool goes back to the device at once
         self.drain()
         return rounded, self._allocate(rounded)
 

@@ -93,16 +93,16 @@ class Residents:
         self._kept: OrderedDict[Key, Resident] = OrderedDict()
         self._looked = 0.0  # when copies were last looked through for old ones
 
-    def claim(self, key: Key, size: int, way_back: bool) -> Resident | None:
+    def claim(self, key: Key, size: int, way_back: bool, claimed: int = 0) -> Resident | None:
         """The copy of an array of `size` bytes, sound or new; it is the caller's until `keep`. None: it is to go
         without one. What the pool raises passes. `way_back`: results will come, and the array may have to be what it
-        was."""
+        was. `claimed`: bytes of the copies that are the caller's already."""
+        self._give_up_old(key)
         found = self._kept.pop(key, None)
-        self._give_up_old()
         if found is None:
-            if size > self._budget:
+            if claimed + size > self._budget:
                 return None
-            self._make_room(size)
+            self._make_room(claimed + size)
             found = Resident(key, size, self._pool.take(size), (0, None))
         try:
             if found.shadow[1] is None:
@@ -130,11 +130,16 @@ class Residents:
     def forget(self) -> None:
         """Gives all copies back. The device may still be at work on copies that it was asked for, so it is waited for;
         if it fails, they are not needed any more."""
-        if self._kept:
-            with suppress(Exception):
+        interrupt = None
+        try:
+            if self._kept:
                 self._device.finish()
+        except Exception as error:
+            interrupt = error if signals.from_handler(error) else None
         while self._kept:
             self._drop(self._kept.popitem()[1])
+        if interrupt is not None:
+            raise interrupt
 
     def drain(self) -> None:
         """Gives all copies back, and all memory of the host."""
@@ -142,12 +147,15 @@ class Residents:
         self._shadows.drain()
         self.staging.drain()
 
-    def _give_up_old(self) -> None:
+    def _give_up_old(self, wanted: Key) -> None:
         now = time.monotonic()
         if now - self._looked < IDLE_S:
             return
         self._looked = now
-        old = [one for one in self._kept.values() if now - one.used > IDLE_S + SHARE * one.size / SEND_RATE]
+        old = [
+            one for one in self._kept.values()
+            if one.key != wanted and now - one.used > IDLE_S + SHARE * one.size / SEND_RATE
+        ]  # fmt: skip
         if old:
             self._device.finish()
         for one in old:
@@ -197,6 +205,6 @@ def host_memory() -> int:
         found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on this platform
         found = 8 << 30
-    with suppress(OSError, ValueError), open("/sys/fs/cgroup/memory.max") as limit:
+    with suppress(OSError, ValueError), open("/sys/fs/cgroup/memory.max", "rb") as limit:
         found = min(found, int(limit.read()))
     return found

@@ -278,7 +278,7 @@ class Run:
                 resident.sound &= not failed
                 tasks.append((self.residents.keep, resident))
             if failed:
-                self.residents.forget()
+                tasks.insert(0, (Residents.forget, self.residents))
         tasks += [(self.pool.give, one) for one in taken]
         tasks += [(memory.journals().give, one) for one in journals]
         tasks += [
@@ -338,7 +338,8 @@ class Run:
             if needed(operand):
                 self.device.upload(buffer, _packed(host))
             return Placed(operand, host, buffer, True)
-        resident = self.residents.claim(key, operand.bytes, operand.written and needed(operand))
+        claimed = sum(one.size for one in self._claimed)
+        resident = self.residents.claim(key, operand.bytes, operand.written and needed(operand), claimed)
         if resident is not None:
             self._claimed.append(resident)
         buffer = self._take(operand.bytes) if resident is None else resident.taken[1]

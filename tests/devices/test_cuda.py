@@ -359,6 +359,24 @@ def test_without_page_locked_memory_copies_go_through_other(
     assert (1000 in fake.sent) == (1000 in fake.fetched) == (room < 3 * 128)
 
 
+def test_page_locked_memory_that_is_refused_is_done_without_but_a_lost_device_is_told(
+    compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    fake = FakeCuda(FUNCTIONS)
+    device = opened(fake)
+
+    def refuse(size: int, dtype: Any) -> Any:
+        raise fake_pycuda.Error(f"cuMemHostAlloc failed: {reason}")
+
+    monkeypatch.setattr(fake, "pagelocked_empty", refuse)
+    with device.current():
+        reason = "OS call failed or operation not supported on this OS"
+        assert device.locked(1000) is None
+        reason = "unknown error"
+        with pytest.raises(fake_pycuda.Error):
+            device.locked(1000)
+
+
 def test_threads_that_open_one_device_at_once_get_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
 

@@ -201,6 +201,37 @@ def test_copies_keep_within_their_budget_and_the_oldest_goes_first() -> None:
         assert machine.saxpy(kernel, 1.0, *big) == [80_000, 80_000]  # no budget would do
 
 
+def test_the_copies_of_one_run_keep_within_the_budget_together() -> None:
+    machine = Machine(budget=12_000)
+    kernel = machine.load()
+    x, y, z = arrays()
+    machine.saxpy(kernel, 1.0, x, y, z)
+    assert [one.size for one in machine.residents._kept.values()] == [8000]
+    assert sum(machine.saxpy(kernel, 1.0, x, y, z)) == 8000
+
+
+def test_copies_too_large_for_the_pool_make_room_on_the_device() -> None:
+    machine = Machine(room=150_000)
+    machine.pool._kept = 20_000
+    kernel = machine.load()
+    for seed in range(3):
+        machine.saxpy(kernel, 1.0, *arrays(7000, seed=seed))
+    assert kernel.keep.failure == ""
+
+
+def test_a_signal_while_copies_are_given_up_reaches_the_program() -> None:
+    machine = Machine()
+    machine.saxpy(machine.load(), 1.0, *arrays())
+    machine.residents._device = pretend.Signalling(machine.device, "finish", after=True)
+    before = signal.signal(signal.SIGALRM, pretend.time_is_up)
+    try:
+        with machine.device.current(), pytest.raises(TimeoutError):
+            machine.residents.forget()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert not machine.residents._kept
+
+
 def test_arrays_that_come_and_go_do_not_pin_more_and_more_memory() -> None:
     machine = Machine(budget=8 << 20)
     kernel = machine.load()
