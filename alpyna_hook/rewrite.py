@@ -26,6 +26,13 @@ of the loop, outside of the `try`, goes on from there, once the live-outs have t
 Any site may return False when a signal handler has raised: the names have then the values that they had between two
 iterations. A site that no names come back from raises by itself.
 
+Where a loop can be left by `return` or `raise`, or has an `else` branch (frontend/exits.py), the statement that it was
+left for follows in place of `break`: the case binds the live-out EXIT, which says which one.
+
+    case (i, @exit):
+        if @exit == 1: del @exit; return a[i]
+        del @exit; break
+
 The names with an '@' live in `builtins`: they cannot collide with a name of the program, and the module's namespace
 stays as the program left it. No temporary outlives the guard, and none exists while the loop runs in the interpreter:
 `locals()`, `globals()`, class namespaces with a mapping of their own, generators and `nonlocal` names see nothing.
@@ -43,6 +50,7 @@ from typing import Any
 from alpyna_hook import log, settings
 from alpyna_hook.errors import Rejection
 from alpyna_hook.frontend import sites as frontend
+from alpyna_hook.frontend.exits import EXIT, exits_of
 from alpyna_hook.guarded import CARRIED, ERRORS, HALF_WAY, LEAVE, RAISE, REST, UNBOUND, UNSET, VALUE, Compiled
 from alpyna_hook.ir.nodes import LiveOut, Nest
 from alpyna_hook.runtime.outline import head_of
@@ -50,7 +58,7 @@ from alpyna_hook.source import Source, site_key, span_of
 
 Site = frontend.Site
 
-RESULT = "@result"  # a temporary, in functions only
+RESULT, HOW_LEFT = "@result", "@exit"  # temporaries, in functions only
 
 
 @dataclass(frozen=True)
@@ -199,15 +207,16 @@ def guard(
     """
     assert site.nest is not None
     outs = site.nest.live_outs
-    if in_function and (again or site.optional or (outs and not site.bound)):
-        return _block(key, loop, again, _in_steps(site, key, again))
+    in_else = bool(loop.orelse) and in_function  # else there is no such nest
+    if in_function and (again or site.optional or ((outs or in_else) and not site.bound)):
+        return _block(key, loop, again, _in_steps(site, key, loop, again))
     call = ast.Call(_name(key), [_argument(root, site) for root in site.roots], [])
     certain = all(out.definite and out.name != "_" for out in outs)  # `_` cannot be captured by a pattern
     attempt: ast.stmt
     if not outs and not again:
-        attempt = ast.If(_is_not(call, ast.Constant(None)), [ast.Break()], [])
+        attempt = ast.If(_is_not(call, ast.Constant(None)), _done(outs, loop), [])
     elif in_function or (certain and site.bound and not again):
-        attempt = ast.Match(call, [_bind(outs, ast.Break()), _half_way(outs, None)])
+        attempt = ast.Match(call, [_bind(outs, _done(outs, loop)), _half_way(outs, None)])
     else:
         names = ast.Tuple([ast.Constant(out.name) for out in outs], ast.Load())
         attempt = ast.If(ast.Call(_name(LEAVE), [call, names], []), [ast.Break()], [])
@@ -228,7 +237,7 @@ def _block(key: str, loop: ast.For | ast.While, again: ast.stmt | None, attempts
     """`while True: if @site is not None: ATTEMPTS` and then the loop."""
     live = ast.If(_is_not(_name(key), ast.Constant(None)), attempts, [])
     trip = ast.While(ast.Constant(True), [live, loop, ast.Break()], [])
-    _place(trip, loop, again)
+    _place(trip, loop, frozenset((loop, again, *loop.orelse, *exits_of(loop))))
     return trip
 
 
@@ -245,7 +254,9 @@ def _argument(root: str, site: Site) -> ast.expr:
     return _parsed(root)
 
 
-def _in_steps(site: Site, key: str, again: ast.stmt | None) -> list[ast.stmt]:
+def _in_steps(
+    site: Site, key: str, loop: ast.For | ast.While, again: ast.For | ast.While | None
+) -> list[ast.stmt]:
     """In a function: the call, and then a `match` with a case for "half-way". Temporaries stand in between where
     something has to be tried first: an optional name, or the call.
 
@@ -263,7 +274,7 @@ def _in_steps(site: Site, key: str, again: ast.stmt | None) -> list[ast.stmt]:
     """
     assert site.nest is not None
     outs = site.nest.live_outs
-    cases = [_bind(outs, ast.Break())]
+    cases = [_bind(outs, _done(outs, loop))]
     if again or outs:
         cases.append(_half_way(outs, again))
     temporaries = {root: f"@{number}" for number, root in enumerate(sorted(site.optional))}
@@ -282,7 +293,8 @@ def _in_steps(site: Site, key: str, again: ast.stmt | None) -> list[ast.stmt]:
 
 def _half_way(outs: Sequence[LiveOut], again: ast.stmt | None) -> ast.match_case:
     """`case False`: the live-outs, and then what has been raised, or the rest of the loop."""
-    restore = [ast.Match(ast.Call(_name(CARRIED), [], []), [_bind(outs, ast.Pass())])] if outs else []
+    dropped: list[ast.stmt] = [_delete(HOW_LEFT)] if _is_noted(outs) else [ast.Pass()]
+    restore = [ast.Match(ast.Call(_name(CARRIED), [], []), [_bind(outs, dropped)])] if outs else []
     return ast.match_case(ast.MatchSingleton(False), None, [*restore, *_go_on(again)])
 
 
@@ -329,11 +341,15 @@ def _note(key: str, loop: ast.For | ast.While) -> ast.stmt:
     return note
 
 
-def _bind(outs: Sequence[LiveOut], end: ast.stmt) -> ast.match_case:
-    """`case (i, @1): if @1 is not @unset: j = @1` ... `end`: assign the live-outs from the matched tuple."""
+def _bind(outs: Sequence[LiveOut], end: Sequence[ast.stmt]) -> ast.match_case:
+    """`case (i, @1): if @1 is not @unset: j = @1` ... `end`: assign the live-outs from the matched tuple. How the loop
+    was left is in HOW_LEFT then; `end` deletes it."""
     patterns: list[ast.pattern] = []
     body: list[ast.stmt] = []
     for number, out in enumerate(outs):
+        if out.name == EXIT:
+            patterns.append(ast.MatchAs(None, HOW_LEFT))
+            continue
         if out.definite and out.name != "_":
             patterns.append(ast.MatchAs(None, out.name))
             continue
@@ -341,7 +357,31 @@ def _bind(outs: Sequence[LiveOut], end: ast.stmt) -> ast.match_case:
         patterns.append(ast.MatchAs(None, temporary))
         body.append(ast.If(_is_not(_name(temporary), _name(UNSET)), [_store(out.name, _name(temporary))], []))
         body.append(_delete(temporary))
-    return ast.match_case(ast.MatchSequence(patterns), None, [*body, end])
+    return ast.match_case(ast.MatchSequence(patterns), None, [*body, *end])
+
+
+def _done(outs: Sequence[LiveOut], loop: ast.For | ast.While) -> list[ast.stmt]:
+    """After the live-outs are assigned: the statement that the loop was left for, if any. It is the very node of the
+    loop, with its own position.
+
+        if @exit is @unset: del @exit; ELSE; break          # where the loop has an `else` branch
+        if @exit == 1: del @exit; return i, a[i]
+        del @exit; break
+    """
+    if not _is_noted(outs):
+        return [*loop.orelse, ast.Break()]
+    steps: list[ast.stmt] = []
+    if loop.orelse:
+        ran_out = ast.Compare(_name(HOW_LEFT), [ast.Is()], [_name(UNSET)])
+        steps.append(ast.If(ran_out, [_delete(HOW_LEFT), *loop.orelse, ast.Break()], []))
+    for number, stmt in enumerate(exits_of(loop), 1):
+        taken = ast.Compare(_name(HOW_LEFT), [ast.Eq()], [ast.Constant(number)])
+        steps.append(ast.If(taken, [_delete(HOW_LEFT), stmt], []))
+    return [*steps, _delete(HOW_LEFT), ast.Break()]
+
+
+def _is_noted(outs: Sequence[LiveOut]) -> bool:
+    return any(out.name == EXIT for out in outs)
 
 
 def _name(identifier: str) -> ast.Name:
@@ -352,9 +392,9 @@ def _is_not(left: ast.expr, right: ast.expr) -> ast.Compare:
     return ast.Compare(left, [ast.IsNot()], [right])
 
 
-def _place(new: ast.AST, loop: ast.For | ast.While, again: ast.AST | None = None) -> None:
-    """Give all of `new` but `loop` and `again` the position of the loop's head."""
-    if new is loop or new is again:
+def _place(new: ast.AST, loop: ast.For | ast.While, own: frozenset[ast.AST | None] = frozenset()) -> None:
+    """Give all of `new` but the nodes that are the program's `own` the position of the loop's head."""
+    if new in own:
         return
     head = loop.iter if isinstance(loop, ast.For) else loop.test
     same_line = head.end_lineno == loop.lineno
@@ -363,4 +403,4 @@ def _place(new: ast.AST, loop: ast.For | ast.While, again: ast.AST | None = None
         new.col_offset = loop.col_offset  # type: ignore[attr-defined]
         new.end_col_offset = head.end_col_offset if same_line else loop.col_offset + 3  # type: ignore[attr-defined]
     for child in ast.iter_child_nodes(new):
-        _place(child, loop, again)
+        _place(child, loop, own)

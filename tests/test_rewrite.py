@@ -517,3 +517,52 @@ def test_a_module_goes_on_with_the_names_as_they_were_there() -> None:
     namespace = module.run()
     assert (namespace["i"], namespace["s"], namespace["t"]) == (4, 1003.0, 0.0)
     assert namespace["a"].tolist() == [100, 100, 1001, 1002, 1003] and names(namespace) == set()
+
+
+EXITS = """\
+def find(a, x):
+    for i in range(len(a)):
+        t = a[i]
+        if t == x:
+            return i, sorted(locals()), missing if i == 2 else t
+        if t > x:
+            raise ValueError(t)
+    else:
+        seen = sorted(locals())
+        return seen
+"""
+
+
+def _exit(number: object) -> Answer:
+    """A site that leaves `find` by its exit of this number, with i = 2."""
+
+    def answer(*roots: Any) -> tuple[Any, ...]:
+        return tuple(number if name == "%exit" else {"i": 2, "t": 5.0}[name] for name in _outs)
+
+    compiled = rewrite.compile_module(Source("exits.py", "exits", EXITS))
+    assert compiled is not None and compiled.sites[0].nest is not None
+    _outs = [out.name for out in compiled.sites[0].nest.live_outs]
+    return answer
+
+
+def test_a_loop_is_left_by_the_very_statement() -> None:
+    module = Module(EXITS, _exit(1))
+    find = module.run()["find"]
+    with pytest.raises(NameError, match="missing") as error:  # not taken for an unbound root of the site
+        find(np.zeros(3), 1.0)
+    assert error.tb.tb_next is not None and error.tb.tb_next.tb_lineno == 5
+    module.module.missing = 7  # type: ignore[attr-defined]
+    assert find(np.zeros(3), 1.0) == (2, ["a", "i", "t", "x"], 7)
+
+
+def test_a_raise_in_a_loop_has_its_own_line_and_names() -> None:
+    with pytest.raises(ValueError, match="5.0") as error:
+        Module(EXITS, _exit(2)).run()["find"](np.zeros(3), 1.0)
+    assert error.tb.tb_next is not None and error.tb.tb_next.tb_lineno == 7
+    assert error.tb.tb_next.tb_frame.f_locals.keys() == {"a", "x", "i", "t"}
+
+
+@pytest.mark.parametrize("answer", [_exit(UNSET), None, decline])
+def test_the_else_branch_follows_a_loop_that_has_run_out(answer: Answer | None) -> None:
+    a = np.zeros(3) - 1
+    assert Module(EXITS, answer).run()["find"](a, 1.0) == ["a", "i", "t", "x"]

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Literal, NoReturn, TypeAlias, TypeGuard
 
 from alpyna_hook.errors import Rejection
+from alpyna_hook.frontend.exits import Exit, exits_of, lowered
 from alpyna_hook.frontend.flow import Flow
 from alpyna_hook.frontend.intrinsics import Intrinsic, lookup
 from alpyna_hook.frontend.scope import Scope, is_module, mangled, mentioned, resolve
-from alpyna_hook.frontend.syntax import walk
 from alpyna_hook.ir.affine import Predicate
 from alpyna_hook.ir.nodes import Expr, LiveIn
 from alpyna_hook.source import Span
@@ -45,8 +45,16 @@ class Place:
 
 @dataclass(slots=True)
 class Frame:
-    """One open loop: the names surely assigned at each of its `break`s and `continue`s."""
+    """One open loop: the names surely assigned at each of its `break`s and `continue`s.
 
+    orelse  the loop has an `else` branch, so that it counts how the loop was left
+    flag    an inner loop's scalar that says how it was left, if anybody asks (see lower.py); "" if not
+    left    an exit of the nest goes through it
+    """
+
+    orelse: bool = False
+    flag: str = ""
+    left: bool = False
     breaks: list[frozenset[str]] = field(default_factory=list)
     continues: list[frozenset[str]] = field(default_factory=list)
 
@@ -62,6 +70,9 @@ class Context:
     rows      names that stand for a row of an array here
     ranges    counter -> start and stop of its loop, where that counts upwards
     requires  what must hold at entry besides types
+    exits     statements that leave the function (exits.py)
+    noted     the nest assigns EXIT
+    handed    names that an exit may read, or that are seen in the traceback of what it raises
     counters  counters named so far
     env       plain or unassigned loop variables in force -> their counter
     definite  names surely assigned here since the nest was entered; None where control does not reach
@@ -79,6 +90,9 @@ class Context:
     rows: dict[str, Place] = field(default_factory=dict)
     ranges: dict[str, tuple[Expr, Expr]] = field(default_factory=dict)
     requires: list[Predicate] = field(default_factory=list)
+    exits: list[Exit] = field(default_factory=list)
+    noted: bool = False
+    handed: set[str] = field(default_factory=set)
     counters: set[str] = field(default_factory=set)
     env: dict[str, str] = field(default_factory=dict)
     definite: frozenset[str] | None = frozenset()
@@ -97,7 +111,7 @@ def make_context(loop: LoopNode, scope: Scope, flow: Flow, span: Callable[[ast.A
     inner: set[ast.AST] = set()
     rows: set[ast.AST] = set()  # subscripts that give a row, not an element
     named: list[tuple[str, ast.expr]] = []
-    for node in walk(loop):  # parents first, so the outermost subscript of a chain is met first
+    for node in lowered(loop):  # parents first, so the outermost subscript of a chain is met first
         if isinstance(node, ast.Name):
             taken.add(node.id)
             if isinstance(node.ctx, ast.Store):
@@ -117,6 +131,9 @@ def make_context(loop: LoopNode, scope: Scope, flow: Flow, span: Callable[[ast.A
         if base and arrays.get(base) is None:
             arrays[base] = None if node in rows else rank
     context = Context(scope, flow, span, loop, stores, arrays, taken, sequences)
+    context.exits = exits_of(loop)
+    for node in context.exits:
+        context.handed |= mentioned(node) if isinstance(node, ast.Return) else mentioned(node).union(stores)
     context.plain = _plain_variables(context)
     return context
 
@@ -163,7 +180,7 @@ def is_shape(node: ast.AST) -> TypeGuard[ast.Attribute]:
 def _plain_variables(ctx: Context) -> frozenset[str]:
     """Loop variables of `range` loops that are bound by nothing else and read in no place but their loops."""
     loops: dict[str, list[ast.For]] = {}
-    for node in walk(ctx.loop):
+    for node in lowered(ctx.loop):
         if isinstance(node, ast.For) and isinstance(node.target, ast.Name):
             loops.setdefault(node.target.id, []).append(node)
     return frozenset(
@@ -186,8 +203,9 @@ def stored_within(ctx: Context, loop: ast.For, name: str) -> bool:
 
 
 def seen_after(ctx: Context, loop: ast.AST, name: str) -> bool:
-    """True if the value `name` has when `loop` ends may be read, by this function or by others."""
-    return ctx.scope.always_live(name) or name in ctx.flow.live[loop]
+    """True if the value `name` has when `loop` ends, or an exit of the nest is taken, may be read, by this function or
+    by others."""
+    return ctx.scope.always_live(name) or name in ctx.flow.live[loop] or name in ctx.handed
 
 
 def fail(ctx: Context, node: ast.AST, code: str, title: str, label: str, help: str = "") -> NoReturn:

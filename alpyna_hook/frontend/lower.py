@@ -30,6 +30,7 @@ from alpyna_hook.frontend.context import (
     make_context, seen_after, stored_within,
 )  # fmt: skip
 from alpyna_hook.frontend.endless import can_end
+from alpyna_hook.frontend.exits import BROKEN, EXIT, Exit, movable_else, repeatable
 from alpyna_hook.frontend.flow import Flow
 from alpyna_hook.frontend.iterate import Value, iteration, itself
 from alpyna_hook.frontend.lower_expr import (
@@ -38,7 +39,8 @@ from alpyna_hook.frontend.lower_expr import (
 from alpyna_hook.frontend.scope import Scope
 from alpyna_hook.frontend.wording import UNSUPPORTED
 from alpyna_hook.ir.nodes import (
-    Assign, Break, Const, Continue, Dim, Expr, If, LiveIn, LiveOut, Load, Loop, Nest, Stmt, Store, Var, While, walk,
+    Assign, Break, Compare, Const, Continue, Dim, Expr, If, LiveIn, LiveOut, Load, Loop, Nest, Stmt, Store, Var, While,
+    walk,
 )  # fmt: skip
 from alpyna_hook.source import Span
 
@@ -47,15 +49,17 @@ def lower_nest(loop: LoopNode, scope: Scope, flow: Flow, span: Callable[[ast.AST
     """The nest of `loop`, an outermost loop of `scope`; `span` gives the source region of an AST node."""
     try:
         ctx = make_context(loop, scope, flow, span)
-        body = _loop(ctx, loop)
+        body: list[Stmt] = []
+        _loop(ctx, loop, body)
         done = ctx.definite or frozenset()
         live_ins = [replace(v, optional=_may_be_unbound(ctx, v)) for v in ctx.live_ins.values()]
         done |= {v.name for v in live_ins if not v.optional}
+        how_left = (LiveOut(EXIT, False),) if ctx.noted else ()
         return Nest(
             name=f"{scope.qualname}:{loop.lineno}",
-            body=(body,),
+            body=tuple(body),
             live_ins=tuple(sorted(live_ins, key=lambda v: v.role == "function")),
-            live_outs=tuple(LiveOut(name, name in done) for name in _left_behind(ctx)),
+            live_outs=(*(LiveOut(name, name in done) for name in _left_behind(ctx)), *how_left),
             span=span(loop),
             requires=tuple(ctx.requires),
         )
@@ -76,16 +80,89 @@ def _left_behind(ctx: Context) -> list[str]:
     return sorted(names, key=lambda name: min(ctx.assigned[name]))
 
 
-def _loop(ctx: Context, node: LoopNode) -> Stmt:
-    if node.orelse:
+# How an inner loop was left, where somebody asks: the values of its flag.
+_RUN_OUT, _BY_BREAK, _BY_EXIT = 0, 1, 2
+
+
+def _loop(ctx: Context, node: LoopNode, out: list[Stmt]) -> None:
+    """Append a loop; an inner one with what follows from how it is left.
+
+        for d in range(2, n):           %1 = 0
+            if n % d == 0:              for d in range(2, n):
+                break                       if n % d == 0:
+        else:                                   %1 = 1
+            primes += 1                         break
+                                        if %1 == 0:
+                                            primes += 1
+    """
+    frame = Frame(orelse=bool(node.orelse))
+    if node is ctx.loop and node.orelse and not (ctx.scope.kind == "function" and movable_else(node)):
         fail(
-            ctx, node, "loop-else", "The loop has an `else` branch.", "has an else",
+            ctx, node, "loop-else", "The loop has an `else` branch that cannot be run apart from it.", "has an else",
             "Use a variable and an `if` after it.",
         )  # fmt: skip
-    return _for(ctx, node) if isinstance(node, ast.For) else _while(ctx, node)
+    stmt = _for(ctx, node, frame) if isinstance(node, ast.For) else _while(ctx, node, frame)
+    if frame.flag:
+        out.append(Assign(frame.flag, Const(_RUN_OUT), stmt.span))
+    out.append(stmt)
+    if node is ctx.loop:
+        return
+    after = ctx.definite
+    if frame.left:
+        jump: list[Stmt] = []
+        _leave(ctx, stmt.span, jump)
+        out.append(If(_flag_is(frame, _BY_EXIT, stmt.span), tuple(jump), (), stmt.span))
+        ctx.definite = after
+    if node.orelse:
+        orelse = _block(ctx, node.orelse)
+        if frame.flag:
+            out.append(If(_flag_is(frame, _RUN_OUT, stmt.span), orelse, (), stmt.span))
+            ctx.definite = after
+        else:
+            out += orelse
 
 
-def _for(ctx: Context, node: ast.For) -> Loop:
+def _flag_is(frame: Frame, value: int, span: Span) -> Expr:
+    return Compare("==", Var(frame.flag, span), Const(value, span), span)
+
+
+def _note(ctx: Context, number: int, flag: int, span: Span, out: list[Stmt]) -> None:
+    """Note how the innermost loop is about to be left: in EXIT if it is the outermost one, too."""
+    frame = ctx.frames[-1]
+    if len(ctx.frames) > 1:
+        frame.flag = frame.flag or fresh(ctx)
+        out.append(Assign(frame.flag, Const(flag), span))
+    else:
+        ctx.noted = True
+        out.append(Assign(EXIT, Const(number), span))
+
+
+def _break(ctx: Context, span: Span) -> Break:
+    ctx.frames[-1].breaks.append(ctx.definite or frozenset())
+    ctx.definite = None
+    return Break(span)
+
+
+def _exit(ctx: Context, node: Exit, out: list[Stmt]) -> None:
+    """A statement that leaves the function: leave all loops, and let the guarded code run it."""
+    if ctx.scope.kind != "function" or not repeatable([node]):
+        code, title, label, help = UNSUPPORTED[type(node).__name__]
+        fail(ctx, node, code, title, label, help)
+    ctx.noted = True
+    span = ctx.span(node)
+    out.append(Assign(EXIT, Const(ctx.exits.index(node) + 1), span))
+    _leave(ctx, span, out)
+
+
+def _leave(ctx: Context, span: Span, out: list[Stmt]) -> None:
+    """Leave the innermost loop for an exit that is noted already, and let the loop around it do the same."""
+    if len(ctx.frames) > 1:
+        ctx.frames[-1].left = True
+        _note(ctx, BROKEN, _BY_EXIT, span, out)
+    out.append(_break(ctx, span))
+
+
+def _for(ctx: Context, node: ast.For, frame: Frame) -> Loop:
     it = iteration(ctx, node.iter)
     entry, outer_env, outer_rows = ctx.definite, dict(ctx.env), dict(ctx.rows)
     span = ctx.span(node)
@@ -100,7 +177,7 @@ def _for(ctx: Context, node: ast.For) -> Loop:
         ctx.env[name] = counter
     else:
         _bind(ctx, node, node.target, it.value, counter, head)
-    body, after_one = _body(ctx, node.body)
+    body, after_one = _body(ctx, node.body, frame)
     ctx.env, ctx.rows = outer_env, outer_rows
     ctx.definite = after_one if it.surely_runs or node is ctx.loop else entry
     return Loop(counter, ast.unparse(node.target), it.start, it.stop, it.step, (*head, *body), span)
@@ -150,11 +227,11 @@ def _bind_counter(ctx: Context, node: ast.For, name: str, counter: Var, out: lis
         ctx.env[name] = counter.name
 
 
-def _while(ctx: Context, node: ast.While) -> While:
+def _while(ctx: Context, node: ast.While, frame: Frame) -> While:
     test = lower_test(ctx, node.test)
     entry = ctx.definite
     endless = isinstance(test, Const) and bool(test.value)
-    body, after_one = _body(ctx, node.body, endless)
+    body, after_one = _body(ctx, node.body, frame, endless)
     if not can_end(test, body):
         fail(
             ctx, node.test, "endless", "Nothing that the loop computes can end it.", "does not change in the loop",
@@ -165,10 +242,9 @@ def _while(ctx: Context, node: ast.While) -> While:
 
 
 def _body(
-    ctx: Context, stmts: Sequence[ast.stmt], endless: bool = False
+    ctx: Context, stmts: Sequence[ast.stmt], frame: Frame, endless: bool = False
 ) -> tuple[tuple[Stmt, ...], frozenset[str] | None]:
     """A loop's body, and what is surely assigned once it has been run and the loop left (`endless`: by `break`)."""
-    frame = Frame()
     ctx.frames.append(frame)
     body = _block(ctx, stmts)
     ctx.frames.pop()
@@ -197,7 +273,7 @@ def _stmt(ctx: Context, node: ast.stmt, out: list[Stmt]) -> None:
     span = ctx.span(node)
     match node:
         case ast.For() | ast.While():
-            out.append(_loop(ctx, node))
+            _loop(ctx, node, out)
         case ast.If(test=test, body=body, orelse=orelse):
             out.append(_if(ctx, test, body, orelse, span))
         case ast.Assign(targets=[target], value=value):
@@ -211,9 +287,11 @@ def _stmt(ctx: Context, node: ast.stmt, out: list[Stmt]) -> None:
         case ast.AnnAssign():
             _annotated(ctx, node, out)
         case ast.Break():
-            ctx.frames[-1].breaks.append(ctx.definite or frozenset())
-            ctx.definite = None
-            out.append(Break(span))
+            if ctx.frames[-1].orelse:
+                _note(ctx, BROKEN, _BY_BREAK, span, out)
+            out.append(_break(ctx, span))
+        case ast.Return() | ast.Raise():
+            _exit(ctx, node, out)
         case ast.Continue():
             ctx.frames[-1].continues.append(ctx.definite or frozenset())
             ctx.definite = None

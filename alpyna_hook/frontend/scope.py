@@ -214,8 +214,9 @@ def _collect(node: ast.AST, draft: _Draft) -> Iterable[ast.AST]:
         case ast.Lambda():
             draft.captured |= mentioned(node.body) - _parameters(node)
             return (*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None))
-        case ast.GeneratorExp():
+        case ast.GeneratorExp(generators=[first, *_]):
             draft.captured |= mentioned(node)
+            draft.reads |= mentioned(first.iter)  # evaluated on the spot
             return ()
         case ast.ListComp() | ast.SetComp() | ast.DictComp():
             draft.reads |= mentioned(node)  # runs on the spot; its own variables are read too at worst

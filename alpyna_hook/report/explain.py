@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from alpyna_hook.errors import Rejection
+from alpyna_hook.frontend.exits import EXIT
 from alpyna_hook.frontend.sites import Site, find_sites
 from alpyna_hook.ir.affine import Env
 from alpyna_hook.ir.nodes import Nest
@@ -132,7 +133,8 @@ def _accepted(site: Site, nest: Nest, source: Source, options: argparse.Namespac
     """What is known of one nest."""
     assumed = assume(nest, options.sizes)
     python = [_block("Python", nest_text(site.node))] if options.source else []
-    leaves = ", ".join(out.name + ("" if out.definite else " (if assigned)") for out in nest.live_outs)
+    names = (out for out in nest.live_outs if out.name != EXIT)
+    leaves = ", ".join(out.name + ("" if out.definite else " (if assigned)") for out in names)
     return [
         *python,
         *_field("takes", _live_ins(nest, assumed)),

@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from alpyna_hook.frontend.exits import EXIT, exits_of
 from alpyna_hook.frontend.sites import Site, find_sites
 from alpyna_hook.ir.affine import PCompare, Predicate, QDim, QParam, Quantity, evaluate, leaves
 from alpyna_hook.ir.nodes import (
@@ -180,17 +181,26 @@ class _Replace(ast.NodeTransformer):
         names = {root: f"@{k}" for k, root in enumerate(sorted(site.optional))}
         optional = [f"try: {name} = {root}\nexcept NameError: {name} = @UNSET" for root, name in names.items()]
         arguments = "".join(f"{names.get(root, root)}, " for root in site.roots)
-        outs = [f"    if {o.name!r} in @out: {o.name} = @out[{o.name!r}]" for o in site.nest.live_outs]
+        left = [o.name for o in site.nest.live_outs if o.name != EXIT]
+        outs = [f"    if {name!r} in @out: {name} = @out[{name!r}]" for name in left]
         text = "\n".join((
             f"try: @out = @run({site.index}, ({arguments}))", "except (NameError, AttributeError): @out = None",
             "if @out is None: pass", "else:", "    pass", *outs, "del @out",
         ))  # fmt: skip
         statements = ast.parse(text.replace("@", "_alpyna_test_")).body
         statements[1].body = [node]  # type: ignore[attr-defined]
+        statements[1].orelse += self._left(node)  # type: ignore[attr-defined]
         if site.bound:  # then evaluating the roots must not raise
             statements[0] = statements[0].body[0]  # type: ignore[attr-defined]
         statements = [*ast.parse("\n".join(optional).replace("@", "_alpyna_test_")).body, *statements]
         return [ast.copy_location(ast.fix_missing_locations(s), node) for s in statements]
+
+    def _left(self, node: ast.For | ast.While) -> list[ast.stmt]:
+        """What the loop was left for."""
+        steps = [(f"@out.get({EXIT!r}) == {number}", [stmt]) for number, stmt in enumerate(exits_of(node), 1)]
+        steps += [(f"{EXIT!r} not in @out", node.orelse)] if node.orelse else []
+        tests = [ast.parse(test.replace("@", "_alpyna_test_"), mode="eval").body for test, _ in steps]
+        return [ast.If(test, stmts, []) for test, (_, stmts) in zip(tests, steps)]
 
 
 def run_plain(text: str) -> dict[str, Any]:

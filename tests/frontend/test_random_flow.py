@@ -14,6 +14,7 @@ import pytest
 from nest_interpreter import run_lowered, run_plain
 
 NAMES = "abcd"
+JUMPS = ("break", "break", "break", "continue", "continue", "continue", "return [a, c]", "raise ValueError(b)")
 
 
 class Writer:
@@ -59,7 +60,7 @@ class Writer:
         self.add(indent, self.rng.choice((f"del {self.name()}", "return log", "raise ValueError")))
 
     def jump(self, indent: int, *_: object) -> None:
-        self.add(indent, f"if {self.name()} > {self.rng.randrange(4)}: {self.rng.choice(('break', 'continue'))}")
+        self.add(indent, f"if {self.name()} > {self.rng.randrange(4)}: {self.rng.choice(JUMPS)}")
 
     def branch(self, indent: int, depth: int, loops: int, pure: bool) -> None:
         self.add(indent, f"if {self.name()} % 2:")
@@ -73,7 +74,7 @@ class Writer:
         self.add(indent, f"for {self.name()} in range({bound}):")
         inner = pure or self.rng.random() < 0.7
         self.block(indent + 1, depth, 1, inner)
-        if not pure and self.rng.random() < 0.2:
+        if self.rng.random() < 0.2:
             self.add(indent, "else:")
             self.block(indent + 1, depth, loops, pure)
 
@@ -85,6 +86,9 @@ class Writer:
         self.add(indent + 1, f"{count} += 1")
         self.add(indent + 1, f"if {count} > 3: break")
         self.block(indent + 1, depth, 1, pure or self.rng.random() < 0.5)
+        if self.rng.random() < 0.2:
+            self.add(indent, "else:")
+            self.block(indent + 1, depth, loops, pure)
 
     def attempt(self, indent: int, depth: int, loops: int, pure: bool) -> None:
         self.add(indent, "try:")
@@ -126,9 +130,10 @@ def program(seed: int) -> str:
     if closure < 0.15:
         w.add(1, "peek()")
     elif closure < 0.2:
-        w.add(1, "log.append(sorted(locals().items()))")
+        w.add(1, "log.append(sorted(v for v in locals().items() if v[0][0] != '_'))")
     w.add(1, "return log")
-    w.add(0, "try: f(2, 1)\nexcept Exception as error: log.append(type(error).__name__)")
+    w.add(0, "try: result = f(2, 1)\nexcept ValueError as error: log.append(error.args)")
+    w.add(0, "except Exception as error: log.append(type(error).__name__)")
     return "\n".join(w.lines) + "\n"
 
 

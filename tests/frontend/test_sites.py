@@ -181,6 +181,7 @@ def test_the_loop_variable_of_an_inner_loop_is_private_when_nobody_reads_it_late
     "text",
     [
         "def f(n):\n    for i in range(n): t = i\n    return locals()",
+        "def f(n):\n    for i in range(n): t = i\n    return dict(v for v in locals().items())",
         "def f(n):\n    for i in range(n): t = i\n    return lambda: t + i",
         "def f(n):\n    global t, i\n    for i in range(n): t = i",
         "class C:\n    for i in range(3): t = i",

@@ -69,3 +69,11 @@ def test_loops_over_strings_stay_in_the_interpreter(tmp_path: Path) -> None:
 def test_loops_that_keep_a_best_so_far_from_infinity_on_are_accelerated(tmp_path: Path) -> None:
     found = sites("clustering", tmp_path)
     assert found["kmeans: for i in range(n):"] == "accelerated", found
+
+
+def test_loops_that_are_left_by_return_and_raise_or_have_an_else_are_accelerated(tmp_path: Path) -> None:
+    found = sites("leaving_early", tmp_path)
+    wanted = ["is_prime: while d * d <= n:", "count_primes: for k in range(2, n):", "escape: for n in range(limit):"]
+    wanted += ["position: for r in range(m.shape[0]):", "triple: for a in range(1, total):"]
+    wanted += ["settle: for step in range(1000):", "check: for i in range(len(a)):"]
+    assert {name: found.get(name) for name in wanted} == dict.fromkeys(wanted, "accelerated")

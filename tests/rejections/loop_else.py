@@ -1,12 +1,15 @@
 """Rejection loop-else."""
+import numpy as np
+
+a = np.zeros(3)
+for i in range(3):
+    a[i] = 0
+else:
+    n = 0
 
 
 def f(a, n):
-    for i in range(n):
-        a[i] = 0
-    else:
-        n = 0
     while n:
         n -= 1
     else:
-        n = 3
+        n = [k for k in a]

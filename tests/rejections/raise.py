@@ -1,7 +1,7 @@
 """Rejection raise."""
+import numpy as np
 
-
-def f(a, n):
-    for i in range(n):
-        if a[i] < 0:
-            raise ValueError(i)
+a = np.zeros(3)
+for i in range(3):
+    if a[i] < 0:
+        raise ValueError(i)

@@ -4,4 +4,4 @@
 def f(a, n):
     for i in range(n):
         if a[i] < 0:
-            return i
+            return [a[k] for k in range(i)]

@@ -168,12 +168,15 @@ def in_function(p: Program, shape: str) -> None:
         p.line(f"i = j = k = {p.rng.choice(('None', '-1', '0.5'))}")
         known += ["i", "j", "k"]
     start = len(p.lines)
+    some = ", ".join(p.rng.sample(known, p.rng.randint(1, len(known))))
+    p.exits = (f"return {some},", f"return [{some}], n", "return", f"raise ValueError({known[0]})")
     if shape == "closure":
         closure(p, known)
     else:
         guarded(p, lambda: nests(p))
     if method and p.chance(0.6):
         p.lines[start:] = [re.sub(r"\bn\b", "self.n", text) for text in p.lines[start:]]
+    p.exits = ()
     p.line(f"return {', '.join(p.rng.sample(known, p.rng.randint(1, len(known))))},")
     p.depth = 0
     p.line("")
@@ -247,8 +250,22 @@ def nest(p: Program) -> None:
     else:
         left = for_loop(p)
         p.depth = depth
+        if p.chance(0.08):
+            otherwise(p)
         if p.chance(0.15):
             read_after(p, left)
+    p.depth = depth
+
+
+def otherwise(p: Program) -> None:
+    """The `else` branch of a loop."""
+    depth = p.depth
+    p.line("else:")
+    p.depth += 1
+    if p.counters:
+        statement(p)
+    else:  # a jump would have no loop
+        p.line(f"{p.rng.choice(p.ints)} += {p.rng.choice((1, 7))}")
     p.depth = depth
 
 
@@ -498,7 +515,7 @@ def branch(p: Program) -> None:
     depth = p.depth
     p.depth += 1
     if p.chance(0.2):
-        p.line(p.rng.choice(("break", "continue", "continue")))
+        p.line(p.rng.choice(p.exits if p.exits and p.chance(0.3) else ("break", "continue", "continue")))
     else:
         statement(p)
     p.depth = depth

@@ -38,6 +38,7 @@ class Program:
         self.counters: list[Counter] = []
         self.taken = 0
         self.loops = 0
+        self.exits: tuple[str, ...] = ()  # statements that leave the function
         self.risk = self.rng.choice((0.0, 0.0, 0.02, 0.1))
 
     def line(self, text: str) -> None:
