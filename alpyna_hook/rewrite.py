@@ -3,7 +3,9 @@
 In: the source of a marked module.  Out: its code with guarded loops, and the sites; guarded.py runs them.
 
     for i in range(n):          while True:                                 # one trip: a block that `break` leaves
-        a[i] = s                    if @site is not None:                   # None: retired, nothing more to pay
+        a[i] = s                    try: @site                              # in functions: its code may be elsewhere
+                                    except: pass
+                                    else: if @site is not None:             # None: retired, nothing more to pay
                                         try:                                # only if a root may be unbound here
                                             match @site(range, n, a, s):    # None: declined; else the live-outs
                                                 case (i,): break
@@ -85,7 +87,10 @@ def compile_module(source: Source) -> Compiled | None:
             return None
         code = compile(rewritten.tree, source.filename, "exec", dont_inherit=True)
         return Compiled(source, code, [head_of(site, source) for site in rewritten.sites])
-    except Exception as exception:  # SyntaxError too: "too many statically nested blocks", the guard adds two
+    except SyntaxError as error:  # "too many statically nested blocks": the guard adds two
+        log.info(f"the loops of {source.filename} are left alone: {error.msg}")
+        return None
+    except Exception as exception:
         log.bug(f"while rewriting {source.filename}", exception)
         return None
 
@@ -209,7 +214,7 @@ def guard(
     outs = site.nest.live_outs
     in_else = bool(loop.orelse) and in_function  # else there is no such nest
     if in_function and (again or site.optional or ((outs or in_else) and not site.bound)):
-        return _block(key, loop, again, _in_steps(site, key, loop, again))
+        return _block(key, loop, again, _in_steps(site, key, loop, again), in_function)
     call = ast.Call(_name(key), [_argument(root, site) for root in site.roots], [])
     certain = all(out.definite and out.name != "_" for out in outs)  # `_` cannot be captured by a pattern
     attempt: ast.stmt
@@ -225,7 +230,7 @@ def guard(
     attempts: list[ast.stmt] = [attempt]
     if again or (outs and not isinstance(attempt, ast.Match)):
         attempts.append(ast.If(ast.Call(_name(HALF_WAY), [], []), _go_on(again), []))
-    trip = _block(key, loop, again, attempts)
+    trip = _block(key, loop, again, attempts, in_function)
     if in_function:
         return trip
     declaration = ast.Global([key])  # in a module or class body: look it up as fast as in a function
@@ -233,9 +238,14 @@ def guard(
     return [declaration, trip]
 
 
-def _block(key: str, loop: ast.For | ast.While, again: ast.stmt | None, attempts: list[ast.stmt]) -> ast.stmt:
-    """`while True: if @site is not None: ATTEMPTS` and then the loop."""
-    live = ast.If(_is_not(_name(key), ast.Constant(None)), attempts, [])
+def _block(
+    key: str, loop: ast.For | ast.While, again: ast.stmt | None, attempts: list[ast.stmt], in_function: bool
+) -> ast.stmt:  # fmt: skip
+    """`while True: if @site is not None: ATTEMPTS` and then the loop. Functions travel: other processes get them by
+    their code (cloudpickle), and they are made anew over other builtins. There is no such name there."""
+    live: ast.stmt = ast.If(_is_not(_name(key), ast.Constant(None)), attempts, [])
+    if in_function:  # to load a name without a value is all that can fail in this `try`
+        live = ast.Try([ast.Expr(_name(key))], [ast.ExceptHandler(None, None, [ast.Pass()])], [live], [])
     trip = ast.While(ast.Constant(True), [live, loop, ast.Break()], [])
     _place(trip, loop, frozenset((loop, again, *loop.orelse, *exits_of(loop))))
     return trip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import itertools
+import marshal
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -89,6 +90,44 @@ def last(n, m):
 def test_a_site_that_declines_leaves_the_loop_to_the_interpreter() -> None:
     module = Module(COUNT, decline)
     assert module.run()["count"](4) == (6, 3)
+
+
+@pytest.mark.parametrize("text", [
+    COUNT, NESTED, "def last(n, m):\n    for i in range(n):\n        pass\n    return i, m\n",
+])  # fmt: skip
+def test_code_of_a_function_runs_where_its_sites_are_not(text: str) -> None:
+    """In another process, where cloudpickle made the function anew; over other builtins."""
+    module = Module(text, lambda *roots: None)
+    (function,) = (value for value in module.run().values() if isinstance(value, types.FunctionType))
+    original: dict[str, Any] = {}
+    exec(module.original, original)
+    args = (3, 2)[: function.__code__.co_argcount]
+    code = marshal.loads(marshal.dumps(function.__code__))
+    for key in (*module.keys, guarded.LEAVE, guarded.UNSET, guarded.ERRORS, guarded.UNBOUND):
+        vars(builtins).pop(key, None)
+    expected = original[function.__name__](*args)
+    assert types.FunctionType(code, {})(*args) == expected
+    assert types.FunctionType(code, {"__builtins__": {"range": range}})(*args) == expected
+
+
+def test_loops_nested_as_deep_as_python_takes_are_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    texts = [nested(depth) for depth in range(15, 30)]
+    texts = [text for text in texts if compiles(text)]
+    assert rewrite.compile_module(Source("m.py", "m", texts[0])) is not None
+    assert rewrite.compile_module(Source("m.py", "m", texts[-1])) is None
+    assert capsys.readouterr().err == ""
+
+
+def nested(depth: int) -> str:
+    return "".join("  " * k + f"for i{k} in range(1):\n" for k in range(depth)) + "  " * depth + "x = 1\n"
+
+
+def compiles(text: str) -> bool:
+    try:
+        compile(text, "m.py", "exec")
+    except SyntaxError:
+        return False
+    return True
 
 
 def test_a_site_that_accepts_replaces_the_loop_and_its_live_outs_are_assigned() -> None:
@@ -286,8 +325,9 @@ def test_the_guard_adds_no_lines() -> None:
 
 
 def lines(code: types.CodeType) -> set[tuple[str, int | None]]:
+    """None apart: what leaves an exception handler has no line."""
     inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
-    return {(code.co_name, line) for _, _, line in code.co_lines()}.union(*map(lines, inner))
+    return {(code.co_name, line) for _, _, line in code.co_lines() if line}.union(*map(lines, inner))
 
 
 def test_a_module_without_loops_is_left_alone() -> None:
