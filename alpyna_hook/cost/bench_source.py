@@ -12,7 +12,7 @@ LATENCY = ("cycle", "add.f64", "mul.f64", "div.f64", "sqrt.f64", "mul.int", "idi
 SCALAR = ("add.f64", "mul.f64", "div.f64", "sqrt.f64", "idiv.int", "pow.f64", "fmod.f64")
 LIBM = ("exp", "log", "sin", "cos", "tan", "erf", "tanh", "atan2")
 VECTOR = ("add.f64", "mul.f64", "div.f64", "sqrt.f64")
-MEMORY = ("stream", "random", "copy")
+MEMORY = ("stream", "random", "copy", "read")
 THREADS = ("fork_hot", "fork_idle", "region", "latency", "compute")
 
 NAMES = (
@@ -189,6 +189,28 @@ static double copies(int64_t n, int64_t reps, double *sum) {
     return seconds;
 }
 
+/* Seconds per sweep that only reads n elements, shared by the threads; integers, whose sum needs no order. */
+static double reads(int64_t n, int64_t reps, int threads, double *sum) {
+    int64_t *a = malloc((size_t)n * 8), total = 0;
+    if (!a) return -1.0;
+    #pragma omp parallel for schedule(static) num_threads(threads) if(threads > 1)
+    for (int64_t i = 0; i < n; i++) a[i] = i;
+    double start = now();
+    for (int64_t r = 0; r < reps; r++) {
+        if (threads > 1) {
+            #pragma omp parallel for schedule(static) num_threads(threads) reduction(+ : total)
+            for (int64_t i = 0; i < n; i++) total += a[i];
+        } else {
+            for (int64_t i = 0; i < n; i++) total += a[i];
+        }
+        __asm__ volatile("" ::: "memory");
+    }
+    double seconds = (now() - start) / (double)reps;
+    *sum = (double)total;
+    free(a);
+    return seconds;
+}
+
 /* Seconds per parallel region as kernels have them, with next to nothing to do: a loop that is shared, and flags that
    are brought together. `idle` sleeps 20 ms before each; `alone`: one thread does it all. No more of them once they
    have taken 2 ms: on a busy machine each may wait for a thread to get its turn. */
@@ -239,11 +261,12 @@ int32_t kernel(const alp_slot *in, alp_slot *out) {
         case 0: seconds = stream(n, reps, threads, &sum); break;
         case 1: seconds = random_loads(n, reps, &sum); break;
         case 2: seconds = copies(n, reps, &sum); break;
-        case 3: seconds = forks(reps, threads, 0, 0, &sum); break;
-        case 4: seconds = forks(reps, threads, 1, 0, &sum); break;
-        case 5: seconds = forks(reps, threads, 0, 1, &sum); break;
-        case 6: seconds = together(reps, threads, 0, &sum); break;
-        case 7: seconds = together(reps, threads, 1, &sum); break;
+        case 3: seconds = reads(n, reps, threads, &sum); break;
+        case 4: seconds = forks(reps, threads, 0, 0, &sum); break;
+        case 5: seconds = forks(reps, threads, 1, 0, &sum); break;
+        case 6: seconds = forks(reps, threads, 0, 1, &sum); break;
+        case 7: seconds = together(reps, threads, 0, &sum); break;
+        case 8: seconds = together(reps, threads, 1, &sum); break;
     }
     out[0].i = 0;
     out[1].d = seconds;

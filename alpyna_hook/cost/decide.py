@@ -185,7 +185,7 @@ class Oracle:
             return None
         parts = model.parts(env)
         # For all sizes, if the plan does not depend on them.
-        sized = model.sized if model.candidates[wanted].collapse else ()
+        sized = model.sized if model.candidates[wanted].sized else ()
         ranges = {leaf: bucket(int(env[leaf])) for leaf in sized if leaf in env}
         reason = f"{'pinned' if self.forced == 'auto' else 'forced'}: {wanted}"
         predicted = history.corrected(parts, model.unknown)

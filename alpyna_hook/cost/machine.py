@@ -30,6 +30,7 @@ class Level:
     size         bytes (of one core's share); None for main memory
     bandwidth    bytes per second that one core streams from here, write-allocate traffic included
     bandwidth_t  the same for all `Profile.threads` together
+    read, read_t bytes per second of lines that are read, whether or not they are written back later
     random_s     seconds per independent random access
     """
 
@@ -37,6 +38,8 @@ class Level:
     size: int | None
     bandwidth: float
     bandwidth_t: float
+    read: float
+    read_t: float
     random_s: float
 
 
@@ -169,6 +172,7 @@ _LATENCY_CYCLES = {
 _LEVELS = (("L1", 32 << 10, 48.0, False, 1.0), ("L2", 512 << 10, 24.0, False, 5.0), ("L3", 8 << 20, 10.0, False, 15.0))
 _DRAM_BPS = 11e9
 _DRAM_BPS_ALL = 15e9
+_DRAM_READ = 2 / 3  # as in y += a x, of whose three accesses two read: the lines written back take no time of their own
 _DRAM_RANDOM_S = 15e-9
 
 
@@ -196,11 +200,12 @@ def default_profile(threads: int | None = None) -> Profile:
     count = threads or _cpus()
     cycle = 1.0 / cpu_hz()
     stretch = _REFERENCE_HZ * cycle
-    levels = [
-        Level(name, _cache_size(name) or size, rate / cycle, count * rate / cycle, random * cycle)
-        for name, size, rate, _, random in _LEVELS
-    ]
-    levels.append(Level("DRAM", None, _DRAM_BPS, min(count * _DRAM_BPS, _DRAM_BPS_ALL), _DRAM_RANDOM_S))
+    levels = []
+    for name, size, rate, _, random in _LEVELS:
+        one, all_ = rate / cycle, count * rate / cycle
+        levels.append(Level(name, _cache_size(name) or size, one, all_, one, all_, random * cycle))
+    one, all_ = _DRAM_BPS, min(count * _DRAM_BPS, _DRAM_BPS_ALL)
+    levels.append(Level("DRAM", None, one, all_, _DRAM_READ * one, _DRAM_READ * all_, _DRAM_RANDOM_S))
     return Profile(
         interp={k: ns * 1e-9 * stretch for k, ns in _INTERP_NS.items()},
         scalar={k: c * cycle for k, c in _SCALAR_CYCLES.items()},
@@ -269,7 +274,7 @@ def group_of(name: str) -> str:
 
 
 TABLES = ("interp", "scalar", "vector", "latency", "compile_s")
-LEVEL_FIGURES = ("bandwidth", "bandwidth_t", "random_s")
+LEVEL_FIGURES = ("bandwidth", "bandwidth_t", "read", "read_t", "random_s")
 SINGLE_FIGURES = ("compute_t", "fork_hot_s", "fork_idle_s", "call_s", "decline_s", "journal_bps")
 
 

@@ -38,7 +38,7 @@ QUICK_ROUNDS, FULL_ROUNDS = 4, 8  # planned; disturbed figures get more as far a
 LONG_RUN_S = 5e-4  # of one run: long against the clock's resolution, short against a scheduler's time slice
 COMPILE_ROUNDS = 3
 IDLE_AGREE = 2.0
-PER_ELEMENT = ("memory:stream", "memory:copy")
+PER_ELEMENT = ("memory:stream", "memory:copy", "memory:read")
 _LARGEST = 64 << 20  # bytes of the arrays that main memory is measured with
 _SHARE_INTERP = 0.25  # of the time, for the interpreter's figures
 
@@ -203,8 +203,13 @@ class _Bench:
             f"stream:{level.name}": self.task("memory:stream", count, first=sweeps),
             f"random:{level.name}": self.task("memory:random", places, first=1 << 16, most=1 << 18),
         }
-        if self._openmp and not private:
+        if private:
+            return found
+        many = max(sweeps // 2, 1)
+        found[f"read:{level.name}"] = self.task("memory:read", 2 * count, first=many)
+        if self._openmp:
             found[f"shared:{level.name}"] = self.task("memory:stream", count, self._threads, first=sweeps)
+            found[f"read_shared:{level.name}"] = self.task("memory:read", 2 * count, self._threads, first=many)
         return found
 
     def _idle(self) -> Task:

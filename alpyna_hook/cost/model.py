@@ -155,7 +155,7 @@ class Bound:
             placed=len({*self.reads, *self.writes}),
             blocks=1.0 + self._saved(values) / a_block if a_block else 0.0,
             items=sum(loop.entries * _items(loop) for loop in grids) / larger(sum(g.entries for g in grids), 1.0),
-            moved=moved.streamed[-1] + moved.scattered[-1], sent=sum(sizes[a] for a in self.reads),
+            moved=moved.read[-1] + moved.back[-1] + moved.scattered[-1], sent=sum(sizes[a] for a in self.reads),
             fetched=sum(sizes[a] for a in self.writes), arrays=(len(self.reads), len(self.writes)),
         )  # fmt: skip
         return offload.seconds(work, device, profile, _cores(profile, threads))

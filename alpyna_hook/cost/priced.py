@@ -51,6 +51,12 @@ class Candidate:
     block_bytes: int = 0
     foreign: bool = False
 
+    @property
+    def sized(self) -> bool:
+        """Whether what suits few trips of a loop may not suit many (runtime/specials.py, `outgrown`)."""
+        outermost = {loop.counter for loop in self.counts.root.loops}
+        return bool(self.collapse) or any(counter not in outermost for counter, _ in self.saved)
+
 
 def candidate_of(
     plan: Plan, counts: Counts, program: DeviceProgram | None = None, there: frozenset[str] = frozenset()

@@ -17,7 +17,7 @@ from typing import Any
 from alpyna_hook import log
 from alpyna_hook.cost.machine import DeviceFigures, Level, Profile, default_profile, differences, fingerprint, read_text
 
-SCHEMA = 3
+SCHEMA = 4
 FILE_NAME = "profile.json"
 MOST_KEPT = 16  # profiles; the oldest go
 _BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what reading a file may raise
@@ -145,6 +145,8 @@ def to_json(profile: Profile) -> dict[str, Any]:
             "kib": None if level.size is None else level.size // 1024,
             "gb_per_s": _digits(level.bandwidth * 1e-9),
             "gb_per_s_all_threads": _digits(level.bandwidth_t * 1e-9),
+            "read_gb_per_s": _digits(level.read * 1e-9),
+            "read_gb_per_s_all_threads": _digits(level.read_t * 1e-9),
             "random_ns": _digits(level.random_s * 1e9),
         }
         for level in profile.levels
@@ -174,6 +176,8 @@ def from_json(data: Any) -> Profile:
             None if entry["kib"] is None else int(_figure(entry["kib"])) * 1024,
             _figure(entry["gb_per_s"]) * 1e9,
             _figure(entry["gb_per_s_all_threads"]) * 1e9,
+            _figure(entry["read_gb_per_s"]) * 1e9,
+            _figure(entry["read_gb_per_s_all_threads"]) * 1e9,
             _figure(entry["random_ns"]) * 1e-9,
         )
         for entry in data["levels"]
@@ -256,9 +260,11 @@ def describe(profile: Profile) -> str:
         lines.append(f"  {len(profile.noisy)} figures were too noisy, defaults stand in until measured again: {shown}")
     for level in profile.levels:
         size = "" if level.size is None else f"{level.size // 1024} KiB, "
+        read = f", read alone {level.read * 1e-9:.1f} and {level.read_t * 1e-9:.1f} GB/s"
         lines.append(
             f"  {level.name:<5} {size}{level.bandwidth * 1e-9:.1f} GB/s (1 thread), "
-            f"{level.bandwidth_t * 1e-9:.1f} GB/s ({profile.threads} threads), random {level.random_s * 1e9:.1f} ns"
+            f"{level.bandwidth_t * 1e-9:.1f} GB/s ({profile.threads} threads)"
+            f"{read if level.read < level.bandwidth else ''}, random {level.random_s * 1e9:.1f} ns"
         )
     for title, table, names in (
         ("interpreter ns", profile.interp, ("range_iter", "load1", "load2", "store1", "np_arith", "float_arith")),

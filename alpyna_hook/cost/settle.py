@@ -12,7 +12,8 @@ from alpyna_hook.cost import bench_source, measure_interp
 from alpyna_hook.cost.machine import Level, Profile
 from alpyna_hook.cost.noise import Figure
 
-STREAM_BYTES = 24.0  # per element of y += a x: two loads and a store, without the lines that a store reads first
+# Of an element: y += a x has two loads and a store, without the lines that a store reads first.
+ELEMENT_BYTES = {"stream": 24.0, "read": 8.0}
 OWN_CORE = 1.15  # threads that each have a core are at most so much slower at a chain of operations than one alone
 ENOUGH = 5  # measured figures of a table for their ratio to the defaults to mean something
 # Least gain of all threads over one in a level that they share, for the figure to be believed: two cores that stream
@@ -107,22 +108,14 @@ def _memory(good: Mapping[str, float], seen: set[str], base: Profile) -> Found:
     """Bandwidths and random access of the levels, and the journal's rate."""
     values: dict[str, float] = {}
     noisy: set[str] = set()
-    cores_there = _cores_there(good)
-    for k, level in enumerate(base.levels):
-        scale = 1.0
-        if f"stream:{level.name}" in good:
-            values[f"{level.name}.bandwidth"] = one = STREAM_BYTES / good[f"stream:{level.name}"]
-            scale = one / level.bandwidth
-        else:
-            noisy.add(f"{level.name}.bandwidth")
-        values[f"{level.name}.bandwidth_t"] = level.bandwidth_t * scale  # L1 and L2 belong to one core each
-        shared = f"shared:{level.name}"
-        if shared in seen:
-            gain = STREAM_BYTES / good[shared] / (level.bandwidth * scale) if shared in good else 0.0
-            if cores_there and gain >= _least_gain(level):
-                values[f"{level.name}.bandwidth_t"] = min(gain, base.threads) * level.bandwidth * scale
-            else:
-                noisy.add(f"{level.name}.bandwidth_t")
+    for level in base.levels:
+        one, all_, bad = _rates(good, seen, ("stream", "shared"), (level.bandwidth, level.bandwidth_t), level, base)
+        values |= {f"{level.name}.bandwidth": one, f"{level.name}.bandwidth_t": all_}
+        noisy.update(f"{level.name}.bandwidth{which}" for which in bad)
+        typical = one * level.read / level.bandwidth, all_ * level.read_t / level.bandwidth_t
+        one, all_, bad = _rates(good, seen, ("read", "read_shared"), typical, level, base)
+        values |= {f"{level.name}.read": one, f"{level.name}.read_t": all_}
+        noisy.update(f"{level.name}.read{which}" for which in bad)
         if f"random:{level.name}" in good:
             values[f"{level.name}.random_s"] = good[f"random:{level.name}"]
         else:
@@ -132,6 +125,28 @@ def _memory(good: Mapping[str, float], seen: set[str], base: Profile) -> Found:
     else:
         noisy.add("journal_bps")
     return values, noisy
+
+
+def _rates(
+    good: Mapping[str, float], seen: set[str], tasks: tuple[str, str], typical: tuple[float, float], level: Level,
+    base: Profile,
+) -> tuple[float, float, list[str]]:  # fmt: skip
+    """Bytes per second of one thread and of all, and which of them, "" or "_t", could not be measured. tasks: that of
+    one thread, which caches that belong to one core each may not have, and that of all threads."""
+    (alone, together), (one, all_) = (f"{task}:{level.name}" for task in tasks), typical
+    bad = []
+    if alone in good:
+        all_ *= ELEMENT_BYTES[tasks[0]] / good[alone] / one
+        one = ELEMENT_BYTES[tasks[0]] / good[alone]
+    elif alone in seen or tasks[0] == "stream":
+        bad.append("")
+    if together in seen:
+        gain = ELEMENT_BYTES[tasks[0]] / good[together] / one if together in good else 0.0
+        if _cores_there(good) and gain >= _least_gain(level):
+            all_ = min(gain, base.threads) * one
+        else:
+            bad.append("_t")
+    return one, all_, bad
 
 
 def _least_gain(level: Level) -> float:

@@ -48,12 +48,14 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Bytes served by each level in streams and in scattered lines, seconds of data-dependent accesses, bytes of
-    footprints that fit into the caches of one core, and bytes that threads exchange (`_exchanged`)."""
+    """Bytes that each level serves in streams, that it takes back in streams, and in scattered lines, seconds of
+    data-dependent accesses, bytes of footprints that fit into the caches of one core, and bytes that threads exchange
+    (`_exchanged`)."""
 
     levels: Sequence[Level]
     measured_with: int  # threads that the levels' joint bandwidth is for
-    streamed: tuple[float, ...]
+    read: tuple[float, ...]
+    back: tuple[float, ...]
     scattered: tuple[float, ...]
     indirect_s: float
     private: float
@@ -73,12 +75,18 @@ class Traffic:
 
     def seconds(self, threads: int) -> float:
         """Time of the slowest level, streams by its bandwidth and scattered lines by its random access time, and of the
-        data-dependent accesses."""
+        data-dependent accesses. A core waits for the lines that it reads, of which it can have asked for some ten at a
+        time (Little's law: Bailey, "Little's law and high performance computing", RNR technical report, 1997), and not
+        for those that it writes back: streams take at least the time that reading takes."""
         slowest = 0.0
-        for level, stream, scatter in zip(self.levels, self.streamed, self.scattered):
-            bandwidth = _joint(level, threads, self.measured_with)
+        for level, read, back, scatter in zip(self.levels, self.read, self.back, self.scattered):
+            bandwidth = _joint(level.bandwidth, level.bandwidth_t, threads, self.measured_with)
+            reading = _joint(level.read, level.read_t, threads, self.measured_with)
+            streams = (read + back) / bandwidth
+            if reading < bandwidth:
+                streams = larger(streams, read / reading)
             lines = larger(scatter / bandwidth, scatter / LINE * level.random_s / threads)
-            slowest = larger(slowest, stream / bandwidth + lines)
+            slowest = larger(slowest, streams + lines)
         return slowest + self.indirect_s / threads
 
 
@@ -91,8 +99,7 @@ def traffic(
     geometry  values of the strides and offsets that the groups refer to, with all counters at zero
     """
     levels = profile.levels
-    streamed = [0.0] * len(levels)
-    scattered = [0.0] * len(levels)
+    read, back, scattered = ([0.0] * len(levels) for _ in range(3))
     indirect = private = exchanged = 0.0
     for loop in top:
         tree = _place(loop, geometry, [0], ("", 1.0))
@@ -100,20 +107,22 @@ def traffic(
         for index in range(1, len(levels)):
             capacity = levels[index - 1].size or 0
             if whole > capacity:
-                _cross(tree, capacity, index, streamed, scattered)
+                _cross(tree, capacity, index, (read, back, scattered))
         if whole <= (levels[min(SHARED, len(levels)) - 1].size or 0):
             private += whole
         indirect += _indirect(loop, sizes, levels)
         exchanged += _exchanged(loop, tree, levels[min(SHARED, len(levels)) - 1].size or 0)
-    return Traffic(levels, profile.threads, tuple(streamed), tuple(scattered), indirect, private, exchanged)
+    moved = tuple(read), tuple(back), tuple(scattered)
+    return Traffic(levels, profile.threads, *moved, indirect, private, exchanged)
 
 
-def _joint(level: Level, threads: int, measured_with: int) -> float:
-    """Bytes per second of `threads` threads: never more than one by one, and beyond what was measured as before."""
-    alone = threads * level.bandwidth
+def _joint(one: float, together: float, threads: int, measured_with: int) -> float:
+    """Bytes per second of `threads` threads, from those of one and of `measured_with`: never more than one by one, and
+    beyond what was measured as before."""
+    alone = threads * one
     if threads <= measured_with:
-        return min(alone, level.bandwidth_t) if threads > 1 else alone
-    return alone * min(level.bandwidth_t / (measured_with * level.bandwidth), 1.0) if measured_with > 1 else alone
+        return min(alone, together) if threads > 1 else alone
+    return alone * min(together / (measured_with * one), 1.0) if measured_with > 1 else alone
 
 
 def _place(loop: PricedLoop, geometry: Sequence[float], number: list[int], strip: tuple[str, float]) -> Placed:
@@ -192,17 +201,25 @@ def _spread(reach: _Reach) -> float:
     return factor
 
 
-def _cross(tree: Placed, capacity: float, index: int, streamed: list[float], scattered: list[float]) -> None:
-    """Add what the loops of `tree` bring into a cache of `capacity` bytes from the level `index` behind it."""
+def _cross(tree: Placed, capacity: float, index: int, moved: tuple[list[float], list[float], list[float]]) -> None:
+    """Add what the loops of `tree` bring into a cache of `capacity` bytes from the level `index` behind it. moved: read
+    in streams, written back in streams, in scattered lines."""
+    read, back, scattered = moved
     fits = not tree.inner or sum(tree.one.values()) <= capacity
     inside = set() if fits else {k for child in tree.inner for k in child.all}
     for k, size in tree.all.items():
         if k not in inside:
-            moved = scattered if k in tree.apart else streamed
-            moved[index] += tree.entries * size * tree.reach[k].group.passes
+            brought = tree.entries * size
+            passes = tree.reach[k].group.passes
+            if k in tree.apart:
+                scattered[index] += brought * passes
+            else:
+                read[index] += brought
+                if passes > 1.0:
+                    back[index] += brought * (passes - 1.0)
     if not fits:
         for child in tree.inner:
-            _cross(child, capacity, index, streamed, scattered)
+            _cross(child, capacity, index, moved)
 
 
 def _exchanged(loop: PricedLoop, tree: Placed, capacity: float) -> float:

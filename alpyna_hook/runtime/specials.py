@@ -5,13 +5,13 @@ The process has one oracle, one host device and one disk cache; they are made at
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from alpyna_hook import __version__, log, settings
 from alpyna_hook.cost import profiles
-from alpyna_hook.cost.counts import LoopCount, loops
+from alpyna_hook.cost.counts import Block, LoopCount, loops
 from alpyna_hook.cost.decide import Decision, History, Oracle
 from alpyna_hook.cost.machine import Profile
 from alpyna_hook.cost.rules import first_review
@@ -101,15 +101,27 @@ def specialise(
 
 
 def outgrown(spec: Specialisation, entry: Mapping[Quantity, int]) -> bool:
-    """Whether threads share two loops as one because the outer one had few trips, and here it has many: without the
-    inner one among them, that runs in vector lanes, and its rows can be saved block by block."""
-    candidate = spec.candidates.get("omp")
-    if candidate is None or not candidate.collapse:
-        return False
+    """Whether code that was made for few trips meets many at this call. Threads share two loops as one because the
+    outer one had few: without the inner one among them, that runs in vector lanes, and its rows can be saved block by
+    block. Or a loop in another one saves its rows each time that it is entered, which was not often."""
     many = TRIPS_PER_THREAD * settings.current().threads
-    shared = [loop for loop in loops(candidate.counts.root) if loop.counter in candidate.parallel]
-    collapsed = [loop for loop in shared if any(below.counter in candidate.collapse for below in loop.body.loops)]
-    return any((_trips(loop, entry) or 0) >= many for loop in collapsed)
+    for candidate in spec.candidates.values():
+        shared = [loop for loop in loops(candidate.counts.root) if loop.counter in candidate.parallel]
+        collapsed = [loop for loop in shared if any(below.counter in candidate.collapse for below in loop.body.loops)]
+        if any((_trips(loop, entry) or 0) >= many for loop in collapsed):
+            return True
+        if any(n > blocks.MAX_SWEEPS for n in _entered(candidate.counts.root, dict(candidate.saved), entry)):
+            return True
+    return False
+
+
+def _entered(block: Block, counters: Container[str], entry: Mapping[Quantity, int], times: int = 1) -> Iterator[int]:
+    """How often each of these loops is entered at this call, as far as that can be told."""
+    for loop in block.loops:
+        if loop.counter in counters:
+            yield times
+        else:
+            yield from _entered(loop.body, counters, entry, times * (_trips(loop, entry) or 1))
 
 
 def _trips(loop: LoopCount, entry: Mapping[Quantity, int]) -> int | None:

@@ -317,6 +317,19 @@ def test_what_one_thread_has_made_comes_to_the_others_through_a_shared_cache():
     assert apart[1] - apart[0] == pytest.approx(80e3 * (1e-9 - 1.0 / PROFILE.levels[2].bandwidth), rel=0.01)
 
 
+def test_streams_take_at_least_the_time_of_reading():
+    def seconds(program: Nest, **levels: float) -> float:
+        profile = replace(free, levels=(*free.levels[:-1], replace(free.levels[-1], **levels)))
+        return bind(Candidate(count(program)), profile, "seq").seconds(env)
+
+    free = replace(PROFILE, **{t: dict.fromkeys(getattr(PROFILE, t), 0.0) for t in ("scalar", "vector", "latency")})
+    env = env_of(10_000_000, x=1, y=1)
+    even = seconds(saxpy(), bandwidth=3e10, read=2e10)  # two of its three accesses read
+    assert seconds(saxpy(), bandwidth=3e10, read=3e10) == even
+    assert seconds(saxpy(), bandwidth=3e10, read=1e10) == pytest.approx(2 * even, rel=0.01)
+    assert seconds(saxpy(), bandwidth=1.5e10, read=2e10) == pytest.approx(2 * even, rel=0.01)
+
+
 def swept() -> Nest:
     """for t in range(9): y = f(x), row by row; x = y, row by row"""
     i, j, k = var("i"), var("j"), var("k")

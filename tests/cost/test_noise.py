@@ -99,20 +99,30 @@ def raw(**changes: float) -> dict[str, Figure]:
         seconds[f"stream:{level.name}"] = 24.0 / level.bandwidth
         seconds[f"random:{level.name}"] = level.random_s
     seconds |= {"shared:L3": 24.0 / flat["L3.bandwidth"] / 1.8, "shared:DRAM": 24.0 / flat["DRAM.bandwidth"] / 1.4}
+    for name, gain in (("L3", 1.6), ("DRAM", 1.5)):
+        one = 8.0 / flat[f"{name}.read"]
+        seconds |= {f"read:{name}": one, f"read_shared:{name}": one / gain}
     seconds |= {"threads:fork_hot": 1e-6, "threads:fork_idle": 5e-5, "threads:compute": 1e-9, "scalar:add.f64": 1e-9}
     by_name = {task.replace(":", "_").replace(".", "_"): task for task in seconds}
     seconds.update({by_name[name]: value for name, value in changes.items()})
     return {task: Figure(Task(Sample), [value, value * 1.01]) for task, value in seconds.items()}
 
 
-PARALLEL = {"L3.bandwidth_t", "DRAM.bandwidth_t", "fork_hot_s", "fork_idle_s", "compute_t"}
+PARALLEL = {"L3.bandwidth_t", "DRAM.bandwidth_t", "L3.read_t", "DRAM.read_t", "fork_hot_s", "fork_idle_s", "compute_t"}
 
 
 def test_parallel_figures_of_a_quiet_machine_are_believed():
     values, noisy = settle(raw(), BASE)
     assert not PARALLEL & noisy
     assert values["L3.bandwidth_t"] == pytest.approx(1.8 * BASE.levels[2].bandwidth)
+    assert values["DRAM.read_t"] == pytest.approx(1.5 * BASE.levels[3].read)
     assert values["compute_t"] == 2.0 and values["fork_hot_s"] == 1e-6
+
+
+def test_caches_of_one_core_read_as_they_stream():
+    values, noisy = settle(raw(stream_L2=12.0 / BASE.levels[1].bandwidth), BASE)
+    assert values["L2.read"] == pytest.approx(values["L2.bandwidth"]) == pytest.approx(2.0 * BASE.levels[1].bandwidth)
+    assert not {"L1.read", "L2.read", "L2.read_t"} & noisy
 
 
 def test_without_a_core_per_thread_no_parallel_figure_is_believed():
