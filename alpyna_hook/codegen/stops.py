@@ -121,10 +121,10 @@ def counted(stmt: Loop | While, ctx: Body) -> list[str]:
     ctx.writer.line(f"int64_t alp_every = {first_rows(stmt, '1', False, ctx)}, alp_left = {POLL} ? alp_every + 1 : 0;")
     w = Writer()
     with w.block("if (__builtin_expect(--alp_left == 0, 0))"):  # gcc might give up branches for it
-        w.line(f"alp_left = alp_every = {POLL}->ask({POLL}, alp_every);")
         inside = replace(ctx, writer=w)
+        _return_fault(inside)
+        w.line(f"alp_left = alp_every = {POLL}->ask({POLL}, alp_every);")
         with w.block("if (!alp_left)"):
-            _return_fault(inside)
             stop(inside)
     return w.take()
 

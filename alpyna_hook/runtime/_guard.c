@@ -188,6 +188,25 @@ call_slow(Site *site, PyObject *const *args, Py_ssize_t nargs)
     return result != NULL ? result : swallow(site);
 }
 
+/* What `failed` returns. With `error` it must not be left half-way: what a handler raises meanwhile in the main thread
+ * waits there (strong) for the program's names to have their values, and `failed` is called again. */
+static PyObject *
+tell_failed(Entry *e, int32_t rc, int64_t detail, PyObject *args, PyObject *stopped, PyObject **error)
+{
+    PyObject *failed = Py_NewRef(e->failed), *result = NULL;
+    for (int tries = 0; result == NULL && tries < MOST_ERRORS; tries++) {
+        result = PyObject_CallFunction(failed, "iLOO", (int)rc, (long long)detail, args, stopped);
+        if (error == NULL || !in_main_thread()) {
+            break;
+        }
+        if (result == NULL) {
+            *error = take_later_error(*error);
+        }
+    }
+    Py_DECREF(failed);
+    return result;
+}
+
 static PyObject *
 call_failed(Site *site, Entry *e, int32_t rc, const alp_slot *out, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -203,14 +222,17 @@ call_failed(Site *site, Entry *e, int32_t rc, const alp_slot *out, PyObject *con
         Py_DECREF(stopped);
         return rc == HALF_WAY ? NULL : swallow(site);
     }
-    PyObject *failed = Py_NewRef(e->failed);
-    PyObject *result = PyObject_CallFunction(failed, "iLOO", (int)rc, (long long)out[0].i, tuple, stopped);
-    Py_DECREF(failed);
+    PyObject *error = NULL;
+    PyObject *result = tell_failed(e, rc, out[0].i, tuple, stopped, rc == HALF_WAY ? &error : NULL);
     Py_DECREF(tuple);
     Py_DECREF(stopped);
-    if (rc == HALF_WAY && result == Py_False && in_main_thread() && hold(Py_None) < 0) {
+    if (rc == HALF_WAY && result == Py_False && in_main_thread() && hold(error != NULL ? error : Py_None) < 0) {
         Py_CLEAR(result);
     }
+    if (result == NULL && error != NULL) {
+        put_error(Py_NewRef(error));
+    }
+    Py_XDECREF(error);
     return result != NULL ? result : swallow(site);
 }
 
@@ -373,13 +395,10 @@ stop(Entry *e, PyObject *error, PyObject *live_outs, PyObject *const *args, Py_s
         return NULL;
     }
     PyObject *tuple = e->n_outs > 0 && e->failed != NULL && e->failed != Py_None ? pack_args(args, nargs) : NULL;
-    PyObject *result = NULL;
-    if (tuple != NULL) {
-        PyObject *failed = Py_NewRef(e->failed);
-        result = PyObject_CallFunction(failed, "iLO(O())", STOPPED, 0LL, tuple, live_outs);
-        Py_DECREF(failed);
-        Py_DECREF(tuple);
-    }
+    PyObject *stopped = tuple != NULL ? Py_BuildValue("(O())", live_outs) : NULL;
+    PyObject *result = stopped != NULL ? tell_failed(e, STOPPED, 0, tuple, stopped, &error) : NULL;
+    Py_XDECREF(stopped);
+    Py_XDECREF(tuple);
     Py_DECREF(live_outs);
     if (result == Py_False && hold(error) == 0) {
         Py_DECREF(error);
@@ -396,10 +415,8 @@ stop(Entry *e, PyObject *error, PyObject *live_outs, PyObject *const *args, Py_s
 static PyObject *
 done(Entry *e, PyObject *live_outs, PyObject *const *args, Py_ssize_t nargs)
 {
-    if (e->n_outs == 0 || live_outs == NULL || !in_main_thread() || PyErr_CheckSignals() == 0) {
-        return live_outs;
-    }
-    return stop(e, take_error(), live_outs, args, nargs);
+    PyObject *error = e->n_outs > 0 && live_outs != NULL && in_main_thread() ? raised_by_handlers() : NULL;
+    return error != NULL ? stop(e, error, live_outs, args, nargs) : live_outs;
 }
 
 /* Runs a matched entry that has a kernel. Its arguments are held by the caller, the entry too. */

@@ -20,6 +20,7 @@ enum { STOPPED = 4 };              /* a kernel's return code: ir/abi.py */
 enum { ASK_NS = 20000000 };        /* about so long between two questions of a kernel */
 enum { SIGNALS_NS = 40000000 };    /* at least so long between two looks for signals */
 enum { GIL_SHARE = 20 };           /* of the time, 1 part at most goes into waiting for the GIL */
+enum { MOST_ERRORS = 8 };          /* of handlers, one after the other, before the program gets one in any case */
 static const int64_t MOST_ROWS = (int64_t)1 << 40;
 
 typedef struct Poll {
@@ -68,6 +69,38 @@ put_error(PyObject *error)
     PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(error)), error, PyException_GetTraceback(error));
 }
 
+/* The exception that is set, raised while `error` (stolen; may be NULL) was still to be: its context, as it would be in
+ * the middle of an except clause. Strong. */
+static PyObject *
+take_later_error(PyObject *error)
+{
+    PyObject *later = take_error();
+    if (error == NULL || later == NULL || later == error) {
+        Py_XDECREF(later != NULL ? error : NULL);
+        return later != NULL ? later : error;
+    }
+    PyObject *context = PyException_GetContext(later), *earlier = PyException_GetContext(error);
+    if (context == NULL || context == earlier) {
+        PyException_SetContext(later, Py_NewRef(error));
+    }
+    Py_XDECREF(context);
+    Py_XDECREF(earlier);
+    Py_DECREF(error);
+    return later;
+}
+
+/* What handlers that are due raise: the last of them. Another signal may have come with the first, and its handler
+ * must not raise before the program's names have their values. NULL: nothing. Strong. */
+static PyObject *
+raised_by_handlers(void)
+{
+    PyObject *error = NULL;
+    for (int tries = 0; tries < MOST_ERRORS && PyErr_CheckSignals() < 0; tries++) {
+        error = take_later_error(error);
+    }
+    return error;
+}
+
 /* Runs handlers that are due. The kernel's floating-point flags are its own, not theirs. */
 static void
 look_for_signals(Poll *poll)
@@ -80,9 +113,7 @@ look_for_signals(Poll *poll)
     }
     int64_t waited = now_ns() - start;
     asking = 1;
-    if (PyErr_CheckSignals() < 0) {
-        poll->error = take_error();
-    }
+    poll->error = raised_by_handlers();
     asking = 0;
     if (poll->released != NULL) {
         poll->released = PyEval_SaveThread();

@@ -1097,6 +1097,61 @@ def test_a_kernel_stops_for_a_handler_that_raises(guard: Any, kernel: Any, named
     assert guard.raise_held() is None and entry.faults == 0
 
 
+@pytest.mark.parametrize("rc", [3, 4])
+def test_a_handler_that_raises_once_more_waits_for_the_names(guard: Any, kernel: Any, rc: int) -> None:
+    """While `failed` notes where the loop stands: a second signal must not take that away."""
+    if not guard.__name__.endswith("._guard"):
+        pytest.skip("the twin's kernels look for no signals")
+    told: list[Any] = []
+
+    def failed(rc: int, detail: int, args: tuple[Any, ...], stopped: Any) -> bool:
+        told.append((rc, stopped[0]))
+        if len(told) == 1:
+            signal.raise_signal(signal.SIGUSR1)
+        return False
+
+    outs = [(("int",), 1, -1, -1)]
+    params = [(k, (), ("int",)) for k in range(5)]
+    half_way = guard.Entry(params, kernel("stop"), outs=outs, failed=failed)
+    asking = guard.Entry([(-1, (), ("poll",))], kernel("ask"), outs=outs, failed=failed)
+    site = site_of(guard, half_way if rc == 3 else asking)
+    both = ((signal.SIGALRM, TimeoutError), (signal.SIGUSR1, KeyError))
+    before = [signal.signal(number, raiser(error)) for number, error in both]
+    try:
+        if rc == 4:
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+        assert site(3, 77, 1, 5, 0) is False
+        with pytest.raises(KeyError) as raised:
+            guard.raise_held()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for (number, _), handler in zip(both, before):
+            signal.signal(number, handler)
+    assert isinstance(raised.value.__context__, TimeoutError if rc == 4 else type(None))
+    assert len(told) == 2 and told[0] == told[1] and told[0][0] == rc and guard.raise_held() is None
+
+
+def test_of_two_signals_at_once_the_handler_called_last_raises_in_the_context_of_the_first(
+    guard: Any, kernel: Any
+) -> None:
+    if not guard.__name__.endswith("._guard"):
+        pytest.skip("the twin's kernels look for no signals")
+    site = site_of(guard, guard.Entry([(-1, (), ("poll",))], kernel("ask"), release_gil=True))
+    both = ((signal.SIGUSR1, KeyError), (signal.SIGALRM, TimeoutError))  # CPython calls handlers by number
+    before = [signal.signal(number, raiser(error)) for number, error in both]
+    main = threading.get_ident()
+    timer = threading.Timer(0.1, lambda: [signal.pthread_kill(main, number) for number, _ in both])
+    try:
+        timer.start()
+        with pytest.raises(TimeoutError) as raised:
+            site()
+    finally:
+        timer.join()
+        for (number, _), handler in zip(both, before):
+            signal.signal(number, handler)
+    assert isinstance(raised.value.__context__, KeyError)
+
+
 def test_a_kernel_goes_on_after_a_handler_and_not_in_it(guard: Any, kernel: Any) -> None:
     if not guard.__name__.endswith("._guard"):
         pytest.skip("the twin's kernels look for no signals")
