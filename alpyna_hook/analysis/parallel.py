@@ -106,7 +106,7 @@ def _in_own_names(text: str, names: Mapping[str, str]) -> str:
 def _verdict(nest: Nest, loop: Loop, question: Question, flow: Flow, fp: Fp) -> Verdict:
     leaving = leaves_early(loop.body)
     if leaving is not None:
-        return Verdict(False, f"the loop may be left early (break, line {leaving.span.line})")
+        return Verdict(False, f"the loop may be left early (line {leaving.span.line})")
     scalars = _scalars(nest, loop, flow, question, fp)
     if not scalars.parallel:
         return scalars

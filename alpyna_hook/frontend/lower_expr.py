@@ -18,9 +18,9 @@ from alpyna_hook.frontend.context import (
     MAX_DEPTH, Context, Place, dotted, fail, function_of, guard_function, is_shape, live_in, path_of,
 )  # fmt: skip
 from alpyna_hook.frontend.intrinsics import CONSTANTS, Intrinsic, canonical_name, lookup
-from alpyna_hook.frontend.scope import is_module
+from alpyna_hook.frontend.scope import is_module, mentioned
 from alpyna_hook.frontend.wording import (
-    UNSUPPORTED, call_help, constant_words,
+    UNSUPPORTED, call_help, comparison_help, constant_help, constant_words,
 )  # fmt: skip
 from alpyna_hook.ir.nodes import (
     Binary, BinaryOp, Call, Compare, CompareOp, Const, Dim, Expr, Load, Logical, LogicalOp, Select, Unary, Var, walk,
@@ -106,7 +106,8 @@ def _constant(ctx: Context, node: ast.Constant) -> Expr:
         fail(ctx, node, "wide-int", "The integer does not fit into 64 bits.", "too large")
     if isinstance(value, (bool, int, float, complex)):
         return Const(value, ctx.span(node))
-    fail(ctx, node, "constant", f"{constant_words(value)} is not a number.", "not a number")
+    title = f"{constant_words(value)} is not a number."
+    fail(ctx, node, "constant", title, "not a number", constant_help(value))
 
 
 def _name(ctx: Context, node: ast.Name) -> Expr:
@@ -154,6 +155,7 @@ def _compare(ctx: Context, node: ast.Compare, truth: bool) -> Expr:
                 ctx, node, "comparison", f"`{_COMPARE_WORDS[type(op)]}` does not compare numbers.", "here",
                 "Decide this before the loop.",
             )  # fmt: skip
+    _check_no_text(ctx, node)
     operands = [lower_expr(ctx, e) for e in (node.left, *node.comparators)]
     for written, operand in zip(node.comparators, operands[1:-1]):
         _check_short(ctx, written, operand)
@@ -164,6 +166,15 @@ def _compare(ctx: Context, node: ast.Compare, truth: bool) -> Expr:
     if truth:
         return reduce(lambda x, y: Logical("and", x, y, span), pairs)
     return reduce(lambda y, x: _choose(ctx, node, True, x, y), pairs[::-1])
+
+
+def _check_no_text(ctx: Context, node: ast.Compare) -> None:
+    """Reject a comparison with a string, with what to do about it."""
+    for part in (node.left, *node.comparators):
+        if isinstance(part, ast.Constant) and isinstance(part.value, (str, bytes)):
+            invariant = mentioned(node).isdisjoint(ctx.assigned)
+            help = comparison_help(ast.unparse(node), invariant)
+            fail(ctx, part, "constant", f"{constant_words(part.value)} is not a number.", "not a number", help)
 
 
 def _membership(ctx: Context, node: ast.Compare, truth: bool) -> Expr:
@@ -372,5 +383,5 @@ def _method(ctx: Context, node: ast.Call) -> Expr:
     text = ast.unparse(node.func)
     text = text if len(text) <= 40 else f"{text[:37]}..."
     path = path_of(ctx, node.func) or ""
-    fail(ctx, node.func, "call-unknown", f"The loop calls `{text}`, which cannot be compiled.", "unknown function",
+    fail(ctx, node.func, "call-unknown", f"The loop calls `{text}`, which cannot be compiled.", "not compiled",
          call_help(text, path))  # fmt: skip

@@ -56,18 +56,43 @@ _CALLS = {
     "isinstance": _BEFORE,
 }
 _LIST_METHODS = ("append", "extend", "insert", "pop", "add", "update")
+_ARRAY_METHODS = ("copy", "sum", "mean", "min", "max", "any", "all", "dot", "fill", "astype", "argmin", "argmax")
+_DRAWS = ("random", "randrange", "randint", "integers", "uniform", "normal", "gauss", "standard_normal", "choice",
+          "rand", "randn", "shuffle", "exponential", "poisson")  # fmt: skip
+_WHOLE = "Whole-array functions are not compiled inside a loop yet: write it over elements."
 
 
 def call_help(text: str, path: str) -> str:
     """What to do about a call of `text`, which imports resolve to `path` ("" if they do not)."""
     name = path.removeprefix("builtins.")
+    last = text.rpartition(".")[2]
     if name in _CALLS:
         return _CALLS[name]
-    if text.rpartition(".")[2] in _LIST_METHODS:
+    if path.startswith(("random.", "numpy.random.")) or (not path and "." in text and last in _DRAWS):
+        return "Draw the numbers before the loop, into an array."
+    if path.startswith("time."):
+        return "Take the time before and after the loop."
+    if "." in text and last in _LIST_METHODS:
         return "Make an array before the loop and store into its elements."
-    if path.startswith("numpy."):
-        return "Whole-array functions are not compiled inside a loop yet: write it over elements."
-    return "Calls of other functions are not compiled yet: write its expression in the loop."
+    if path.startswith("numpy.") or (not path and "." in text and last in _ARRAY_METHODS):
+        return _WHOLE
+    if not path and text.isidentifier():
+        return "Own functions are not inlined yet: write what it computes here. Loops in it are compiled by themselves."
+    return "Calls of other functions are not compiled yet: write what it computes in the loop."
+
+
+def constant_help(value: object) -> str:
+    """What to do about a constant that is no number."""
+    if value is None:
+        return "Let a number stand for it, -1 or `math.nan` say."
+    return "Use numbers in the loop, and text after it." if isinstance(value, str) else ""
+
+
+def comparison_help(compared: str, invariant: bool) -> str:
+    """What to do about the comparison `compared` with a string; `invariant`: the loop does not change its outcome."""
+    if invariant:
+        return f"Compare before the loop, and test the result in it: `chosen = {compared}`."
+    return "Turn the strings into an array of numbers before the loop."
 
 
 def constant_words(value: object) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 FAR = 10.0  # so much less than predicted is measured of any loop only if its trips were not those of the model
 CREDIBLE = 4.0  # a guessed trip count is taken to be wrong where prediction and measurement differ by more than this
-_UNCOUNTED = re.compile(r"\s*(while\b|(if\b.*:\s*)?break\b)")
+_UNCOUNTED = re.compile(r"\s*(while\b|(if\b.*:\s*)?(break|return|raise)\b)")
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ def _predicted(variant: str, decisions: Sequence[DecisionRecord]) -> float | Non
 
 
 def _trips_are_guessed(record: SiteRecord) -> bool:
-    """True if the nest has a `while` or a `break`: the model can then only guess how often its loops turn. (So it must
-    of `for` loops whose bounds are data, which the text does not show.)"""
+    """True if the nest has a `while`, a `break` or the like: the model can only guess how often its loops turn. (So it
+    must of `for` loops whose bounds are data, which the text does not show.)"""
     if record.source is None:
         return False
     lines = record.source.text.splitlines()[record.line - 1 : record.end_line]
@@ -225,8 +225,8 @@ def short_path(path: str) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Three significant digits with a unit: "1.23 s", "45.6 ms", "789 ns"; "-" for None."""
-    if value is None:
+    """Three significant digits with a unit: "1.23 s", "45.6 ms", "789 ns"; "-" for None and for 0."""
+    if not value:
         return "-"
     for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if value >= scale * 0.9995:

@@ -173,8 +173,8 @@ def notes_of(record: SiteRecord, with_loops: bool = True) -> list[tuple[str, str
         ]
         if record.rejection is not None:
             notes.append((place, f"rejected for other argument types: {record.reason}"))
-        elif record.note:
-            notes.append((place, record.note))
+        elif record.note or record.without:
+            notes.append((place, record.note or record.without))
     return notes
 
 

@@ -334,7 +334,7 @@ class SiteState:
             record.rejection = spec
             return spec
         record.code = {v: s.text for v, s in spec.sources.items() if v in spec.candidates}
-        self.record.note = "; ".join(f"not for {variant}: {why}" for variant, why in spec.without.items())
+        self.record.without = "; ".join(f"not for {variant}: {why}" for variant, why in spec.without.items())
         self.record.loops = [records.LoopRecord(v.line, v.var, v.parallel, v.why, v.depth) for v in spec.loops]
         history = specials.history_of(self.nest, signature, banned)
         special = Special(spec, {str(v): c for v, c in spec.candidates.items()}, record, history)

@@ -92,13 +92,14 @@ class SiteRecord:
     reached     the site was called at least once (rejected loops are not guarded: False there)
     rejection   the static rejection, or that of the last signature that could not be compiled
     note        what stood in the way besides ("no C compiler was found", "its compiled form kept meeting faults")
+    without     which devices have no form of it, and why
     choice      the oracle's words for its last decision
     glances     calls left to the interpreter before any decision, on an estimate of `glanced_s` seconds for all of them
     """
 
     __slots__ = (
         "choice", "end_line", "file", "function", "glanced_s", "glances", "line", "loops", "module", "note", "reached",
-        "refresh", "rejection", "source", "specialisations",
+        "refresh", "rejection", "source", "specialisations", "without",
     )  # fmt: skip
 
     def __init__(
@@ -113,6 +114,7 @@ class SiteRecord:
         self.reached, self.rejection, self.note, self.choice = reached, rejection, note, choice
         self.glances, self.glanced_s, self.source = glances, glanced_s, source
         self.refresh: Callable[[], None] | None = None
+        self.without = ""
 
     @property
     def id(self) -> str:
@@ -139,13 +141,14 @@ class SiteRecord:
         if self.rejection is not None:
             return f"{self.rejection.title} [{self.rejection.code}]"
         if self.status != "interpreted":
-            return self.note
+            return self.note or self.without
         compiled = [d for d in self.decisions if d.variant != INTERPRETER and d.calls]
         if compiled and not self.note:
             return "every call of its compiled form met a fault and was run again by the interpreter"
         if any(d.declines for d in self.decisions) and not self.note:
             return "its calls made no trip, or did not meet what the compiled form asks for at entry"
-        return self.note or self.choice or "the interpreter was predicted to be fastest"
+        why = self.note or self.choice or "the interpreter was predicted to be fastest"
+        return f"{why}; {self.without}" if self.without else why
 
 
 _sites: dict[tuple[str, str, int], SiteRecord] = {}  # keyed on file, id, generation

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from alpyna_hook.errors import Rejection
 from alpyna_hook.ir.affine import QDim, QParam, QStride, Quantity
-from alpyna_hook.ir.nodes import LiveIn, Nest
+from alpyna_hook.ir.nodes import Dim, LiveIn, Load, Nest, Store, Var, exprs_of, walk, walk_stmts
 from alpyna_hook.ir.types import NP_CLASS_OF_REP, UNBOUND, ArrayType, ObjectType, Rep, Type, scalar
 from alpyna_hook.runtime import guard, reading
 from alpyna_hook.runtime.guard_values import scalar_types
+from alpyna_hook.source import NO_SPAN, Span
 
 if TYPE_CHECKING:
     from alpyna_hook.runtime.heads import Head
@@ -99,7 +100,7 @@ def _typed(head: Head, found: Reading, abroad: frozenset[str]) -> Signature | Re
             return _refuse_foreign(nest, live, check[1])
         kind = _type_of(live, check)
         if kind is None:
-            return _refuse(nest, live, f"it is {_in_words(check)}")
+            return _refuse(nest, live, f"it is {_in_words(check)}", _HELP.get(check[-1], _TAKEN))
         if obstacle == reading.READ_ONLY:
             return _refuse(nest, live, "it is read-only, and the loop stores into it")
         if obstacle == reading.FOLDED:
@@ -164,18 +165,35 @@ def _refuse_foreign(nest: Nest, live: LiveIn, kind: str) -> Rejection:
         "foreign-array",
         f"{live.name} cannot be handed to compiled code: it is a {kind}, which may lie in a device's memory"
         f"{_OF_THEIR_OWN.get(library, '')}",
-        "this loop",
-        nest.span,
+        "here",
+        _first_use(nest, live.name),
         f"copy it to the host before the loop, {copy}, and back what the loop has stored; NumPy arrays that the host "
         "leaves alone stay on Alpyna's device from loop to loop",
     )
 
 
-def _refuse(nest: Nest, live: LiveIn, why: str) -> Rejection:
-    return Rejection(
-        "live-in-type",
-        f"{live.name} cannot be handed to compiled code: {why}",
-        "this loop",
-        nest.span,
-        "loops over numpy arrays (exact ndarray, native bool/int/float/complex dtype) and plain numbers are compiled",
-    )
+_TAKEN: Final = "Loops over numbers and NumPy arrays (exact ndarray, native bool, int, float, complex) are compiled."
+_HELP: Final = {
+    "list": "Lists are not compiled yet; if it holds numbers only: `{0} = np.array({0})` before the loop.",
+    "tuple": "Tuples are not compiled yet; if it holds numbers only: `{0} = np.array({0})` before the loop.",
+    "str": "Turn the text into numbers before the loop: `{0} = np.frombuffer({0}.encode(), np.uint8)`.",
+    "bytes": "Make it an array before the loop: `{0} = np.frombuffer({0}, np.uint8)`.",
+    "NoneType": "Give it a number before the loop.",
+}
+
+
+def _refuse(nest: Nest, live: LiveIn, why: str, help: str = _TAKEN) -> Rejection:
+    title = f"{live.name} cannot be handed to compiled code: {why}"
+    return Rejection("live-in-type", title, "here", _first_use(nest, live.name), help.format(live.name))
+
+
+def _first_use(nest: Nest, name: str) -> Span:
+    """Where the loop reads or stores `name` first, as it is written."""
+    for stmt in walk_stmts(nest.body):
+        for expr in (e for top in exprs_of(stmt) for e in walk(top)):
+            match expr:
+                case Load(array=used) | Dim(array=used) | Var(name=used) if used == name and expr.span != NO_SPAN:
+                    return expr.span
+        if isinstance(stmt, Store) and stmt.array == name:
+            return stmt.span
+    return nest.span

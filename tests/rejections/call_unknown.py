@@ -2,6 +2,7 @@
 import math
 import numpy as np
 import random
+import time
 
 
 def helper(x):
@@ -38,3 +39,12 @@ def f(a, rows, math2, n):
 def shadowed(abs, a, n):
     for i in range(n):
         a[i] = abs(i)
+
+
+def library(a, b, rng, t):
+    for i in range(3):
+        a[i] = rng.normal()
+    for i in range(3):
+        t[i] = time.perf_counter()
+    for i in range(3):
+        b = a.copy()

@@ -14,3 +14,12 @@ def f(a, n):
         s = f"{i}"
     for s in ("a", "b"):
         pass
+
+
+def modes(a, names, mode):
+    for i in range(3):
+        if mode == "wrap":
+            a[i] = 0
+    for i in range(3):
+        if names[i] != "x":
+            a[i] = 0

@@ -180,7 +180,9 @@ def test_a_loop_rejected_for_the_reason_of_the_loop_around_it_is_not_printed_aga
 def test_no_speed_up_is_claimed_from_a_trip_count_that_was_guessed_badly() -> None:
     ends, counted = "while x > 1:\n    x = x / 2\n", "for i in range(9):\n    x = x / 2\n"
     by_data = "for i in range(start, stop):\n    x = x / 2\n"
-    for text_of_nest, measured, shown in ((ends, 0.01, None), (counted, 0.01, 1.0), (by_data, 0.001, None)):
+    left = "for i in range(9):\n    if x: return i\n"
+    cases = ((ends, 0.01, None), (left, 0.01, None), (counted, 0.01, 1.0), (by_data, 0.001, None))
+    for text_of_nest, measured, shown in cases:
         decision = DecisionRecord({}, "seq", {"interp": 1.0, "seq": 0.05}, 1, measured)
         record = SiteRecord("m", "m.py", 1, 2, "f", reached=True, source=Source("m.py", "m", text_of_nest))
         record.specialisations = [SpecialisationRecord({}, decisions=[decision])]
@@ -219,7 +221,7 @@ def test_loops_inside_a_parallel_loop_hold_nothing_back() -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(None, "-"), (0.0, "0.00 ns"), (3e-10, "0.30 ns"), (1.234e-6, "1.23 us"), (9.996e-4, "1.00 ms"),
+    [(None, "-"), (0.0, "-"), (3e-10, "0.30 ns"), (1.234e-6, "1.23 us"), (9.996e-4, "1.00 ms"),
      (0.0123, "12.3 ms"), (0.2, "200 ms"), (1.0, "1.00 s"), (1234.5, "1234 s")],
 )  # fmt: skip
 def test_seconds_for_people(value: float | None, expected: str) -> None:

@@ -69,8 +69,9 @@ def test_the_report_still_says_why_lists_are_declined(project: Any) -> None:
     project.write({"main.py": LONG})
     report = project.runner("--report", "main.py").stderr
     assert "main.py:5: values cannot be handed to compiled code: it is of type list [live-in-type]" in report
-    assert "main.py:11: rows cannot be handed to compiled code: it is of type list [live-in-type]" in report
-    assert "    for i in range(len(values)):\n      ^^^^" in report
+    assert "main.py:12: rows cannot be handed to compiled code: it is of type list [live-in-type]" in report
+    assert "for i in range(len(values)):\n" + " " * 21 + "^" * len("len(values)") + " here" in report
+    assert "`values = np.array(values)` before the loop" in report
     assert project.runner("--require", "main.py").status == 3
 
 
