@@ -26,7 +26,7 @@ from alpyna_hook import log, settings
 from alpyna_hook.guarded import Compiled
 from alpyna_hook.runtime.heads import unpacked
 from alpyna_hook.runtime.stamps import package
-from alpyna_hook.source import Source, decoded
+from alpyna_hook.source import COMMAND, Source, decoded, of_command
 
 MAGIC = b"alpyna\r\n"
 
@@ -61,7 +61,8 @@ def compiled(name: str, path: str, data: bytes) -> Compiled | None:
 def script(filename: str, data: bytes) -> Compiled | None:
     """The guarded code of the script `filename`, whose source is `data`; None if CPython's own is right for it."""
     try:
-        source = Source(filename, "__main__", decoded(data))
+        text = of_command(data) if filename == COMMAND else decoded(data)
+        source = Source(filename, "__main__", text)
     except (SyntaxError, UnicodeDecodeError):
         return None
     from alpyna_hook.runtime import diskcache

@@ -19,6 +19,7 @@ from importlib.util import MAGIC_NUMBER
 from types import ModuleType
 
 from alpyna_hook.settings import current_folder
+from alpyna_hook.source import COMMAND, decoded, of_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def run(program: Program, guarded: GuardedCode) -> None:
         case "command":
             _set_path0([""])
             sys.argv = ["-c", *program.arguments]
-            _run_text(program, program.name.encode("utf-8", "surrogateescape"), "<string>", guarded)
+            _run_text(program, program.name.encode("utf-8", "surrogateescape"), COMMAND, guarded)
         case "path" if program.name == "-":
             _set_path0([""])
             sys.argv = ["-", *program.arguments]
@@ -167,13 +168,30 @@ def _code(program: Program, data: bytes, filename: str, guarded: GuardedCode) ->
     if code is not None:
         return code
     try:
-        return compile(data, filename, "exec", dont_inherit=True)
+        text = of_command(data) if filename == COMMAND else _checked(data, filename)
+        return compile(text, filename, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as exception:
         if filename == "<stdin>" or (program.kind == "path" and not os.path.isfile(filename)):
             exception.__traceback__ = None  # it was a pipe, and is read
             _peel(exception)
             raise
         hand_over(program)
+
+
+def _checked(data: bytes, filename: str) -> bytes:
+    """`data`; SyntaxError if there are bytes in it that are not what it is encoded in: of bytes in comments, `compile`
+    says nothing, but CPython's reader of files does (Parser/tokenizer.c, ensure_utf8)."""
+    try:
+        decoded(data)
+    except UnicodeDecodeError as error:
+        old = sys.version_info < (3, 11)  # which counts the next line
+        bad, line = data[error.start], data.count(b"\n", 0, error.start) + 1 + old
+        site = "python.org/dev/peps" if old else "peps.python.org"
+        raise SyntaxError(
+            f"Non-UTF-8 code starting with '\\x{bad:02x}' in file {filename} on line {line}, but no encoding declared; "
+            f"see https://{site}/pep-0263/ for details"
+        ) from None
+    return data
 
 
 def _fresh_main(loader: Any) -> dict[str, Any]:

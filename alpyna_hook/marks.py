@@ -48,9 +48,12 @@ def by_text(data: bytes) -> bool | None:
     if b"__alpyna__" not in data:
         return None
     import ast
+    import warnings
 
     try:
-        tree = ast.parse(data)
+        with warnings.catch_warnings():  # whoever compiles it tells them
+            warnings.simplefilter("ignore")
+            tree = ast.parse(data)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     said = None

@@ -45,6 +45,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -78,8 +79,10 @@ def compile_module(source: Source) -> Compiled | None:
     A bug of ours is logged, and gives None too.
     """
     try:
-        tree = ast.parse(source.text, source.filename)
+        tree = _parsed_module(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    if tree is None:
         return None
     try:
         rewritten = rewrite_module(tree, source, note_rejected=settings.current().require)
@@ -93,6 +96,17 @@ def compile_module(source: Source) -> Compiled | None:
     except Exception as exception:
         log.bug(f"while rewriting {source.filename}", exception)
         return None
+
+
+def _parsed_module(source: Source) -> ast.Module | None:
+    """Its tree; None if there is no loop in it. The parser's warnings are told if there is one: else CPython compiles
+    the source itself, and tells them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tree = ast.parse(source.text, source.filename)
+    if not any(isinstance(node, (ast.For, ast.AsyncFor, ast.While)) for node in ast.walk(tree)):
+        return None
+    return ast.parse(source.text, source.filename) if caught else tree
 
 
 def rewrite_module(tree: ast.Module, source: Source, note_rejected: bool = False) -> Rewritten:

@@ -64,6 +64,14 @@ def decoded(data: bytes) -> str:
     return data.decode("utf-8")
 
 
+COMMAND = "<string>"  # file name of the code of `-c`
+
+
+def of_command(data: bytes) -> str:
+    """The text of `-c`: it is Unicode already, so a comment that names an encoding means nothing."""
+    return "\n".join(split_lines(data.decode("utf-8")))
+
+
 def split_lines(text: str) -> list[str]:
     """The lines of `text` as Python's parser counts them (`str.splitlines` also splits at form feeds and others)."""
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

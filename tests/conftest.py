@@ -57,7 +57,7 @@ class Project:
         """`python COMMAND...` in the project's folder."""
         done = subprocess.run(
             [sys.executable, *command], cwd=self.folder, env=self.environment | environment, timeout=120,
-            input=stdin.encode() if stdin is not None else b"", capture_output=True,
+            input=stdin.encode(errors="surrogateescape") if stdin is not None else b"", capture_output=True,
         )  # fmt: skip
         return Outcome(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 

@@ -73,6 +73,13 @@ CASES = [
          stderr="SyntaxError"),
     Case("another encoding",
          {"script.py": b"# coding: latin-1\nfor i in range(3):\n    s = '\xe9'\nprint(ascii(s))\n"}),
+    Case("bytes that are not UTF-8, in a comment", {"script.py": b"for i in range(3):\n    pass  # \xe9\n"}, status=1,
+         stderr="SyntaxError"),
+    Case("bytes that are not UTF-8, without loops", {"script.py": b"print(1)\n# \xe9\n"}, status=1,
+         stderr="SyntaxError"),
+    Case("standard input that is not UTF-8", {}, ("-",), 1, "SyntaxError", stdin=LOOP + "# \udce9\n"),
+    Case("command that names an encoding", {}, ("-c", "# coding: latin-1\n" + LOOP + "print(ascii('é'))\n1/0"), 1),
+    Case("command with other line ends", {}, ("-c", LOOP.replace("\n", "\r\n") + "print('''a\rb''')\r\n1/0"), 1),
     Case("a null byte", {"script.py": b"for i in range(3):\n    s = '\0'\n"}, status=1),
     Case("Windows line ends", {"script.py": b"for i in range(3):\r\n    s = '''a\r\nb'''\r\nprint(repr(s))\r\n1/0\r\n"},
          status=1, stderr="line 5"),
@@ -140,6 +147,17 @@ CASES = [
     script("warnings", LOOP + "import warnings\ndef f():\n    for i in range(2):\n"
            "        warnings.warn('w', stacklevel=2)\nf()\nwarnings.warn('here')\n", 0, "UserWarning"),
     script("warnings of the compiler", LOOP + "x = 1 is 1\ny = '\\d'\n", 0, "SyntaxWarning"),
+    script("warnings of the compiler, no loops", "'''\nfor example\n'''\nx = 1 is 1\ny = '\\d'\n", 0, "SyntaxWarning"),
+    script("warnings of the compiler, marked", "__alpyna__ = True\n" + LOOP + "y = 1 is 1\nz = '\\d'\n", 0,
+           "SyntaxWarning"),
+    script("warnings of the compiler, a loop that is given back", "def f(n):\n    t = 0\n    for i in range(n):\n"
+           "        t += i\n    return t is 1\nfor k in range(1500):\n    f(2)\n", 0, "SyntaxWarning"),
+    script("errors of the compiler later on", "import warnings\nwarnings.simplefilter('error')\n"
+           "def f(n):\n    t = 0\n    for i in range(n):\n        t += i\n    return t is 1\n"
+           "for k in range(1500):\n    f(2)\n", 0, "SyntaxWarning"),
+    Case("warnings of the compiler for a module", {"script.py": LOOP + "import other\n",
+                                                   "other.py": "'''\nfor example\n'''\nx = 1 is 1\ny = '\\d'\n"},
+         stderr="SyntaxWarning", flags=("-B",)),
     script("errors of the compiler", LOOP + "y = '\\d'\n", 1, "SyntaxError", flags=("-W", "error")),
     script("an unawaited coroutine", LOOP + "async def f():\n    for i in range(3):\n        pass\nf()\n", 0,
            "never awaited"),

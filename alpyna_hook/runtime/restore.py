@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 import time
+import warnings
 from types import CodeType, FunctionType
 
 TYPE_CHECKING = False
@@ -53,7 +54,9 @@ def restore(module: Guarded) -> None:
     """Swap the `__code__` of functions whose code changes now that `module.retired` has grown."""
     source = module.source
     if module.original is None:
-        module.original = compile(source.text, source.filename, "exec", dont_inherit=True)
+        with warnings.catch_warnings():  # the compiler's have been told
+            warnings.simplefilter("ignore")
+            module.original = compile(source.text, source.filename, "exec", dont_inherit=True)
     swaps: list[_Swap] = []
     _pair(module.code, module.original, module, swaps)
     by_code = {id(swap.old): swap for swap in swaps}
