@@ -106,9 +106,11 @@ def run(arguments: list[str], command: str = "alpyna run") -> int:
     if not settings.enabled:
         execfile.run(program, _unguarded)
         return 0
-    from alpyna_hook import hook, startup
+    from alpyna_hook import hook, shadows, startup
 
-    active = startup.begin(program.folder, program.name if program.kind == "module" else "__main__", settings)
+    main = program.name if program.kind == "module" else "__main__"
+    first = shadows.first_of(program.name) if program.folder and program.kind == "path" and program.name != "-" else ""
+    active = startup.begin(program.folder, main, settings, first=first, path=execfile.inherited_path())
     guarded = hook.main_code if active else _unguarded
     if not settings.require:
         execfile.run(program, guarded)

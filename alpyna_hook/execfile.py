@@ -291,6 +291,11 @@ def _prepended() -> int:
     return 0 if by_module and not current_folder() else 1
 
 
+def inherited_path() -> list[str]:
+    """`sys.path` without what the interpreter prepended to it for us."""
+    return sys.path[0 if _safe_path() else _prepended() :]
+
+
 def _set_path0(entries: list[str]) -> None:
     """Replace what the interpreter prepended to `sys.path` for us by what it prepends for the program."""
     if not _safe_path():

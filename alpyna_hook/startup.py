@@ -24,6 +24,7 @@ from alpyna_hook import settings as settings_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
 
@@ -39,17 +40,19 @@ PTH_LINE = (
 _BOOTSTRAP = "from alpyna_hook.startup import _take_over\n_take_over()\n"
 
 
-def begin(folder: str, main: str, settings: Settings, by_name: bool = True) -> bool:
+def begin(
+    folder: str, main: str, settings: Settings, by_name: bool = True, first: str = "", path: Sequence[str] = ()
+) -> bool:  # fmt: skip
     """Hook imports for a program whose modules lie in `folder`, and see to the report at exit; False if the program is
     to run without Alpyna.
 
     `main` is the module that will run as `__main__` under `-m`. `by_name`: the user has asked for it for this program,
-    and hears of it if there are no loops, or nothing can be done.
+    and hears of it if there are no loops, or nothing can be done. `first`, `path`: see shadows.hidden_by.
     """
     from alpyna_hook import hook, log, shadows
     from alpyna_hook.marks import Marks
 
-    hiding = shadows.hidden_by(folder)
+    hiding = shadows.hidden_by(first or folder, path)
     if hiding:  # a report would need modules, too
         say = log.warning if by_name or settings.report is not None else log.info
         say(f"not active: {hiding} hides a module of that name which Alpyna needs")
@@ -139,11 +142,15 @@ def _activate() -> None:
         return
     script = arguments[0]
     if script in ("", "-", "-c", "-m"):
-        begin(settings_module.current_folder(), main or "__main__", settings, by_name=False)
+        begin(settings_module.current_folder(), main or "__main__", settings, by_name=False, path=sys.path)
         return
     if not (os.path.isabs(script) or settings_module.current_folder()):
         return  # a removed folder: CPython will not find it
-    if begin(os.path.dirname(os.path.realpath(script)), "__main__", settings, by_name=False):
+    real = os.path.realpath(script)
+    folder = real if os.path.isdir(real) else os.path.dirname(real)
+    from alpyna_hook.shadows import first_of
+
+    if begin(folder, "__main__", settings, by_name=False, first=first_of(script), path=sys.path):
         sys.path_hooks.insert(0, _claim)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from alpyna_hook import startup
+from alpyna_hook import shadows, startup
 from tests.conftest import ROOT, Project
 from tests.test_cli import PARALLEL
 
@@ -137,6 +138,43 @@ def test_a_program_beside_a_file_that_hides_a_module_is_left_alone(name: str, pr
         assert (found.status, found.stdout) == (0, plain.stdout)
         assert found.stderr.count("\n") == 1 and "not active: " in found.stderr and name.split("/")[0] in found.stderr
     assert project.activated("script.py") == plain
+
+
+IN_PLACES: dict[str, dict[str, str]] = {
+    "on PYTHONPATH": {"script.py": HEAVY},
+    "on PYTHONPATH, no NumPy": {"script.py": HEAVY, "lib/numpy.py": "print('of the program')\n"},
+    "on a path that changes": {"script.py": "import sys\nsys.path.insert(0, 'lib')\n" + HEAVY},
+    "in the folder that is run": {"app/__main__.py": HEAVY, "app/random.py": "print('of the program')\n"},
+    "in the zip file that is run": {"outer.py": HEAVY},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", IN_PLACES)
+def test_nor_is_one_run_that_hides_a_module_from_elsewhere(place: str, project: Project, tmp_path: Path) -> None:
+    project.write({"lib/random.py": "print('of the program')\n", **IN_PLACES[place]})
+    if "zip" in place:
+        with zipfile.ZipFile(project.folder / "app", "w") as archive:
+            archive.writestr("__main__.py", "import sys\nsys.path.append('.')\nimport outer\n")
+            archive.writestr("random.py", "print('of the program')\n")
+    if "PYTHONPATH" in place:
+        project.environment["PYTHONPATH"] = f"{project.folder / 'lib'}{os.pathsep}{project.environment['PYTHONPATH']}"
+    script = "script.py" if "script.py" in IN_PLACES[place] else "app"
+    project.environment["ALPYNA_CACHE_DIR"] = str(tmp_path / "cold")
+    plain = project.plain(script)
+    found = project.runner(script)
+    assert (found.status, found.stdout, found.stderr.count("not active: ")) == (
+        0, plain.stdout, int("changes" not in place)
+    )  # fmt: skip
+    assert "error" not in found.stderr and project.activated(script) == plain
+
+
+def test_what_lies_beside_a_zip_file_hides_nothing_and_packages_on_the_path_are_packages(project: Project) -> None:
+    project.write({"random.py": "", "outer/tool.py": HEAVY, "lib/numpy/__init__.py": ""})
+    with zipfile.ZipFile(project.folder / "app", "w") as archive:
+        archive.writestr("__main__.py", "print('__main__')\n")
+        archive.writestr("package/__init__.py", "")
+    assert project.runner("app") == project.plain("app")
+    assert shadows.on_path([str(project.folder / "lib"), os.path.dirname(os.__file__)]) == ""
 
 
 def test_a_script_of_a_modules_name_runs_once(project: Project) -> None:

@@ -14,7 +14,7 @@ import sys
 import time
 from functools import cache
 
-from alpyna_hook import log, project, settings, signals
+from alpyna_hook import log, project, settings, shadows, signals
 from alpyna_hook.errors import InternalError, Rejection
 from alpyna_hook.runtime import foreign, glance, guard, reading, records, resume
 from alpyna_hook.runtime.choices import Choice, Special
@@ -174,6 +174,10 @@ class SiteState:
         if found.refused:
             return self._decline(found)
         loaded = "alpyna_hook.runtime.specials" in sys.modules
+        hiding = "" if loaded else shadows.on_path(sys.path)
+        if hiding:
+            self.retire(f"{hiding} hides a module of that name which Alpyna needs")
+            return False
         if not loaded and (self._starts or glanced >= self._start_at):
             self._start_at = 2 * glanced  # to look for a record takes 0.1 ms
             if self._start(found):
