@@ -18,6 +18,7 @@ from importlib.machinery import all_suffixes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
 _OTHERS = frozenset(("numpy", "islpy", "astor", "pyopencl", "pycuda"))
 # Of the standard library, what nothing imports but programs that mean it.
@@ -88,8 +89,7 @@ def _zipped(path: str) -> frozenset[str] | None:
     import zipimport
 
     try:
-        importer = zipimport.zipimporter(path)
-        files = importer._get_files() if hasattr(importer, "_get_files") else importer._files  # type: ignore[attr-defined]
-        return frozenset(files)
+        importer: Any = zipimport.zipimporter(path)
+        return frozenset(importer._get_files() if hasattr(importer, "_get_files") else importer._files)
     except (zipimport.ZipImportError, AttributeError):
         return None
