@@ -37,11 +37,10 @@ from alpyna_hook.codegen.device import render_device
 from alpyna_hook.codegen.kernel import render_kernel, wide_safe
 from alpyna_hook.cost.counts import count
 from alpyna_hook.cost.priced import Candidate, candidate_of
-from alpyna_hook.cost.symbolic import symbolic
+from alpyna_hook.cost.trips import middling, trips_of
 from alpyna_hook.errors import Rejection
 from alpyna_hook.ir.affine import (
     NO_NAN_COMPARED, Env, PAll, PAny, PCompare, PFinite, Predicate, QBinary, QConst, QDim, QParam, QStride, Quantity,
-    evaluate,
 )  # fmt: skip
 from alpyna_hook.ir.nodes import (
     Assign, Binary, Const, Dim, Expr, If, Load, Loop, Nest, Stmt, Store, Var, While,
@@ -167,7 +166,7 @@ def _programs(
     found: dict[Variant, tuple[Plan, KernelSource] | str] = {}
     for target in map(Target.of, request.devices):
         nest, facts = joined if target.style == "rows" else swapped
-        plan = device_plan(nest, facts, conditions, free, target, request.fp, _middling(nest.body, request.entry))
+        plan = device_plan(nest, facts, conditions, free, target, request.fp, middling(nest.body, request.entry))
         if isinstance(plan, str):
             found[target.variant] = plan
             continue
@@ -225,7 +224,7 @@ def _blocks(facts: _Facts, nest: Nest, request: Request) -> Blocks | None:
     found = choose_blocks(nest, parallel, request.may_alias)
     if found is None:
         return None
-    entered = sweeps(nest, found, lambda loop: _trips(loop, request))
+    entered = sweeps(nest, found, lambda loop: trips_of(loop, request.entry))
     return found if entered is not None and entered <= MAX_SWEEPS else None
 
 
@@ -313,7 +312,7 @@ def _facts(loop: Loop, nest: Nest, verdicts: Parallelism, request: Request) -> L
         private=verdict.private,
         last=verdict.lastprivate,
         conditional=verdict.conditional,
-        trips=_trips(loop, request),
+        trips=trips_of(loop, request.entry),
     )
 
 
@@ -359,36 +358,6 @@ def _constant_updates(loop: Loop, array: str) -> bool:
         and not isinstance(s.value.right.value, complex) and s.value.right.value > 0
         for s in stores
     )  # fmt: skip
-
-
-def _trips(loop: Loop, request: Request) -> int | None:
-    """Trip count at this call, if the bounds are entry quantities."""
-    found = _range(loop, request.entry)
-    return None if found is None else len(found)
-
-
-def _range(loop: Loop, entry: Mapping[Quantity, int]) -> range | None:
-    """What the loop counts, if its bounds are quantities of `entry`."""
-    known: dict[str, Quantity | None] = {q.name: q for q in entry if isinstance(q, QParam)}
-    bounds = [symbolic(e, known) for e in (loop.start, loop.stop, loop.step)]
-    try:
-        start, stop, step = (int(evaluate(q, entry)) for q in bounds if q is not None)
-    except (KeyError, ValueError, ZeroDivisionError):
-        return None
-    return range(start, stop, step) if step else None
-
-
-def _middling(body: tuple[Stmt, ...], entry: Mapping[Quantity, int]) -> dict[str, int]:
-    """Trips of the loops in `body`, as far as they can be told, when those around them are in the middle of theirs."""
-    found: dict[str, int] = {}
-    for stmt in body:
-        inside = entry
-        if isinstance(stmt, Loop) and (counted := _range(stmt, entry)) is not None:
-            found[stmt.counter] = len(counted)
-            inside = {**entry, QParam(stmt.counter): counted[len(counted) // 2] if counted else counted.start}
-        for block in blocks_of(stmt):
-            found |= _middling(block, inside)
-    return found
 
 
 def _verdicts(

@@ -35,6 +35,7 @@ class Candidate:
     reads, writes  arrays that are brought to a device and back
     min_work    (counter, threshold, work) of parallel loops that threads share only where trip count * work exceeds it
     foreign     elements of another library's arrays take part: each operation of the interpreter is a launch
+    short       parallel loops are left to one work item of a device, at the sizes of the call that it was made for
     """
 
     counts: Counts
@@ -50,12 +51,13 @@ class Candidate:
     writes: tuple[str, ...] = ()
     block_bytes: int = 0
     foreign: bool = False
+    short: bool = False
 
     @property
     def sized(self) -> bool:
         """Whether what suits few trips of a loop may not suit many (runtime/specials.py, `outgrown`)."""
         outermost = {loop.counter for loop in self.counts.root.loops}
-        return bool(self.collapse) or any(counter not in outermost for counter, _ in self.saved)
+        return bool(self.collapse) or self.short or any(counter not in outermost for counter, _ in self.saved)
 
 
 def candidate_of(
@@ -95,7 +97,7 @@ def _on_device(plan: Plan, counts: Counts, program: DeviceProgram, there: frozen
     return Candidate(
         counts, frozenset(g for g in grids if g not in below), frozenset(g for g in grids if g in below),
         strips=strips, journal=plan.faults, saved=saved, reads=tuple(dict.fromkeys(sent)), writes=fetched,
-        block_bytes=plan.block_bytes,
+        block_bytes=plan.block_bytes, short=bool(plan.short),
     )  # fmt: skip
 
 

@@ -93,6 +93,7 @@ class Plan:
     stops          it may end between two iterations of the outermost loop, for a signal (transform/stops.py)
     style          on a device, how work items take the iterations
     block_bytes    that one thread, or work item, saves in one block
+    short          counters of the loops that would be grids if they had more to do than at the call it was made for
     """
 
     variant: Variant
@@ -107,6 +108,7 @@ class Plan:
     stops: bool = False
     style: Style = ""
     block_bytes: int = 0
+    short: tuple[str, ...] = ()
 
     def loop(self, counter: str) -> LoopPlan:
         """The plan of the loop that counts `counter`; a sequential one if there is none."""

@@ -21,7 +21,7 @@ from alpyna_hook.devices.toolchain import Toolchain
 from alpyna_hook.errors import InternalError, Rejection
 from alpyna_hook.ir.affine import Predicate, QDim, QParam, QStride, Quantity, evaluate
 from alpyna_hook.ir.nodes import Nest
-from alpyna_hook.ir.plan import KernelOut, Variant
+from alpyna_hook.ir.plan import KernelOut, Plan, Variant
 from alpyna_hook.ir.types import REP_OF_CLASS, ArrayType, ObjectType, Rep, Type
 from alpyna_hook.runtime import diskcache, guard, learned, offload, stamps, warm
 from alpyna_hook.runtime.diskcache import DiskCache, key_of
@@ -103,7 +103,8 @@ def specialise(
 def outgrown(spec: Specialisation, entry: Mapping[Quantity, int]) -> bool:
     """Whether code that was made for few trips meets many at this call. Threads share two loops as one because the
     outer one had few: without the inner one among them, that runs in vector lanes, and its rows can be saved block by
-    block. Or a loop in another one saves its rows each time that it is entered, which was not often."""
+    block. Or a loop in another one saves its rows each time that it is entered, which was not often. Or one work item
+    of a device does what was too little for more."""
     many = TRIPS_PER_THREAD * settings.current().threads
     for candidate in spec.candidates.values():
         shared = [loop for loop in loops(candidate.counts.root) if loop.counter in candidate.parallel]
@@ -112,7 +113,14 @@ def outgrown(spec: Specialisation, entry: Mapping[Quantity, int]) -> bool:
             return True
         if any(n > blocks.MAX_SWEEPS for n in _entered(candidate.counts.root, dict(candidate.saved), entry)):
             return True
-    return False
+    return any(plan.short and not _all_short(plan, entry) for plan in spec.plans.values())
+
+
+def _all_short(plan: Plan, entry: Mapping[Quantity, int]) -> bool:
+    from alpyna_hook.cost.trips import middling
+    from alpyna_hook.transform.device import all_short
+
+    return all_short(plan.nest, plan.short, middling(plan.nest.body, entry))
 
 
 def _entered(block: Block, counters: Container[str], entry: Mapping[Quantity, int], times: int = 1) -> Iterator[int]:

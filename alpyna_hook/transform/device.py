@@ -72,8 +72,9 @@ def device_plan(
     loops = _grids(nest.body, facts, types, target.style)
     if not loops:
         return _no_grid(nest, facts, types, target.style)
-    if target.style == "rows" and _short(nest, loops, trips) and not isinstance(steps_of(nest, {}), str):
-        loops = {}
+    short: tuple[str, ...] = ()
+    if target.style == "rows" and all_short(nest, loops, trips) and not isinstance(steps_of(nest, {}), str):
+        short, loops = tuple(loops), {}
     steps = steps_of(nest, loops)
     if isinstance(steps, str):
         return steps
@@ -84,7 +85,7 @@ def device_plan(
     }  # fmt: skip
     plan = Plan(
         target.variant, nest, (*free.values(), *loops.values()), tuple(dict.fromkeys((*conditions, *used))), restrict,
-        watches_fp(nest), style=target.style,
+        watches_fp(nest), style=target.style, short=short,
     )  # fmt: skip
     if target.style == "rows":
         return with_strips({target.variant: plan}, nest, facts)[target.variant]
@@ -146,10 +147,10 @@ def _grids(
     return found
 
 
-def _short(nest: Nest, loops: Mapping[str, LoopPlan], trips: Mapping[str, int]) -> bool:
-    """Whether all grids are launched again and again by loops around them, each time for so little, at the sizes of
-    this call, that one work item had better do all of it, outer loops included. A grid of unknown extent is long."""
-
+def all_short(nest: Nest, loops: Collection[str], trips: Mapping[str, int]) -> bool:
+    """Whether all grids, those of these counters, are launched again and again by loops around them, each time for so
+    little, with these trips, that one work item had better do all of it, outer loops included. A grid of unknown extent
+    is long."""
     outermost = {s.counter for s in nest.body if isinstance(s, Loop)}
     for loop in (s for s in walk_stmts(nest.body) if isinstance(s, Loop) and s.counter in loops):
         work = work_of(loop, lambda inner: trips.get(inner.counter, INNER_TRIPS))
