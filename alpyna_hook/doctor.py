@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,16 @@ def _compiler() -> Iterator[str]:
     if isinstance(tool, str):
         raise _Missing(f"{tool}; install gcc or clang, or: pip install ziglang")
     yield " ".join(tool.command)
-    yield f"flags {' '.join(tool.flags)}"
+    yield f"flags {_short(tool.flags)}"
     yield "OpenMP works" if tool.openmp else "OpenMP does not work: loops run on one core"
+
+
+def _short(flags: Sequence[str]) -> str:
+    """The flags in a line, those that keep the compiler's hands off libm's functions as one."""
+    prefix = "-fno-builtin-"
+    functions = sum(flag.startswith(prefix) for flag in flags)
+    rest = [flag for flag in flags if not flag.startswith(prefix)]
+    return " ".join([*rest, f"{prefix}... ({functions} functions of libm)"] if functions else rest)
 
 
 def _threads() -> Iterator[str]:

@@ -222,6 +222,7 @@ def test_doctor_says_what_there_is(project: Project) -> None:
     assert outcome.status == 0, outcome
     for word in ("python", "numpy", "compiler", "cache", "profile", sys.version.split()[0]):
         assert word in outcome.stdout
+    assert max(map(len, outcome.stdout.splitlines())) < 250  # hundreds of flags are summed up
 
 
 def test_doctor_says_what_is_missing(project: Project) -> None:
