@@ -120,6 +120,7 @@ class SiteState:
         self._retire = retire
         self._specials: dict[object, Special] = {}
         self._banned: dict[object, frozenset[Any]] = {}
+        self._dropped: set[str] = set()  # variants that are not run again, whatever is specialised anew
         self._declines = 0
         self._glances, self._glanced_s = 0, 0.0
         self._enough = 0  # glances after which a site of tiny calls is retired; 0: not looked yet
@@ -341,7 +342,8 @@ class SiteState:
         self.record.without = "; ".join(f"not for {variant}: {why}" for variant, why in spec.without.items())
         self.record.loops = [records.LoopRecord(v.line, v.var, v.parallel, v.why, v.depth) for v in spec.loops]
         history = specials.history_of(self.nest, signature, banned)
-        special = Special(spec, {str(v): c for v, c in spec.candidates.items()}, record, history)
+        candidates = {str(v): c for v, c in spec.candidates.items() if v not in self._dropped}
+        special = Special(spec, candidates, record, history)
         self._specials[key, banned] = special
         return special
 
@@ -438,6 +440,7 @@ class SiteState:
     def drop(self, variant: str) -> None:
         """Never run `variant` again in this process."""
         self._adopt()
+        self._dropped.add(variant)
         for special in self._specials.values():
             special.kernels.pop(variant, None)
             special.candidates.pop(variant, None)

@@ -3,7 +3,8 @@
     python broken_device.py OPERATION NTH ERROR ARGUMENTS...
 
 From the NTH call on, the device's OPERATION raises ERROR: "vendor" (what PyOpenCL raises), "memory", or "interrupt"
-(KeyboardInterrupt, once). OPERATION "absent": there is no device; "single": it has no double precision.
+(KeyboardInterrupt, once). OPERATION "absent": there is no device; "single": it has no double precision; "launch-anew":
+"launch", and loops are specialised anew at each look.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ def main() -> int:
         opencl._choose = lambda package: "there is no OpenCL device"
     elif operation == "single":
         opencl._abilities = lambda package, device: frozenset(("denorm32", "div32"))
+    elif operation == "launch-anew":
+        from alpyna_hook.runtime import specials
+
+        specials.outgrown = lambda spec, entry: True
+        break_("launch", nth, error)
     elif operation != "none":
         break_(operation, nth, error)
     return cli.main(["run", *sys.argv[4:]])

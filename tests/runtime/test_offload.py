@@ -152,6 +152,15 @@ def test_a_device_that_fails_leaves_the_results_right(
     assert variants(document) & {"seq", "omp"}
 
 
+def test_a_device_that_failed_is_not_asked_again_by_code_that_is_made_anew(
+    script: Path, tmp_path: Path, cache: Path
+) -> None:  # fmt: skip
+    plain = run(str(script), cache=cache)
+    done, document = broken("launch-anew", 1, "vendor", script, tmp_path / "r.json", cache)
+    assert (done.stdout, done.returncode, done.stderr.count("\n")) == (plain.stdout, 0, 2)
+    assert variants(document) & {"seq", "omp"}
+
+
 def test_an_interrupt_while_the_device_works_ends_the_program(script: Path, tmp_path: Path, cache: Path) -> None:
     done, _ = broken("launch", 2, "interrupt", script, tmp_path / "r.json", cache)
     assert done.returncode != 0 and done.stdout == ""
