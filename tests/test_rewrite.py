@@ -599,7 +599,7 @@ def test_a_raise_in_a_loop_has_its_own_line_and_names() -> None:
     with pytest.raises(ValueError, match="5.0") as error:
         Module(EXITS, _exit(2)).run()["find"](np.zeros(3), 1.0)
     assert error.tb.tb_next is not None and error.tb.tb_next.tb_lineno == 7
-    assert error.tb.tb_next.tb_frame.f_locals.keys() == {"a", "x", "i", "t"}
+    assert set(error.tb.tb_next.tb_frame.f_locals) == {"a", "x", "i", "t"}
 
 
 @pytest.mark.parametrize("answer", [_exit(UNSET), None, decline])
