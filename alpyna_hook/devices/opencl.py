@@ -297,7 +297,11 @@ class OpenCLDevice:
         self, function: Any, groups: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any],
         after: Sequence[Any] | None = None,
     ) -> None:  # fmt: skip
-        queue = self._queue if after is None or self._unordered is None else self._unordered
+        queue = self._queue
+        if after is not None and self._unordered is not None:
+            queue = self._unordered
+            if not after:
+                self._queue.finish()  # copies may be on their way, of which the other queue does not know
         function.set_args(*args)
         items = tuple(n * width for n, width in zip(groups, group))
         self._pending = True

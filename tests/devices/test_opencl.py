@@ -130,3 +130,32 @@ def test_importing_pyopencl_leaves_the_environment_alone() -> None:
     root = str(Path(__file__).parents[2])
     done = subprocess.run([sys.executable, "-c", code], cwd=root, env=environ, capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr
+
+
+def test_launches_beside_each_other_wait_for_copies_that_are_on_their_way() -> None:
+    pytest.importorskip("pyopencl")
+    import numpy as np
+
+    from alpyna_hook.ir.plan import DeviceKernel
+
+    device = opencl.open_device(NoCache())
+    if isinstance(device, str) or device._unordered is None:
+        pytest.skip("no OpenCL device with a queue that keeps no order")
+    head = "__kernel void add(__global const double *a, __global double *b)"
+    text = head + " { size_t i = get_global_id(0); b[i] = a[i] + 1.0; }"
+    ((add,), _) = device.build(text, (DeviceKernel("add", ("buffer", "buffer"), 1, ()),))
+    n = 1 << 22
+    given, taken = np.arange(float(n)), np.zeros(n)
+    source, target = device.allocate(8 * n), device.allocate(8 * n)
+    for _ in range(5):
+        device.upload(source, np.zeros(n))
+        device.finish()
+        arrived = device.send(source, 0, given)
+        device.launch(add, (n // 64,), (64,), (source, target), after=[])
+        device.finish()
+        arrived()
+        device.download(taken, target)
+        assert (taken == given + 1.0).all()
+    device.release(source)
+    device.release(target)
+    device.close()
