@@ -23,7 +23,7 @@ class AbroadState(SiteState):
     """One site, called with CuPy arrays under these names."""
 
     def __init__(self, site: SiteState, abroad: frozenset[str]) -> None:
-        super().__init__(site.key, site.source, site.head, site.record, lambda key: None)
+        super().__init__(site.key, site.source, site.head, site.record, lambda key: None, FOREIGN)
         self.abroad = abroad
         self.retired = False
 
@@ -32,10 +32,6 @@ class AbroadState(SiteState):
 
     def _for_later(self, special: Any, signature: Any, decision: Any) -> bool:
         return False
-
-    def _glance(self, args: tuple[Any, ...]) -> float | None:
-        seconds = super()._glance(args)
-        return None if seconds is None else FOREIGN * seconds
 
     def retire(self, why: str) -> None:
         """The site itself may go on with arrays of the host."""

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import builtins
 import sys
-import time
 from functools import cache
 
 from alpyna_hook import log, project, settings, shadows, signals
 from alpyna_hook.errors import InternalError, Rejection
-from alpyna_hook.runtime import foreign, glance, guard, reading, records, resume
+from alpyna_hook.runtime import foreign, glance, guard, patience, reading, records, resume
 from alpyna_hook.runtime.choices import Choice, Special
 from alpyna_hook.source import Source, site_key
 
@@ -24,16 +23,6 @@ from alpyna_hook.source import Source, site_key
 MAX_DECLINES = 32
 MAX_FAULTS = 3
 MAX_BANS = 8
-# A site is looked at closely when its work in the interpreter would have paid for that, or after so many glances.
-# It is retired without, if all these calls were tiny; sooner if its sizes cannot change.
-MAX_GLANCES = 1000
-FIXED_GLANCES = 50
-TINY_S = 5e-6  # seconds of the interpreter per call, by the glance's upper bound
-LOOK_S = 5e-3  # seconds: typing, analysing and pricing one nest
-FIRST_LOOK_S = 0.1  # the same, and the imports it needs,
-NUMPY_S = 0.1  # and NumPy's, if the program has not imported it
-MANY = 1e5  # trips that a `while` loop is taken to make at most (glance.stakes) if it is to prove itself long first
-NEVER_MIND = float("inf")  # seconds: look closely, whatever the work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,20 +103,17 @@ class SiteState:
     do the same work twice, and the later entry serves."""
 
     def __init__(
-        self, key: str, source: Source, head: Head, record: records.SiteRecord, retire: Callable[[str], None]
-    ) -> None:
+        self, key: str, source: Source, head: Head, record: records.SiteRecord, retire: Callable[[str], None],
+        scale: float = 1.0,
+    ) -> None:  # fmt: skip
         self.key, self.source, self.head, self.roots, self.record = key, source, head, head.roots, record
         self._retire = retire
         self._specials: dict[object, Special] = {}
         self._banned: dict[object, frozenset[Any]] = {}
         self._dropped: set[str] = set()  # variants that are not run again, whatever is specialised anew
         self._declines = 0
-        self._glances, self._glanced_s = 0, 0.0
-        self._enough = 0  # glances after which a site of tiny calls is retired; 0: not looked yet
-        self._seen: dict[tuple[object, ...], float | None] = {}  # at most MAX_GLANCES entries
-        self._first = 0.0  # time of the first call whose work a glance could not tell: from then on it is not asked
-        self._constants = 1.0
-        self._start_at = LOOK_S  # seconds of work from which on an earlier process's decision is looked for
+        self._patience = patience.Patience(head, scale)
+        self._start_at = patience.LOOK_S  # seconds of work from which on an earlier process's decision is looked for
         self._busy = False
         self._pin: str | None = None  # not asked for yet
         self._refused: reading.Reading | str | None = None  # the last call declined without a Rejection: see refresh
@@ -168,60 +154,38 @@ class SiteState:
 
     def _served(self, args: tuple[Any, ...]) -> bool:
         """Installs an entry for this call; False if the interpreter is to run it. What costs least is asked first."""
-        glanced = self._glanced(args)
-        if glanced < LOOK_S:
+        seen = patience.NEVER_MIND if self._asked_for() else self._patience.seconds(args)
+        if seen < patience.LOOK_S:
             return self._leave_it(args)
         found = reading.read(self.head, args)
         if found.refused:
             return self._decline(found)
-        loaded = "alpyna_hook.runtime.specials" in sys.modules
+        loaded = patience.ready()
         hiding = "" if loaded else shadows.on_path(sys.path)
         if hiding:
             self.retire(f"{hiding} hides a module of that name which Alpyna needs")
             return False
-        if not loaded and (self._starts or glanced >= self._start_at):
-            self._start_at = 2 * glanced  # to look for a record takes 0.1 ms
+        if not loaded and (self._starts or seen >= self._start_at):
+            self._start_at = 2 * seen  # to look for a record takes 0.1 ms
             if self._start(found):
                 return True
-        if not loaded and glanced < FIRST_LOOK_S + NUMPY_S * ("numpy" not in sys.modules):
+        if not loaded and seen < patience.first_look_s():
             return self._leave_it(args)
         return self._prepare(found)
 
-    def _glanced(self, args: tuple[Any, ...]) -> float:
-        """Seconds of all the work seen here; infinite if a glance cannot tell, or is not wanted."""
+    def _asked_for(self) -> bool:
+        """Whether the user wants a compiled form, or the reason why there is none, however little there is to do."""
         asked = settings.current()
-        if self._glances >= MAX_GLANCES or asked.variant != "auto" or asked.require or self._pinned():
-            return NEVER_MIND
-        seconds = None if self._first else self._glance(args)
-        if seconds is None:
-            return self._since_first(args)
-        self._glances += 1
-        self._glanced_s += seconds
-        return self._glanced_s
-
-    def _since_first(self, args: tuple[Any, ...]) -> float:
-        """Seconds since the first call, which bound the work seen here if nothing else does; infinite where a loop may
-        be long, as its first call may be its last, or a closer look is cheap."""
-        now = time.perf_counter()
-        if not self._first:
-            self._first, self._constants = now, glance.constants(self.head)
-        if "alpyna_hook.runtime.specials" in sys.modules or glance.stakes(self._constants, args) >= MANY:
-            return NEVER_MIND
-        return now - self._first
+        return asked.variant != "auto" or asked.require or bool(self._pinned())
 
     def _leave_it(self, args: tuple[Any, ...]) -> bool:
         """All the work seen here would not pay for a closer look: the interpreter runs this call. False."""
         if any(type(value) in glance.SIZED for value in args):  # a closer look would decline, too
             self._declines += 1
-        if self._enough == 0:
-            fixed = glance.interpreter_seconds(self.head, ()) is not None
-            self._enough = FIXED_GLANCES if fixed else MAX_GLANCES
-        tiny = self._glances >= self._enough and self._glanced_s <= self._enough * TINY_S
-        if tiny or self._declines >= MAX_DECLINES:
+        if self._patience.leave() or self._declines >= MAX_DECLINES:
             self.retire("too little work to be worth a call")
         self.record.choice = "too little work so far to be worth a closer look"
-        self.record.glances += 1
-        self.record.glanced_s = self._glanced_s
+        self.record.glances, self.record.glanced_s = self._patience.left
         return False
 
     def _pinned(self) -> str:
@@ -229,18 +193,6 @@ class SiteState:
         if self._pin is None:
             self._pin = project.pin_of(self.record.id, self.source.filename)
         return self._pin
-
-    def _glance(self, args: tuple[Any, ...]) -> float | None:
-        """As glance.interpreter_seconds, which takes 40 us: remembered by sizes, because hot little functions are
-        called with the same ones again and again."""
-        sizes = glance.sizes(self.head, args)
-        if sizes is None:
-            return glance.interpreter_seconds(self.head, args)
-        if sizes not in self._seen:
-            if len(self._seen) >= MAX_GLANCES:
-                self._seen.clear()
-            self._seen[sizes] = glance.interpreter_seconds(self.head, args)
-        return self._seen[sizes]
 
     def _start(self, found: reading.Reading) -> bool:
         """Installs an entry that an earlier process decided on; False if this process has to see for itself."""
