@@ -1,17 +1,19 @@
 """Measures what Alpyna costs where it does not pay, and before it pays. Nothing is written.
 
-In:  `python tools/bench_overhead.py [ROUNDS]` (default 7); needs a C compiler.
+In:  `python tools/bench_overhead.py [--rounds N]`; needs a C compiler.
 Out: on stdout, each with the load of the machine beside it:
      start-up      seconds of `python -m alpyna empty.py` beside those of `python empty.py`
      first call    of a site in a new process, sequential code: cold cache (the compiler unknown, too), and warm
      never pays    CPU time of a program of three-iteration loops in hot functions, beside plain CPython
 
 Runs are interleaved, so that what else the machine does meets both alike; figures are medians, and of the differences
-or ratios of neighbours.
+or ratios of neighbours. All modules have their bytecode (kept aside), as those of an installed package have, whatever
+PYTHONDONTWRITEBYTECODE says.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import statistics
@@ -74,9 +76,10 @@ for batch in [0] * 10:
 
 def run(arguments: list[str], environ: Mapping[str, str]) -> tuple[float, list[float]]:
     """Seconds of a Python process, and the figures in its output."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, *arguments], env={**os.environ, **environ}, stdout=subprocess.PIPE, text=True, check=True,
+        [sys.executable, *arguments], env={**inherited, **environ}, stdout=subprocess.PIPE, text=True, check=True,
         cwd=ROOT,
     )  # fmt: skip
     return time.perf_counter() - start, [float(word) for word in done.stdout.split()]
@@ -98,13 +101,13 @@ def start_up(empty: str, environ: Mapping[str, str], rounds: int) -> None:
     print(f"start-up, more by alpyna   {middle([b - a for a, b in pairs])}")
 
 
-def first_call(program: str, cache: str, rounds: int) -> None:
+def first_call(program: str, environ: Mapping[str, str], rounds: int) -> None:
     command = ["-m", "alpyna", "--variant", "seq", program]
     cold, warm = [], []
     for _ in range(rounds):
-        shutil.rmtree(cache, ignore_errors=True)
-        cold.append(run(command, {"ALPYNA_CACHE_DIR": cache})[1])
-        warm.append(run(command, {"ALPYNA_CACHE_DIR": cache})[1])
+        shutil.rmtree(environ["ALPYNA_CACHE_DIR"], ignore_errors=True)
+        cold.append(run(command, environ)[1])
+        warm.append(run(command, environ)[1])
     for name, times in (("cold", cold), ("warm", warm)):
         print(f"first call, {name}           {middle([wall for wall, _ in times])}; CPU time without the compiler's "
               f"{middle([own for _, own in times])}; {load()}")  # fmt: skip
@@ -123,7 +126,9 @@ def never_pays(program: str, environ: Mapping[str, str], rounds: int) -> None:
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    parser = argparse.ArgumentParser(description="What Alpyna costs where it does not pay, and before it pays.")
+    parser.add_argument("--rounds", type=int, default=7)
+    rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         names = {}
         for name, text in (
@@ -132,10 +137,16 @@ def main() -> None:
             names[name] = os.path.join(folder, f"{name}.py")
             with open(names[name], "w", encoding="utf-8") as file:
                 file.write(text)
-        cache = os.path.join(folder, "cache")
-        start_up(names["empty"], {"ALPYNA_CACHE_DIR": cache}, 3 * rounds)
-        first_call(names["first"], cache, rounds)
-        never_pays(names["never"], {"ALPYNA_CACHE_DIR": cache}, rounds)
+        environ = {
+            "ALPYNA_CACHE_DIR": os.path.join(folder, "cache"),
+            "PYTHONPYCACHEPREFIX": os.path.join(folder, "bytecode"),
+        }
+        for command in ([], ["-m", "alpyna"], ["-m", "alpyna", "--variant", "seq"]):  # make the bytecode
+            for program in names.values():
+                run([*command, program], environ)
+        start_up(names["empty"], environ, 3 * rounds)
+        first_call(names["first"], environ, rounds)
+        never_pays(names["never"], environ, rounds)
 
 
 if __name__ == "__main__":
